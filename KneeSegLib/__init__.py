@@ -1,0 +1,23 @@
+"""KneeSeg: from CT or MR of the leg to labelled bones, surfaces and measures.
+
+    >>> import KneeSegLib as ks
+    >>> case = ks.segment("scans/leg_ct/", pipeline="ct-leg")
+    >>> case.save("out/")
+
+Importing this package loads neither torch nor VTK.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["segment", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "segment":
+        from KneeSegLib.pipelines import segment
+
+        return segment
+    raise AttributeError(f"module 'KneeSegLib' has no attribute {name!r}")

@@ -1,0 +1,44 @@
+"""How long work tells its caller where it stands, and how it is stopped.
+
+A progress callback takes ``(fraction, message)`` with ``0 <= fraction <= 1``. It may raise :class:`~KneeSegLib.errors.Cancelled`,
+which travels up through the pipeline untouched: work is stopped between two slices or patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+Progress = Callable[[float, str], None]
+Item = TypeVar("Item")
+
+
+def no_progress(fraction: float, message: str) -> None:
+    """Accept and ignore: the default where nobody watches."""
+
+
+def part(progress: Progress, start: float, stop: float) -> Progress:
+    """Return a callback whose 0..1 fills ``start..stop`` of ``progress``."""
+
+    def report(fraction: float, message: str) -> None:
+        progress(start + (stop - start) * min(max(fraction, 0.0), 1.0), message)
+
+    return report
+
+
+def each(items: Sequence[Item], progress: Progress, message: str) -> Iterator[Item]:
+    """Yield ``items`` and report after each one, so that a cancel takes effect between two of them."""
+    for position, item in enumerate(items):
+        progress(position / len(items), message)
+        yield item
+    progress(1.0, message)
+
+
+def parts(progress: Progress, weights: Iterable[float]) -> list[Progress]:
+    """Split ``progress`` into consecutive callbacks in proportion to ``weights``."""
+    shares = list(weights)
+    total = sum(shares)
+    bounds = [0.0]
+    for share in shares:
+        bounds.append(bounds[-1] + share / total)
+    return [part(progress, start, stop) for start, stop in zip(bounds, bounds[1:])]
