@@ -1,0 +1,1 @@
+"""Apply a network to a volume. Arrays and tensors only; files are read and written elsewhere."""

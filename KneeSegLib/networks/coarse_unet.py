@@ -1,0 +1,50 @@
+"""The coarse network: a small 3D U-Net that sees a whole joint, leg or scan at 2 to 4 mm and says what is where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class CoarseUNet3D(nn.Module):
+    """3D U-Net with one strided and one plain 3x3x3 convolution per level, batch normalisation and PReLU.
+
+    Args:
+        in_channels: channels of the coarse volume.
+        out_channels: classes, background first.
+        widths: feature channels per level, highest resolution first.
+
+    Shapes: ``(N, in_channels, D, H, W)`` to logits ``(N, out_channels, D, H, W)``; D, H, W are multiples of :attr:`stride`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, widths: Sequence[int] = (12, 24, 48, 64, 96)) -> None:
+        super().__init__()
+        widths = tuple(widths)
+        self.stride = 2 ** (len(widths) - 1)
+        self.stem = _convolution(in_channels, widths[0])
+        self.down = nn.ModuleList(
+            nn.Sequential(_convolution(a, b, stride=2), _convolution(b, b)) for a, b in zip(widths, widths[1:])
+        )
+        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:]))
+        self.fuse = nn.ModuleList(_convolution(2 * a, a) for a in widths[:-1])
+        self.head = nn.Conv3d(widths[0], out_channels, 1)
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        features = self.stem(volume)
+        skipped = [features]
+        for down in self.down:
+            features = down(features)
+            skipped.append(features)
+        for level in reversed(range(len(self.fuse))):
+            features = self.fuse[level](torch.cat([skipped[level], self.up[level](features)], dim=1))
+        return self.head(features)
+
+
+def _convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm3d(out_channels),
+        nn.PReLU(out_channels),
+    )
