@@ -1,0 +1,12 @@
+"""What pyproject.toml cannot say: the top-level ``Resources`` folder travels in the wheel as ``KneeSegLib/Resources``."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["KneeSegLib", "KneeSegLib.*"]), "KneeSegLib.Resources"],
+    package_dir={"KneeSegLib.Resources": "Resources"},
+    package_data={
+        "": ["*.html", "*.j2", "*.css", "*.svg", "*.yaml", "*.json"],
+        "KneeSegLib.Resources": ["Models/**/*", "Terminology/*.json"],
+    },
+)
