@@ -1,0 +1,101 @@
+"""What a scanner does to a perfect image: blur, kernel overshoot, noise, shading, calibration, metal, clipping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from KneeSegLib.synthesis.fields import blurred, chance, smooth_noise, uniform, white_noise
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """Bounds of how scanners differ; probabilities say how often an ingredient takes part."""
+
+    blur_mm: Bounds = (0.2, 0.75)
+    slice_blur_mm: Bounds = (0.2, 1.3)
+    overshoot: Bounds = (0.0, 0.9)
+    overshoot_probability: float = 0.4
+    noise_hu: Bounds = (4.0, 75.0)
+    noise_grain: Bounds = (0.0, 0.9)
+    shading_hu: Bounds = (0.0, 55.0)
+    calibration_scale: Bounds = (0.82, 1.12)
+    calibration_offset_hu: Bounds = (-70.0, 50.0)
+    calibration_probability: float = 0.5
+    metal_probability: float = 0.07
+    low_ceiling_probability: float = 0.12
+    round_field_probability: float = 0.12
+    table_probability: float = 0.35
+
+
+def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: torch.Generator) -> torch.Tensor:
+    """Put a perfect image through a random scanner; ``(D, H, W)`` HU in and out."""
+    if chance(scanner.table_probability, generator):
+        hu = with_table(hu, spacing_mm, generator)
+    if chance(scanner.metal_probability, generator):
+        hu = with_metal(hu, spacing_mm, generator)
+    in_plane = uniform(scanner.blur_mm, generator) / spacing_mm
+    hu = blurred(hu, (uniform(scanner.slice_blur_mm, generator) / spacing_mm, in_plane, in_plane))
+    if chance(scanner.overshoot_probability, generator):
+        wide = 0.8 / spacing_mm
+        hu = hu + uniform(scanner.overshoot, generator) * (hu - blurred(hu, (0.0, wide, wide)))
+    if chance(scanner.calibration_probability, generator):
+        scale, offset = uniform(scanner.calibration_scale, generator), uniform(scanner.calibration_offset_hu, generator)
+        hu = (hu + 1000.0) * scale - 1000.0 + offset
+    hu = hu + uniform(scanner.shading_hu, generator) * smooth_noise(hu.shape, spacing_mm, 60.0, generator)
+    hu = hu + correlated_noise(hu.shape, uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator), generator)
+    if chance(scanner.round_field_probability, generator):
+        hu = round_field(hu, uniform((0.85, 1.25), generator), uniform((-2000.0, -1000.0), generator))
+    ceiling = uniform((1000.0, 2200.0), generator) if chance(scanner.low_ceiling_probability, generator) else 3071.0
+    return hu.clamp(-1024.0, ceiling)
+
+
+def correlated_noise(shape: torch.Size, sigma_hu: float, grain_voxels: float, generator: torch.Generator) -> torch.Tensor:
+    """Noise of standard deviation ``sigma_hu`` whose neighbours agree over ``grain_voxels`` within a slice."""
+    noise = blurred(white_noise(shape, generator), (0.0, grain_voxels, grain_voxels))
+    return noise * (sigma_hu / noise.std().clamp(min=1e-6))
+
+
+def round_field(hu: torch.Tensor, radius: float, padding_hu: float) -> torch.Tensor:
+    """Pad what lies outside a reconstruction circle; ``radius`` as a fraction of half the slice's width."""
+    _, height, width = hu.shape
+    y = torch.linspace(-1.0, 1.0, height)[:, None] * (height / width)
+    x = torch.linspace(-1.0, 1.0, width)[None, :]
+    return torch.where((x * x + y * y).sqrt() > radius, torch.full_like(hu, padding_hu), hu)
+
+
+def with_table(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
+    """A curved table shell with a cushion, behind the limb: it takes the place of air only."""
+    _, height, width = hu.shape
+    y = torch.arange(height)[:, None] * spacing_mm
+    x = (torch.arange(width)[None, :] - width * uniform((0.1, 0.9), generator)) * spacing_mm
+    top = uniform((0.55, 0.98), generator) * height * spacing_mm
+    below = y - top + uniform((0.0, 2.5e-3), generator) * x * x
+    shell, cushion = uniform((-300.0, 400.0), generator), uniform((-990.0, -750.0), generator)
+    thickness = uniform((1.0, 4.0), generator)
+    layer = torch.full_like(below, -1000.0)
+    layer[(below > 0) & (below < 25.0)] = cushion
+    layer[(below > 25.0) & (below < 25.0 + thickness)] = shell
+    return torch.where((hu < -850.0) & (layer > -1000.0), layer, hu)
+
+
+def with_metal(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
+    """A screw, nail or head of metal somewhere, with streaks that fan out from it within each slice."""
+    depth, height, width = hu.shape
+    z = (torch.arange(depth)[:, None, None] - depth * uniform((-0.2, 1.2), generator)) * spacing_mm
+    drift_y, drift_x = uniform((-1.0, 1.0), generator), uniform((-1.0, 1.0), generator)
+    y = (torch.arange(height)[None, :, None] - height * uniform((0.1, 0.9), generator)) * spacing_mm + drift_y * z
+    x = (torch.arange(width)[None, None, :] - width * uniform((0.1, 0.9), generator)) * spacing_mm + drift_x * z
+    radius = uniform((1.5, 14.0), generator)
+    length = uniform((10.0, 150.0), generator)
+    metal = ((y * y + x * x).sqrt() < radius) & (z.abs() < length / 2)
+    reach = torch.exp(-((y * y + x * x).sqrt() - radius).clamp(min=0.0) / uniform((10.0, 45.0), generator))
+    angle = torch.atan2(y, x)
+    fan = sum(
+        torch.cos(float(waves) * angle + uniform((0.0, 6.28), generator)) for waves in (2, 5, 9, 13)
+    )
+    streaks = uniform((50.0, 450.0), generator) * reach * fan / 2.0 * (z.abs() < length / 2)
+    return torch.where(metal, torch.full_like(hu, uniform((2600.0, 6000.0), generator)), hu + streaks)

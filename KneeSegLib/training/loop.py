@@ -1,0 +1,198 @@
+"""The training loop: render, step, average, save; it can be stopped at any time and goes on where it stood."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from KneeSegLib import networks
+from KneeSegLib.training.losses import total_loss
+from KneeSegLib.training.recipe import Recipe
+from KneeSegLib.training.samples import SOURCES, Samples, SampleSource, read_people
+
+CHECKPOINT_SECONDS = 60.0
+VALIDATION_LOOKS = 10
+
+
+class Pool:
+    """A store of rendered samples of one shape that batches are drawn from: neighbours of a slab seldom meet in a batch."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.samples: list[tuple[torch.Tensor, ...]] = []
+
+    def add(self, samples: Samples, generator: torch.Generator) -> None:
+        for one in zip(samples.inputs.half(), samples.classes, samples.occupancy.half(), samples.weight.half()):
+            if len(self.samples) < self.capacity:
+                self.samples.append(one)
+            else:
+                self.samples[int(torch.randint(self.capacity, (), generator=generator))] = one
+
+    def batch(self, size: int, generator: torch.Generator) -> Samples:
+        chosen = torch.randperm(len(self.samples), generator=generator)[:size].tolist()
+        inputs, classes, filled, weight = (torch.stack(column) for column in zip(*(self.samples[i] for i in chosen)))
+        return Samples(inputs.float(), classes, filled.float(), weight.float())
+
+
+class Training:
+    """Train one recipe in a folder; create it again with the same folder to resume.
+
+    The folder holds ``checkpoint.pt`` (tensors and numbers only) and ``log.csv``.
+    """
+
+    def __init__(self, recipe: Recipe, prepared: Path, folder: Path, device: str = "cpu") -> None:
+        self.recipe = recipe
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.device = torch.device(device)
+        torch.manual_seed(recipe.seed)
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.source: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "train"))
+        self.validation: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "validation"))
+        self.network = build_network(recipe).to(self.device)
+        if recipe.kind == "slices":
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.pools = {shape: Pool(recipe.pool) for shape in recipe.shapes}
+        self.owed = {shape: 0.0 for shape in recipe.shapes}
+        self.step = 0
+        self._resume()
+
+    def run(self, report: Callable[[str], None] = print) -> None:
+        """Train to the recipe's last step."""
+        started = saved = time.monotonic()
+        loss_sum, loss_count = 0.0, 0
+        while self.step < self.recipe.steps:
+            loss_sum += self._train_step()
+            loss_count += 1
+            self.step += 1
+            now = time.monotonic()
+            if self.step % 50 == 0:
+                report(f"{self.recipe.name} step {self.step} loss {loss_sum / loss_count:.4f} {(now - started) / 60:.1f} min")
+                self._log(step=self.step, loss=loss_sum / loss_count, seconds=now - started)
+                loss_sum, loss_count = 0.0, 0
+            if now - saved > CHECKPOINT_SECONDS or self.step == self.recipe.steps:
+                self.save()
+                saved = now
+            if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
+                dice = self.validate()
+                report(f"{self.recipe.name} step {self.step} " + " ".join(f"{k} {v:.4f}" for k, v in dice.items()))
+                self._log(step=self.step, **{f"dice_{k}": v for k, v in dice.items()})
+
+    def validate(self) -> dict[str, float]:
+        """Dice per class on fixed images of people that are not trained on (hard labels on the sample grid)."""
+        shared = torch.zeros(len(self.recipe.classes))
+        size = torch.zeros(len(self.recipe.classes))
+        for look in range(VALIDATION_LOOKS):
+            generator = torch.Generator().manual_seed(1000 + look)
+            shape = self.recipe.shapes[look % len(self.recipe.shapes)]
+            samples = self.validation.render(shape, generator)
+            with torch.inference_mode():
+                predicted = self.average(samples.inputs.to(self.device)).argmax(1).cpu()
+            truth = torch.where(samples.occupancy > 0.5, samples.classes, 0)
+            for index in range(len(shared)):
+                a, b = (predicted == index) * (samples.weight > 0.5), (truth == index) * (samples.weight > 0.5)
+                shared[index] += 2 * (a & b).sum()
+                size[index] += a.sum() + b.sum()
+        return {n: float(s / t) if t else math.nan for n, s, t in zip(self.recipe.classes, shared, size)}
+
+    def save(self) -> None:
+        """Write the checkpoint beside its final name, then rename it."""
+        unfinished = self.folder / "checkpoint.part"
+        torch.save(
+            {
+                "step": self.step,
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "generator": self.generator.get_state(),
+            },
+            unfinished,
+        )
+        unfinished.replace(self.folder / "checkpoint.pt")
+
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        self.step = int(state["step"])
+
+    def _train_step(self) -> float:
+        recipe = self.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * learning_rate_share(self.step, recipe.steps)
+        samples = self._next_batch()
+        self.network.train()
+        inputs = samples.inputs.to(self.device)
+        if recipe.kind == "slices":
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.network(inputs)
+        loss = total_loss(
+            logits.float(), *(t.to(self.device) for t in (samples.classes, samples.occupancy, samples.weight)), recipe.losses
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self._update_average()
+        return float(loss.detach())
+
+    def _next_batch(self) -> Samples:
+        recipe = self.recipe
+        shape = recipe.shapes[int(torch.randint(len(recipe.shapes), (), generator=self.generator))]
+        pool = self.pools[shape]
+        self.owed[shape] += recipe.batch / recipe.reuse
+        while self.owed[shape] > 0 or len(pool.samples) < recipe.batch:
+            rendered = self.source.render(shape, self.generator)
+            pool.add(rendered, self.generator)
+            self.owed[shape] -= len(rendered.inputs)
+        return pool.batch(recipe.batch, self.generator)
+
+    def _update_average(self) -> None:
+        decay = min(self.recipe.ema, (1.0 + self.step) / (10.0 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values()):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(value, 1.0 - decay)
+                else:
+                    mean.copy_(value)
+
+    def _log(self, **row: float) -> None:
+        path = self.folder / "log.csv"
+        columns = ["step", "loss", "seconds", *(f"dice_{name}" for name in self.recipe.classes)]
+        fresh = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def build_network(recipe: Recipe) -> torch.nn.Module:
+    """The recipe's network with fresh weights."""
+    config = dict(recipe.network_config)
+    name = config.pop("_target_").rsplit(".", 1)[1]
+    return getattr(networks, name)(**config)
+
+
+def learning_rate_share(step: int, steps: int) -> float:
+    """Linear rise over the first 3 %, then half a cosine down to 1 %."""
+    rise = max(1, int(0.03 * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))

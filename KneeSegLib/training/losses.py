@@ -1,0 +1,48 @@
+"""Losses against soft truth: a voxel that a bone fills to 40 % is 40 % bone.
+
+Truth is ``(classes, occupancy)`` of :class:`~KneeSegLib.training.samples.Samples`: the share ``occupancy`` of a voxel belongs to
+channel ``classes``, the rest to channel 0.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from KneeSegLib.training.recipe import Losses
+
+
+def total_loss(
+    logits: torch.Tensor, classes: torch.Tensor, occupancy: torch.Tensor, weight: torch.Tensor, losses: Losses
+) -> torch.Tensor:
+    """The recipe's weighted sum; ``logits`` ``(N, C, ...)``, the rest ``(N, ...)``."""
+    log_probability = torch.log_softmax(logits, dim=1)
+    index = classes.long().unsqueeze(1)
+    own = log_probability.gather(1, index).squeeze(1)
+    surprise = -(occupancy * own + (1.0 - occupancy) * log_probability[:, 0])
+    total = losses.cross_entropy * _mean(surprise, weight)
+    if losses.distance_weighted:
+        # A voxel that a boundary crosses is neither empty nor full.
+        edge = 4.0 * occupancy * (1.0 - occupancy)
+        total = total + losses.distance_weighted * _mean(surprise, weight * edge)
+    if losses.dice:
+        total = total + losses.dice * soft_dice_loss(log_probability.exp(), index, occupancy, weight)
+    return total
+
+
+def soft_dice_loss(
+    probability: torch.Tensor, index: torch.Tensor, occupancy: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """1 - mean Dice over the structures that are in the batch (Milletari et al. 2016, squared denominator)."""
+    truth = torch.zeros_like(probability).scatter_(1, index, (occupancy * weight).unsqueeze(1))
+    predicted = probability * weight.unsqueeze(1)
+    axes = [0, *range(2, probability.ndim)]
+    shared = (truth * predicted).sum(axes)[1:]
+    size = (truth * truth).sum(axes)[1:] + (predicted * predicted).sum(axes)[1:]
+    present = truth.sum(axes)[1:] > 0
+    if not bool(present.any()):
+        return probability.sum() * 0.0
+    return 1.0 - (2.0 * shared / size.clamp(min=1e-6))[present].mean()
+
+
+def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1.0)

@@ -1,0 +1,169 @@
+"""A recipe says all that a bundle was trained with. It is a YAML file, checked when read."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from KneeSegLib.anatomy import BONES, JOINT_BONES
+from KneeSegLib.errors import InputError
+from KneeSegLib.synthesis.anatomy_file import CLASSES
+from KneeSegLib.synthesis.ct import CtSynthesis
+
+Kind = Literal["slices", "localiser", "naming"]
+
+RECIPES_FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Weights of the terms that make up the loss."""
+
+    cross_entropy: float = 1.0
+    dice: float = 0.0
+    distance_weighted: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, on what, and for how long.
+
+    Attributes:
+        name: of the bundle that comes out.
+        kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone).
+        joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``).
+        spacing_mm: isotropic grid of the samples.
+        shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is drawn per step.
+        neighbour_offsets_mm: further slices as channels (``slices`` only).
+        widths: feature channels of the network per level.
+        slab_slices: slices used of each rendered slab (``slices`` only).
+        reuse: how often, on average, a rendered sample is trained on before it is thrown away.
+    """
+
+    name: str
+    kind: Kind
+    joints: tuple[str, ...]
+    spacing_mm: float
+    shapes: tuple[tuple[int, ...], ...]
+    widths: tuple[int, ...]
+    neighbour_offsets_mm: tuple[float, ...] = ()
+    slab_slices: int = 12
+    reuse: float = 1.0
+    pool: int = 192
+    batch: int = 8
+    steps: int = 2500
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    ema: float = 0.997
+    validate_every: int = 500
+    seed: int = 0
+    losses: Losses = field(default_factory=Losses)
+    synthesis: CtSynthesis = field(default_factory=CtSynthesis)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the network's output channels."""
+        if self.kind == "localiser":
+            return CLASSES
+        if self.kind == "naming":
+            return ("other", *BONES)
+        return ("background", *JOINT_BONES[self.joints[0]])
+
+    @property
+    def in_channels(self) -> int:
+        return {"slices": 3 + len(self.neighbour_offsets_mm), "localiser": 2, "naming": 1}[self.kind]
+
+    @property
+    def network_config(self) -> dict[str, Any]:
+        """How to build the network, in the form of a MONAI bundle."""
+        network = "SliceUNet" if self.kind == "slices" else "CoarseUNet3D"
+        return {
+            "_target_": f"KneeSegLib.networks.{network}",
+            "in_channels": self.in_channels,
+            "out_channels": len(self.classes),
+            "widths": list(self.widths),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as plain data, every default spelled out."""
+        return dataclasses.asdict(self)
+
+
+def read_recipe(name_or_path: str | Path, **changes: Any) -> Recipe:
+    """Read a recipe by name (one that ships) or by path; ``changes`` replace single top-level entries.
+
+    Raises:
+        InputError: no such recipe, or an entry that is unknown or of the wrong kind; the sentence names it.
+    """
+    import yaml
+
+    path = Path(name_or_path)
+    if not path.is_file():
+        path = RECIPES_FOLDER / f"{name_or_path}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES_FOLDER.glob("*.yaml")))
+        raise InputError(f"No recipe {str(name_or_path)!r} was found; give a YAML file or one of: {known}.")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise InputError(f"Recipe {path.name} holds no table of entries; see the recipes that ship for the form.")
+    content.update({key: value for key, value in changes.items() if value is not None})
+    recipe = _built(Recipe, content, path.name)
+    _check(recipe, path.name)
+    return recipe
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    dimensions = 2 if recipe.kind == "slices" else 3
+    stride = 2 ** (len(recipe.widths) - 1)
+    for shape in recipe.shapes:
+        if len(shape) != dimensions or any(size % stride for size in shape):
+            raise InputError(
+                f"Recipe {where}: sample shape {list(shape)} was found, expected {dimensions} sizes that are multiples of {stride}."
+            )
+    if recipe.kind == "slices" and (len(recipe.joints) != 1 or recipe.joints[0] not in JOINT_BONES):
+        raise InputError(f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}.")
+
+
+def _built(kind: type, content: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(content) - set(hints))
+    if unknown:
+        raise InputError(f"Recipe {where}: entry {unknown[0]!r} is unknown; known are {', '.join(hints)}.")
+    missing = [
+        entry.name
+        for entry in dataclasses.fields(kind)
+        if entry.name not in content
+        and entry.default is dataclasses.MISSING
+        and entry.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"Recipe {where}: entry {missing[0]!r} is missing; add it.")
+    return kind(**{key: _typed(hints[key], value, f"{where}: {key}") for key, value in content.items()})
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise InputError(f"Recipe {where} is {value!r}, expected a table of entries.")
+        return _built(hint, value, where)
+    if origin is tuple:
+        inner = typing.get_args(hint)[0]
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"Recipe {where} is {value!r}, expected a list.")
+        return tuple(_typed(inner, item, where) for item in value)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise InputError(f"Recipe {where} is {value!r}, expected one of {', '.join(typing.get_args(hint))}.")
+        return value
+    if origin is types.UnionType:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise InputError(f"Recipe {where} is {value!r}, expected a value of type {hint.__name__}.")
+    return value

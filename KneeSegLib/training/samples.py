@@ -1,0 +1,160 @@
+"""Sample sources: what a training step sees. Each renders a few samples from random people when asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.inference.channels import localiser_channels, slice_channels
+from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
+from KneeSegLib.synthesis.ct import random_centre, render_ct, scene_of
+from KneeSegLib.synthesis.distractors import mirrored_classes
+from KneeSegLib.synthesis.fields import chance, occupancy, smooth_noise, uniform
+from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.training.recipe import Recipe
+
+
+@dataclass
+class Samples:
+    """A few samples of one shape.
+
+    Attributes:
+        inputs: ``(N, C, ...)`` float32.
+        classes: ``(N, ...)`` uint8, output channel of the structure that is nearest, 0 where there is none.
+        occupancy: ``(N, ...)`` float32, how much of the voxel that structure fills; the rest belongs to channel 0.
+        weight: ``(N, ...)`` float32, how much the voxel counts.
+    """
+
+    inputs: torch.Tensor
+    classes: torch.Tensor
+    occupancy: torch.Tensor
+    weight: torch.Tensor
+
+
+class SampleSource:
+    """Base of the three sources: knows the people; subclasses know what is made of them."""
+
+    def __init__(self, recipe: Recipe, people: list[PreparedPerson]) -> None:
+        self.recipe = recipe
+        self.people = people
+        self.channel_of_class = self._channel_table()
+
+    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
+        """Render one batch of samples from one random person."""
+        raise NotImplementedError
+
+    def _channel_table(self) -> torch.Tensor:
+        names = self.recipe.classes
+        return torch.tensor([names.index(n) if n in names else 0 for n in map(self._class_name, CLASSES)], dtype=torch.uint8)
+
+    def _class_name(self, name: str) -> str:
+        """The recipe's name for a class of prepared anatomy: specialists and naming see right legs alone."""
+        return name.removesuffix("_right")
+
+    def _person(self, generator: torch.Generator) -> PreparedPerson:
+        return self.people[int(torch.randint(len(self.people), (), generator=generator))]
+
+
+class SliceSource(SampleSource):
+    """Transverse slices with their channels, several from each rendered slab."""
+
+    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
+        recipe = self.recipe
+        reach = max((abs(offset) for offset in recipe.neighbour_offsets_mm), default=0.0)
+        # Every second slice is used: neighbours say nearly the same.
+        depth = 2 * recipe.slab_slices + 2 * int(round(0.5 * reach / recipe.spacing_mm))
+        person = self._person(generator)
+        slab = (depth, *shape)
+        centre = random_centre(person, slab, recipe.spacing_mm, generator)
+        image = render_ct(person, slab, recipe.spacing_mm, centre, recipe.synthesis, generator)
+        first = (depth - 2 * recipe.slab_slices) // 2
+        positions = torch.arange(first, first + 2 * recipe.slab_slices, 2)
+        inputs = slice_channels(image.hu, recipe.spacing_mm, positions, recipe.neighbour_offsets_mm)
+        classes = self.channel_of_class[image.nearest[positions].long()]
+        filled = image.occupancy[positions] * (classes > 0)
+        return Samples(inputs, classes, filled, torch.ones_like(filled))
+
+
+class LocaliserSource(SampleSource):
+    """Coarse volumes of one joint or of both legs, from either side of the body."""
+
+    def _class_name(self, name: str) -> str:
+        return name
+
+    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
+        recipe = self.recipe
+        wide = shape[2] * recipe.spacing_mm > 300.0
+        people = [p for p in self.people if (p.joint == "body") or not wide]
+        person = people[int(torch.randint(len(people), (), generator=generator))]
+        centre = random_centre(person, shape, recipe.spacing_mm, generator)
+        image = render_ct(person, shape, recipe.spacing_mm, centre, recipe.synthesis, generator)
+        classes, filled, hu = self.channel_of_class[image.nearest.long()], image.occupancy, image.hu
+        if chance(0.5, generator):
+            classes, filled, hu = mirrored_classes(classes.flip(-1)), filled.flip(-1), hu.flip(-1)
+        if chance(0.5, generator):
+            outside = ~_random_box(hu.shape, generator)
+            hu = hu.masked_fill(outside, -1000.0)
+            filled = filled.masked_fill(outside, 0.0)
+        filled = filled * (classes > 0)
+        return Samples(localiser_channels(hu)[None], classes[None], filled[None], torch.ones_like(filled)[None])
+
+
+class NamingSource(SampleSource):
+    """Imperfect bone masks of right legs; only voxels of the mask count."""
+
+    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
+        recipe = self.recipe
+        person = self._person(generator)
+        spacing = recipe.spacing_mm
+        centre = random_centre(person, shape, spacing, generator)
+        scene = scene_of(person, shape, spacing, centre, recipe.synthesis, generator)
+        classes = self.channel_of_class[scene.nearest.long()]
+        distance = scene.distance_mm + uniform((0.0, 0.8), generator) * smooth_noise(shape, spacing, 8.0, generator)
+        mask = occupancy(distance, spacing)
+        # Slice networks leave most other bones out, and miss or invent a piece now and then.
+        kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-2.0, 1.5), generator) > 0.0
+        mask = torch.where((classes == 0) & ~kept, torch.zeros_like(mask), mask)
+        if chance(0.4, generator):
+            mask = mask * (smooth_noise(shape, spacing, 14.0, generator) < uniform((1.6, 2.6), generator))
+        if chance(0.4, generator):
+            invented = (smooth_noise(shape, spacing, 12.0, generator) > 2.2) & (scene.distance_mm > 3.0)
+            mask = torch.where(invented, torch.ones_like(mask), mask)
+            classes = torch.where(invented, torch.zeros_like(classes), classes)
+        mask = mask * scene.known
+        if chance(0.6, generator):
+            mask = mask * _random_box(shape, generator)
+        return Samples(mask[None, None], classes[None], torch.ones_like(mask)[None], mask[None])
+
+
+SOURCES = {"slices": SliceSource, "localiser": LocaliserSource, "naming": NamingSource}
+
+
+def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list[PreparedPerson]:
+    """Read the prepared people of some joints and one group (``train``, ``validation``, ``test``) from a folder.
+
+    Raises:
+        InputError: the folder holds none of them.
+    """
+    people = []
+    for path in sorted(Path(folder).rglob("*.npz")):
+        anatomy = Anatomy.load(path)
+        if anatomy.joint in joints and anatomy.group == group:
+            people.append(PreparedPerson(anatomy))
+    if not people:
+        raise InputError(
+            f"{folder} holds no prepared {group} people for {', '.join(joints)}; prepare them with `kneeseg synthesize --prepare`."
+        )
+    return people
+
+
+def _random_box(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    inside = torch.ones(shape, dtype=torch.bool)
+    for axis, size in enumerate(shape):
+        if chance(0.5, generator):
+            cut = int(uniform((0.0, 0.45), generator) * size)
+            if cut:
+                inside.narrow(axis, 0 if chance(0.5, generator) else size - cut, cut).fill_(False)
+    return inside
