@@ -1,0 +1,71 @@
+"""Pictures of prepared files: transverse, coronal and sagittal slices of labels and distances, one row a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from KneeSegLib.anatomy import TISSUES
+from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
+
+_COLORS = {tissue.key: tissue.color for tissue in TISSUES}
+
+
+def class_colors() -> np.ndarray:
+    """Colour of each class (C, 3) uint8: right bones in the colours of the anatomy table, left ones darker."""
+    colors = np.zeros((len(CLASSES), 3), np.uint8)
+    colors[1] = 150
+    for index, name in enumerate(CLASSES[2:], start=2):
+        bone, side = name.rsplit("_", 1)
+        colors[index] = np.array(_COLORS[bone]) * (1.0 if side == "right" else 0.6)
+    return colors
+
+
+def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
+    """Seen from the feet, from the front and from the patient's left (front to the left); uint8 (height, width, 3)."""
+    from PIL import Image
+
+    colors = class_colors()
+    labels = anatomy.labels()
+    depth, rows, columns = labels.shape
+    filled = np.argwhere(labels >= 2)
+    y, x = (int(np.median(filled[:, axis])) for axis in (1, 2))
+    views = []
+    for plane, field in (
+        (labels[depth // 2], anatomy.sdf[depth // 2]),
+        (labels[depth // 3], anatomy.sdf[depth // 3]),
+        (labels[::-1, y], anatomy.sdf[::-1, y]),
+        (labels[::-1, :, x], anatomy.sdf[::-1, :, x]),
+        (_first_hit(labels, 1)[::-1], None),
+        (_first_hit(labels[:, :, ::-1], 2)[::-1], None),
+    ):
+        view = colors[plane].astype(float)
+        if field is not None:
+            shade = np.where(field >= 127, 0, 40 + 20 * np.sin(field / 10 * np.pi)).clip(0)
+            view = np.where(plane[..., None] > 0, view, shade[..., None])
+        size = (max(1, round(view.shape[1] * height / view.shape[0])), height)
+        views.append(np.asarray(Image.fromarray(view.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)))
+        views.append(np.full((height, 4, 3), 90, np.uint8))
+    return np.concatenate(views, axis=1)
+
+
+def _first_hit(labels: np.ndarray, axis: int) -> np.ndarray:
+    """The first labelled voxel along an axis: a view from outside."""
+    first = np.argmax(labels > 0, axis=axis)
+    return np.take_along_axis(labels, np.expand_dims(first, axis), axis).squeeze(axis)
+
+
+def write_contact_sheet(files: list[Path], path: Path, height: int = 220) -> None:
+    """Write a PNG with one row for each prepared file, its name above."""
+    from PIL import Image, ImageDraw
+
+    rows = []
+    for file in files:
+        row = picture(Anatomy.load(file), height)
+        title = Image.new("RGB", (row.shape[1], 14))
+        ImageDraw.Draw(title).text((2, 1), file.stem, fill=(255, 255, 255))
+        rows.append(np.concatenate([np.asarray(title), row]))
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+    Image.fromarray(np.concatenate(rows)).save(path)

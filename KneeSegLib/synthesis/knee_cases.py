@@ -1,0 +1,51 @@
+"""Knees: people of the shape model, and two people's label maps from MR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from KneeSegLib.synthesis.anatomy_file import Anatomy
+from KneeSegLib.synthesis.bones import enlarged, moved
+from KneeSegLib.synthesis.distance import Grid
+from KneeSegLib.synthesis.joints import knee_flexion_axis, posed_knee, random_knee_pose
+from KneeSegLib.synthesis.meshes import rotation
+from KneeSegLib.synthesis.people import SOURCE, limb_model
+from KneeSegLib.synthesis.voxels import CaseName, recentered, voxelized
+
+SPACING_MM = 1.0
+HALF_HEIGHT_MM = 150.0
+BONES = ("femur", "patella", "tibia", "fibula")
+
+
+def case_names() -> list[CaseName]:
+    groups = (("train", 20), ("validation", 3), ("test", 3))
+    return [CaseName("knee", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)]
+
+
+def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
+    """One right knee of the shape model, 300 mm high, knee in the middle."""
+    model = limb_model(data)
+    limb = model.limb(model.random_coefficients(random), cortex_factor=random.uniform(0.6, 1.25))
+    bones = enlarged({name: limb[name] for name in BONES}, random.uniform(0.93, 1.07))
+    pose = random_knee_pose(random)
+    bones = posed_knee(bones, pose)
+
+    axis = knee_flexion_axis(bones["femur"].mesh)
+    bones = recentered(bones, axis.center)
+    # In a scanner thigh and calf share the bend, and the leg lies turned a little.
+    bones = moved(bones, rotation(axis.direction, -pose.flexion / 2 + random.uniform(-4, 4)))
+    bones = moved(bones, rotation(np.array([0.0, 0.0, 1.0]), random.uniform(-15, 15)))
+
+    joint_line = bones["tibia"].ends[0]
+    near = np.concatenate([bone.mesh.vertices for bone in bones.values()]) - joint_line
+    near = near[np.abs(near[:, 2]) < 60]
+    middle = (near.min(axis=0) + near.max(axis=0)) / 2
+    half_x = 76.0
+    half_y = 76.0 + 12.0 * min(pose.flexion / 20, 1)
+    center = joint_line + (middle[0], middle[1], 0)
+    half = np.array([half_x, half_y, HALF_HEIGHT_MM])
+    grid = Grid.around(center - half, center + half, SPACING_MM)
+    gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 3.0)
+    return voxelized([(bone, "right") for bone in bones.values()], grid, gap_mm, name, [SOURCE])

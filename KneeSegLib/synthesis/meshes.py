@@ -1,0 +1,130 @@
+"""Triangle meshes of bones: read, move, mirror, sample. Millimetres, LPS, outward normals (counter-clockwise from outside)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from KneeSegLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A closed surface: ``vertices`` (V, 3) float64 in mm, ``triangles`` (T, 3) indices into them."""
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+
+    def mirrored(self) -> Mesh:
+        """The mesh of the other side of the body: x negated, triangles turned so that normals stay outward."""
+        return Mesh(self.vertices * (-1.0, 1.0, 1.0), self.triangles[:, ::-1])
+
+    def moved(self, transform: np.ndarray) -> Mesh:
+        """Vertices through a 4 x 4 matrix of positive determinant."""
+        return Mesh(apply(transform, self.vertices), self.triangles)
+
+    def normals(self) -> np.ndarray:
+        """Unit normal of each vertex (V, 3): the mean of its triangles' normals, weighted by area."""
+        corners = self.vertices[self.triangles]
+        area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        sums = np.zeros_like(self.vertices)
+        for corner in range(3):
+            np.add.at(sums, self.triangles[:, corner], area_normals)
+        return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+
+    def without(self, triangles: np.ndarray) -> Mesh:
+        """The mesh without the triangles marked in a boolean array (T,): an open surface."""
+        return Mesh(self.vertices, self.triangles[~triangles])
+
+
+def joined(meshes: list[Mesh]) -> Mesh:
+    """One mesh of several, which should not intersect."""
+    offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.triangles + offset for mesh, offset in zip(meshes, offsets)]),
+    )
+
+
+def read_mesh(path: str | Path) -> Mesh:
+    """Read a triangle mesh from PLY.
+
+    Raises:
+        InputError: the file is absent or holds no triangles.
+    """
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkIOPLY import vtkPLYReader
+
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist; the anatomy data must hold this surface.")
+    reader = vtkPLYReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    surface = reader.GetOutput()
+    if surface.GetNumberOfPolys() == 0:
+        raise InputError(f"{path} holds no triangles; a closed PLY surface was expected.")
+    vertices = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    return Mesh(vertices, triangles.astype(np.int64))
+
+
+def surface_points(mesh: Mesh, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points that cover the surface so that none of it is further than about ``0.6 * spacing_mm`` from one.
+
+    Each triangle is cut into ``n * n`` equal ones of edge ``spacing_mm`` or less; their centres are the points.
+
+    Returns:
+        points (N, 3) and the triangle (N,) that each lies on.
+    """
+    corners = mesh.vertices[mesh.triangles]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    cuts = np.maximum(np.ceil(longest / spacing_mm), 1).astype(int)
+    points, owners = [], []
+    for count in np.unique(cuts):
+        chosen = np.flatnonzero(cuts == count)
+        weights = _centre_weights(int(count))
+        points.append(np.einsum("pc,tcx->tpx", weights, corners[chosen]).reshape(-1, 3))
+        owners.append(np.repeat(chosen, len(weights)))
+    return np.concatenate(points), np.concatenate(owners)
+
+
+def _centre_weights(count: int) -> np.ndarray:
+    """Barycentric coordinates (count^2, 3) of the centres of a triangle's ``count * count`` parts."""
+    upright = [(i + 1 / 3, j + 1 / 3) for i in range(count) for j in range(count - i)]
+    inverted = [(i + 2 / 3, j + 2 / 3) for i in range(count) for j in range(count - i - 1)]
+    first_two = np.array(upright + inverted) / count
+    return np.column_stack([first_two, 1 - first_two.sum(axis=1)])
+
+
+def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 3) through a 4 x 4 matrix."""
+    return points @ transform[:3, :3].T + transform[:3, 3]
+
+
+def translation(shift: np.ndarray) -> np.ndarray:
+    """4 x 4 matrix that adds ``shift``."""
+    transform = np.eye(4)
+    transform[:3, 3] = shift
+    return transform
+
+
+def rotation(axis: np.ndarray, angle_degrees: float, center: np.ndarray | None = None) -> np.ndarray:
+    """4 x 4 matrix that turns about ``axis`` through ``center``, right-handed (Rodrigues' formula)."""
+    x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.radians(angle_degrees)
+    transform = np.eye(4)
+    transform[:3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    if center is not None:
+        transform[:3, 3] = center - transform[:3, :3] @ center
+    return transform
+
+
+def scaling(factors: float | np.ndarray, center: np.ndarray) -> np.ndarray:
+    """4 x 4 matrix that scales about ``center``."""
+    transform = np.eye(4)
+    transform[:3, :3] *= factors
+    transform[:3, 3] = center - transform[:3, :3] @ center
+    return transform
