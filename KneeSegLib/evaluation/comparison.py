@@ -77,8 +77,8 @@ def check_same_grid(reference: sitk.Image, prediction: sitk.Image) -> None:
     """Raise :class:`InputError` unless both images have the same voxels at the same places."""
     if reference.GetSize() != prediction.GetSize():
         raise InputError(
-            f"The reference has {_times(reference.GetSize())} voxels and the prediction {_times(prediction.GetSize())}; "
-            "both must be on the same grid. Compare with the labels of the same scan, not resampled or cropped."
+            f"The reference has {_times(reference.GetSize())} voxels and the prediction {_times(prediction.GetSize())};"
+            " both must be on the same grid. Compare with the labels of the same scan, not resampled or cropped."
         )
     opposite = [size - 1 for size in reference.GetSize()]
     corners = [[opposite[axis] if bits >> axis & 1 else 0 for axis in range(3)] for bits in range(8)]

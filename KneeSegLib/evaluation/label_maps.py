@@ -1,4 +1,4 @@
-"""Label maps as they come: our own result folders, segmentations saved by 3D Slicer, label images with other numbers."""
+"""Label maps as they come: our result folders, segmentations saved by 3D Slicer, other people's label images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = No
     """Read a label map and return it with the label values of :mod:`KneeSegLib.anatomy`.
 
     Args:
-        path: NRRD, NIfTI, MHA or any other format that SimpleITK reads; or a result folder. Segments of a ``.seg.nrrd`` are
-            recognised by their identifier or name, whatever their label values.
+        path: NRRD, NIfTI, MHA or any other format that SimpleITK reads; or a result folder. Segments of a ``.seg.nrrd``
+            are recognised by their identifier or name, whatever their label values.
         labels: what the file's values stand for, where they are not ours; values left out count as background.
 
     Returns:
@@ -42,7 +42,7 @@ def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = No
     else:
         tables = [{entry.label_value: entry for entry in STRUCTURES} for _ in layers]
     ours = np.zeros(layers[0].shape, np.uint8)
-    for layer, table in zip(layers, tables):
+    for layer, table in zip(layers, tables, strict=True):
         translated = _translate(layer, table, path, others_allowed=labels is not None)
         np.copyto(ours, translated, where=translated != 0)
     result = sitk.GetImageFromArray(ours)
@@ -148,8 +148,8 @@ def _translate(layer: np.ndarray, table: Mapping[int, Structure], path: Path, ot
     unknown = [str(value) for value in present if value not in table]
     if unknown and not others_allowed:
         raise InputError(
-            f"{path} holds {_listed(unknown)}, which stand for no structure of KneeSeg. Say what the values stand for with "
-            '--labels "5=femur_right,6=tibia_right".'
+            f"{path} holds {_listed(unknown)}, which stand for no structure of KneeSeg. Say what the values stand for "
+            'with --labels "5=femur_right,6=tibia_right".'
         )
     our_value = np.zeros(len(counts), np.uint8)
     for value in present:

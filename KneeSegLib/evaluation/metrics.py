@@ -2,10 +2,11 @@
 
 A value that is not defined, because one of the masks is empty, is NaN and never 0 or 1.
 
-Two notions of a surface are in use, as in MONAI. ASSD, HD and HD95 are measured between the outermost voxels of the masks
-(those with a face on the outside), each counted once: the convention of MedPy and of most published figures. NSD is a share of
-area and is measured between surface elements (:mod:`~KneeSegLib.evaluation.surface_elements`). Those are no ground for ASSD:
-they lie on both sides of the surface, so that two spheres whose radii differ by a fifth of a voxel come out at a third of that.
+Two notions of a surface are in use, as in MONAI. ASSD, HD and HD95 are measured between the outermost voxels of the
+masks (those with a face on the outside), each counted once: the convention of MedPy and of most published figures. NSD is
+a share of area and is measured between surface elements (:mod:`~KneeSegLib.evaluation.surface_elements`). Those are no
+ground for ASSD: they lie on both sides of the surface, so that two spheres whose radii differ by a fifth of a voxel come
+out at a third of that.
 """
 
 from __future__ import annotations
@@ -109,10 +110,8 @@ def distances(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing
 
 def surface_shares(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing) -> dict[str, float]:
     """Return NSD at each of :data:`NSD_TOLERANCES_MM`; both masks hold at least one voxel."""
-    points_mm, areas_mm2 = zip(*(_surface(mask, spacing_mm) for mask in (reference, prediction)))
-    reach_mm = (
-        max(NSD_TOLERANCES_MM) + ROUNDING_MM
-    )  # beyond that the exact distance does not matter, and looking is slow
+    points_mm, areas_mm2 = zip(*(_surface(mask, spacing_mm) for mask in (reference, prediction)), strict=True)
+    reach_mm = max(NSD_TOLERANCES_MM) + ROUNDING_MM  # beyond it, too far is all that matters
     to_other_mm = np.concatenate(
         [cKDTree(other).query(own, distance_upper_bound=reach_mm)[0] for own, other in (points_mm, points_mm[::-1])]
     )

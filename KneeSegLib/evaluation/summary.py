@@ -1,4 +1,4 @@
-"""Several cases in a few numbers: mean and standard deviation, median and quartiles of every metric of every structure."""
+"""Several cases in a few numbers: mean, standard deviation, median and quartiles of every metric and structure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class StructureSummary:
-    """One structure over all cases: in how many both, only the reference or only the prediction has it, and its metrics."""
+    """One structure over all cases: in how many both or only one of reference and prediction has it; its metrics."""
 
     both: int
     reference_only: int
@@ -40,7 +40,7 @@ class StructureSummary:
 
 
 def summarize(cases: Cases) -> dict[str, StructureSummary]:
-    """Return the summary of each structure that occurs in any case, by structure key, in the order of the anatomy table."""
+    """Return the summary of each structure that occurs, by structure key, in the order of the anatomy table."""
     keys = [entry.key for entry in STRUCTURES if any(entry.key in agreements for agreements in cases.values())]
     return {key: _summary([agreements[key] for agreements in cases.values() if key in agreements]) for key in keys}
 

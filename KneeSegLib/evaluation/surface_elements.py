@@ -1,8 +1,8 @@
 """The surface of a voxel mask as small elements with a place and an area.
 
-The definition is that of the surface-distance package by S. Nikolov et al., "Clinically applicable segmentation of head and
-neck anatomy for radiotherapy" (JMIR 2021): every corner shared by 2x2x2 voxels of which some, but not all, belong to the mask
-carries one element; its area is that of the isosurface through those eight voxels.
+The definition is that of the surface-distance package by S. Nikolov et al., "Clinically applicable segmentation of head
+and neck anatomy for radiotherapy" (JMIR 2021): every corner shared by 2x2x2 voxels of which some, but not all, belong to
+the mask carries one element; its area is that of the isosurface through those eight voxels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def corner_codes(mask: np.ndarray) -> np.ndarray:
     """Return for each corner between voxels which of its eight voxels belong to the mask.
 
     Args:
-        mask: bool, shape (z, y, x). Beyond the array counts as outside, so a mask cut by the border has a surface there.
+        mask: bool, shape (z, y, x). Beyond the array is outside: a mask cut by the border has a surface there.
 
     Returns:
         uint8, shape (z + 1, y + 1, x + 1).
@@ -40,7 +40,7 @@ def on_surface(codes: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def area_of_code(spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Return the area in mm2 of the surface element for each of the 256 codes, voxels spaced ``spacing_mm`` (z, y, x)."""
+    """Return the surface element's area in mm2 for each of the 256 codes, voxels spaced ``spacing_mm`` (z, y, x)."""
     codes, triangle_normals = _isosurface_triangles()
     z_mm, y_mm, x_mm = spacing_mm
     areas = np.linalg.norm(triangle_normals * (y_mm * x_mm, z_mm * x_mm, z_mm * y_mm), axis=1)
@@ -52,7 +52,7 @@ def area_of_code(spacing_mm: tuple[float, float, float]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _isosurface_triangles() -> tuple[np.ndarray, np.ndarray]:
-    """Return the triangles that marching cubes puts into each code's cell: codes (n,), area vectors (n, 3) as (z, y, x)."""
+    """Return the triangles of marching cubes in each code's cell: code (n,), area vector (n, 3) as (z, y, x)."""
     from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
     from vtkmodules.vtkCommonDataModel import vtkImageData
     from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D

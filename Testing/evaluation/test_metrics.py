@@ -26,7 +26,7 @@ def ball(
     radius_mm: float, spacing_mm: tuple[float, float, float], shift_voxels: tuple[int, int, int] = (0, 0, 0)
 ) -> np.ndarray:
     squares = 0.0
-    for axis, (size, spacing, shift) in enumerate(zip(SHAPE, spacing_mm, shift_voxels)):
+    for axis, (size, spacing, shift) in enumerate(zip(SHAPE, spacing_mm, shift_voxels, strict=True)):
         line = ((np.arange(size) - size // 2 - shift) * spacing) ** 2
         squares = squares + line.reshape([-1 if other == axis else 1 for other in range(3)])
     return squares <= radius_mm**2
