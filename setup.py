@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the top-level ``Resources`` folder travels in the wheel as ``KneeSegLib/Resources``."""
+"""What pyproject.toml cannot say: the ``Resources`` folder travels in the wheel as ``KneeSegLib/Resources``."""
 
 from setuptools import find_packages, setup
 

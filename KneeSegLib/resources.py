@@ -1,7 +1,7 @@
 """Where the files that come with KneeSeg lie: network bundles and the terminology.
 
-They have three homes: ``Resources/`` beside the package in a checkout, and ``KneeSegLib/Resources/`` inside the package in
-an installed wheel and in Slicer's extension tree. The environment variable ``KNEESEG_RESOURCES`` names another folder.
+They have three homes: ``Resources/`` beside the package in a checkout, and ``KneeSegLib/Resources/`` inside the package
+in an installed wheel and in Slicer's extension tree. The variable ``KNEESEG_RESOURCES`` names another folder.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The table of structures in the words of 3D Slicer: the terminology file and one entry per segment.
 
-Slicer describes a segment by category, type and type modifier (from a terminology context) and by anatomic region and region
-modifier (from an anatomic context), as DICOM PS3.3 C.8.20.4 does. SNOMED CT has one code for cartilage and one for meniscus, so
-the region tells them apart: cartilage *of the femur*, meniscus *of the knee, medial*.
+Slicer describes a segment by category, type and type modifier (from a terminology context) and by anatomic region and
+region modifier (from an anatomic context), as DICOM PS3.3 C.8.20.4 does. All cartilages share a code in the table and
+so do both menisci; the region tells them apart: cartilage *of the femur*, meniscus *of the knee, medial*.
 
 ``python -m KneeSegLib.terminology`` writes ``Resources/Terminology/KneeSeg.term.json`` anew.
 """

@@ -17,7 +17,7 @@ PACKAGE = Path(resources.__file__).parent
 
 @pytest.fixture
 def package_copy(tmp_path):
-    """A copy of the few modules that find resources, without any resources, under a folder with a space and an umlaut."""
+    """A copy of the modules that find resources, without any resources, in a folder with a space and an umlaut."""
     package = tmp_path / "Anwendung für Knie" / "KneeSegLib"
     package.mkdir(parents=True)
     for name in ("__init__.py", "errors.py", "resources.py"):

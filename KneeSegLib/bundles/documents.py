@@ -1,0 +1,103 @@
+"""The texts of a bundle: configuration for MONAI's runner, README, licences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from KneeSegLib.bundles.metadata import FACTS
+
+LICENSE = """\
+Copyright (c) KneeSeg contributors
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use these files except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+
+What the weights were derived from, and its licences: docs/data_license.txt
+"""
+
+
+def inference_config(network: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``inference.json``: MONAI's runner builds the network, loads the weights and runs it once."""
+    return {
+        "bundle_root": ".",
+        "input": "",
+        "output_dir": "$@bundle_root + '/eval'",
+        "device": "cpu",
+        "network_def": dict(network),
+        "network": {
+            "_target_": "KneeSegLib.bundles.running.with_weights",
+            "network": "@network_def",
+            "bundle_root": "@bundle_root",
+            "device": "@device",
+        },
+        "run": [
+            {
+                "_target_": "KneeSegLib.bundles.running.run",
+                "network": "@network",
+                "bundle_root": "@bundle_root",
+                "input_path": "@input",
+                "output_dir": "@output_dir",
+            }
+        ],
+    }
+
+
+def readme(metadata: Mapping[str, Any]) -> str:
+    """Return ``docs/README.md`` in Markdown."""
+    facts = metadata[FACTS]
+    parts = [
+        f"# {metadata['name']}",
+        metadata["description"],
+        f"**{facts['training_statement']}**",
+        "## Input and output",
+        f"Spacing: {_spacing(facts['spacing_mm'])}. Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
+        "Channels, in this order:",
+        _numbered(facts["channels"]),
+        "Classes (logits; softmax is left to the caller), in this order:",
+        _numbered(facts["classes"]),
+        "## Measured",
+        "```json\n" + json.dumps(facts["figures"], indent=2, ensure_ascii=False) + "\n```",
+        "## Made from",
+        "\n".join(f"- {source['name']} ({source['licence']}): {source['use']}" for source in facts["sources"]),
+        "## Run it",
+        "KneeSeg's pipelines use this network (`kneeseg segment`). Alone it runs on an array of channels (`.npy`, with"
+        " or without a batch axis), on a CT image if it is a slice network, or on random numbers if nothing is given:",
+        "```\npython -m monai.bundle run --config_file configs/inference.json --meta_file configs/metadata.json"
+        " --bundle_root . --device cpu --input channels.npy --output_dir eval\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def data_license(metadata: Mapping[str, Any]) -> str:
+    """Return ``docs/data_license.txt``: each source with its licence and what it was used for."""
+    lines = [
+        "The weights were trained on images computed from the data below. The bundle contains none of it.",
+        "",
+    ]
+    for source in metadata[FACTS]["sources"]:
+        lines += [source["name"], f"    Licence: {source['licence']}", f"    Use: {source['use']}", ""]
+    return "\n".join(lines)
+
+
+def _data(metadata: Mapping[str, Any], way: str) -> Mapping[str, Any]:
+    return next(iter(metadata["network_data_format"][way].values()))
+
+
+def _numbered(names: list[str]) -> str:
+    return "\n".join(f"{position}. {name}" for position, name in enumerate(names))
+
+
+def _spacing(spacing_mm: Any) -> str:
+    values = spacing_mm if isinstance(spacing_mm, (list, tuple)) else [spacing_mm]
+    return " x ".join("as it comes" if value is None else f"{value:g}" for value in values) + " mm"

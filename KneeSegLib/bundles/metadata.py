@@ -1,0 +1,137 @@
+"""What ``metadata.json`` of a bundle says: MONAI's entries (bundle specification) and our section ``kneeseg``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from KneeSegLib import __version__
+
+FACTS = "kneeseg"
+TRAINING_STATEMENT = "Networks trained on synthetic CT images of real anatomy only; not a medical device."
+
+REQUIRED = (
+    "version",
+    "monai_version",
+    "pytorch_version",
+    "numpy_version",
+    "required_packages_version",
+    "task",
+    "description",
+    "authorship",
+    "copyright",
+    "network_data_format",
+    FACTS,
+)
+REQUIRED_FACTS = (
+    "name",
+    "network",
+    "channels",
+    "spacing_mm",
+    "classes",
+    "recipe",
+    "training_statement",
+    "sources",
+    "figures",
+    "sha256",
+)
+GIVEN_FACTS = ("channels", "spacing_mm", "classes", "recipe", "sources", "figures")
+"""What only the one who trained the network can say."""
+
+
+def missing_entries(metadata: Any) -> list[str]:
+    """Return the names of the required entries that ``metadata`` lacks, those of our section as ``kneeseg.<name>``."""
+    if not isinstance(metadata, dict):
+        return list(REQUIRED)
+    facts = metadata.get(FACTS)
+    facts = facts if isinstance(facts, dict) else {}
+    missing = [key for key in REQUIRED if key not in metadata]
+    return missing + [f"{FACTS}.{key}" for key in REQUIRED_FACTS if key not in facts]
+
+
+def check_facts(facts: Mapping[str, Any], network: Mapping[str, Any]) -> None:
+    """Check what the trainer says about a network against what the network is.
+
+    Raises:
+        ValueError: an entry of :data:`GIVEN_FACTS` is missing, channels or classes are not as many as the network's, or
+            a source lacks its name, licence or use.
+    """
+    missing = [key for key in GIVEN_FACTS if key not in facts]
+    if missing:
+        raise ValueError(f"The metadata of a bundle needs {', '.join(GIVEN_FACTS)}; missing are {', '.join(missing)}.")
+    for key, argument in (("channels", "in_channels"), ("classes", "out_channels")):
+        if len(facts[key]) != network[argument]:
+            raise ValueError(f"The metadata name {len(facts[key])} {key}, the network has {network[argument]}.")
+    for source in facts["sources"]:
+        if not {"name", "licence", "use"} <= set(source):
+            raise ValueError(f"A source needs name, licence and use; this one has {', '.join(source)}.")
+
+
+def complete_metadata(
+    facts: Mapping[str, Any],
+    name: str,
+    network: Mapping[str, Any],
+    sha256: str,
+    spatial_dimensions: int,
+    stride: int,
+) -> dict[str, Any]:
+    """Return the content of ``metadata.json``.
+
+    Args:
+        facts: what :func:`check_facts` has passed; ``version``, ``task`` and ``description`` become MONAI's
+            entries, all others go to our section.
+        name: the bundle's name.
+        network: class and arguments.
+        sha256: of the weights.
+        spatial_dimensions: 2 for slices, 3 for volumes.
+        stride: sizes of the input are multiples of it.
+    """
+    own = {key: value for key, value in facts.items() if key not in ("version", "task", "description")}
+    shape = [f"{stride}*n" if stride > 1 else "*"] * spatial_dimensions
+    return {
+        "version": facts.get("version", __version__),
+        "changelog": {facts.get("version", __version__): "Weights of this version."},
+        "monai_version": _installed("monai", otherwise="1.3.0"),
+        "pytorch_version": _installed("torch"),
+        "numpy_version": _installed("numpy"),
+        "required_packages_version": {"kneeseg": __version__, "safetensors": _installed("safetensors")},
+        "name": name,
+        "task": facts.get("task", f"Segmentation of {', '.join(facts['classes'][1:])}"),
+        "description": facts.get("description", f"{TRAINING_STATEMENT} See docs/README.md."),
+        "intended_use": "Research. " + TRAINING_STATEMENT,
+        "authorship": "KneeSeg contributors",
+        "copyright": "Copyright (c) KneeSeg contributors",
+        "data_source": "; ".join(source["name"] for source in facts["sources"]),
+        "network_data_format": {
+            "inputs": {"image": _data_format("image", "magnitude", facts["channels"], shape)},
+            "outputs": {"pred": _data_format("image", "segmentation", facts["classes"], shape)},
+        },
+        FACTS: {
+            "name": name,
+            "network": dict(network),
+            "training_statement": TRAINING_STATEMENT,
+            **own,
+            "sha256": sha256,
+        },
+    }
+
+
+def _data_format(kind: str, content: str, channels: Sequence[str], shape: list[str]) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "format": content,
+        "num_channels": len(channels),
+        "spatial_shape": shape,
+        "dtype": "float32",
+        "value_range": [],
+        "is_patch_data": True,
+        "channel_def": {str(position): str(name) for position, name in enumerate(channels)},
+    }
+
+
+def _installed(package: str, otherwise: str = "unknown") -> str:
+    try:
+        return version(package).split("+")[0]
+    except PackageNotFoundError:
+        return otherwise

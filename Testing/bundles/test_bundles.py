@@ -1,0 +1,176 @@
+"""Bundles are written, found, verified and loaded; what is damaged or strange is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, write_bundle
+from KneeSegLib.bundles.bundle import METADATA, WEIGHTS
+from KneeSegLib.bundles.metadata import REQUIRED
+from KneeSegLib.bundles.weights import network_from, state_as_bytes, state_from_bytes
+from KneeSegLib.errors import ModelError
+from KneeSegLib.networks import SliceUNet
+
+CONFIG = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 3, "out_channels": 3, "widths": [4, 6, 8]}
+FACTS = {
+    "channels": ["image", "window", "edges"],
+    "spacing_mm": [0.8, 0.8, None],
+    "classes": ["background", "femur", "tibia"],
+    "recipe": "test.yaml",
+    "sources": [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}],
+    "figures": {"dice": {"femur": 0.5}},
+}
+
+
+def random_network(seed: int = 0) -> SliceUNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = SliceUNet(3, 3, (4, 6, 8))
+        network.train()
+        network(torch.randn(2, 3, 16, 16))  # running statistics that are not those of a fresh network
+    return network.eval()
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    folder = tmp_path / "resources with spaces" / "Models"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("KNEESEG_RESOURCES", str(folder.parent))
+    return folder
+
+
+@pytest.fixture
+def bundle(models) -> Bundle:
+    network = random_network()
+    return write_bundle(models / "ct-test", network, CONFIG, network.state_dict(), FACTS)
+
+
+def test_loaded_network_answers_like_the_one_written_up_to_half_precision(bundle):
+    slices = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = random_network()(slices)
+        found = find_bundle("ct-test").network()(slices)
+    assert (found - expected).abs().max() < 0.01 * expected.abs().max()
+
+
+def test_loaded_network_is_ready_for_inference(bundle):
+    network = bundle.network("cpu")
+    assert not network.training
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_bundles_are_listed_by_name_and_other_folders_are_not(bundle, models):
+    network = random_network()
+    write_bundle(models / "a-first", network, CONFIG, network.state_dict(), FACTS)
+    (models / "notes").mkdir()
+    (models / ".partial-1-ct-test" / METADATA).parent.mkdir(parents=True)
+    (models / ".partial-1-ct-test" / METADATA).write_text("{}")
+    assert [found.name for found in list_bundles()] == ["a-first", "ct-test"]
+
+
+def test_unknown_name_is_an_error_that_lists_the_known(bundle):
+    with pytest.raises(ModelError, match="'ct-elbow'.*only ct-test"):
+        find_bundle("ct-elbow")
+
+
+def test_changed_weights_are_refused_with_both_checksums(bundle):
+    path = bundle.path / WEIGHTS
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for use in (bundle.verify, bundle.network):
+        with pytest.raises(ModelError, match=f"{bundle.sha256[:12]}.*install KneeSeg again"):
+            use()
+
+
+def test_missing_weights_are_an_error(bundle):
+    (bundle.path / WEIGHTS).unlink()
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        bundle.verify()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": "1"}'])
+def test_damaged_metadata_are_an_error(bundle, text):
+    (bundle.path / METADATA).write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match="description of the model ct-test"):
+        Bundle(bundle.path).verify()
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "torch.nn.Linear", "KneeSegLib.networksX.Evil", "KneeSegLib.networks.torch", ""]
+)
+def test_only_networks_of_ours_and_monai_are_built(target):
+    with pytest.raises(ModelError):
+        network_from({"_target_": target, "in_features": 1, "out_features": 1})
+
+
+def test_networks_of_monai_are_built():
+    pytest.importorskip("monai")
+    config = {"_target_": "monai.networks.nets.BasicUNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 2}
+    assert type(network_from(config)).__name__ == "BasicUNet"
+
+
+def test_weights_of_another_network_are_an_error(bundle):
+    metadata = json.loads((bundle.path / METADATA).read_text(encoding="utf-8"))
+    metadata["kneeseg"]["network"]["widths"] = [4, 6, 10]
+    (bundle.path / METADATA).write_text(json.dumps(metadata), encoding="utf-8")
+    with pytest.raises(ModelError, match="do not fit"):
+        Bundle(bundle.path).network()
+
+
+def test_weights_beyond_half_precision_keep_single_precision_and_integers_stay():
+    state = {"large": torch.tensor([1e6, 1e-3]), "small": torch.tensor([0.5]), "count": torch.tensor(70000)}
+    read = state_from_bytes(state_as_bytes(state))
+    assert read["large"].tolist() == pytest.approx([1e6, 1e-3])
+    assert read["small"].item() == 0.5
+    assert read["count"].item() == 70000 and read["count"].dtype == torch.int64
+
+
+def test_nan_in_the_weights_is_not_written(models):
+    network = random_network()
+    state = {**network.state_dict(), "head.bias": torch.full((3,), float("nan"))}
+    with pytest.raises(ValueError, match=r"head\.bias"):
+        write_bundle(models / "ct-test", network, CONFIG, state, FACTS)
+    assert list(models.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"classes": ["background"]}, {"channels": ["image"]}, {"sources": [{"name": "Nobody"}]}],
+    ids=["classes", "channels", "sources"],
+)
+def test_metadata_that_contradict_the_network_are_not_written(models, change):
+    network = random_network()
+    with pytest.raises(ValueError):
+        write_bundle(models / "ct-test", network, CONFIG, network.state_dict(), {**FACTS, **change})
+
+
+def test_network_other_than_its_description_is_not_written(models):
+    network = random_network()
+    with pytest.raises(ValueError, match="other parameters"):
+        write_bundle(models / "ct-test", network, {**CONFIG, "widths": [4, 6, 10]}, network.state_dict(), FACTS)
+
+
+def test_metadata_have_everything_that_monai_asks_for(bundle):
+    assert set(REQUIRED) <= set(bundle.metadata)
+    formats = bundle.metadata["network_data_format"]
+    assert formats["inputs"]["image"]["channel_def"] == {"0": "image", "1": "window", "2": "edges"}
+    assert formats["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "femur", "2": "tibia"}
+    assert formats["inputs"]["image"]["spatial_shape"] == ["4*n", "4*n"]
+
+
+def test_folder_tells_a_reader_sources_licences_and_figures(bundle):
+    assert "not a medical device" in (bundle.path / "docs" / "README.md").read_text(encoding="utf-8")
+    assert "CC0 1.0" in (bundle.path / "docs" / "data_license.txt").read_text(encoding="utf-8")
+    assert "Apache License" in (bundle.path / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_writing_again_replaces_the_weights(bundle):
+    network = random_network(seed=7)
+    again = write_bundle(bundle.path, network, CONFIG, network.state_dict(), FACTS)
+    assert again.sha256 != bundle.sha256
+    assert [entry.name for entry in bundle.path.parent.iterdir()] == ["ct-test"]

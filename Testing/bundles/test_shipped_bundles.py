@@ -1,0 +1,45 @@
+"""Every bundle that KneeSeg ships is whole, verified and says where it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from KneeSegLib.bundles import list_bundles
+from KneeSegLib.bundles.bundle import INFERENCE
+from KneeSegLib.bundles.metadata import TRAINING_STATEMENT
+from KneeSegLib.resources import models_folder
+
+SHIPPED = list_bundles()
+LIMIT_MB = 30
+
+
+@pytest.fixture(params=SHIPPED, ids=[bundle.name for bundle in SHIPPED])
+def bundle(request):
+    return request.param
+
+
+def test_shipped_bundle_is_verified_and_loads(bundle):
+    network = bundle.network()
+    assert sum(parameter.numel() for parameter in network.parameters()) > 0
+
+
+def test_shipped_bundle_names_sources_licences_figures_and_what_it_was_trained_on(bundle):
+    facts = bundle.facts
+    assert facts["name"] == bundle.name
+    assert facts["training_statement"] == TRAINING_STATEMENT
+    assert facts["sources"] and facts["figures"] and facts["recipe"]
+
+
+def test_shipped_bundle_has_the_files_of_a_monai_bundle(bundle):
+    for name in (INFERENCE, "docs/README.md", "docs/data_license.txt", "LICENSE"):
+        assert (bundle.path / name).is_file(), name
+
+
+def test_shipped_bundle_has_no_leftover_of_a_run(bundle):
+    suffixes = {path.suffix for path in bundle.path.rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".safetensors", ".md", ".txt", ""}
+
+
+def test_all_bundles_together_stay_small():
+    size_mb = sum(path.stat().st_size for path in models_folder().rglob("*") if path.is_file()) / 1e6
+    assert size_mb < LIMIT_MB
