@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from KneeSegLib.bundles.metadata import FACTS
+from KneeSegLib.bundles.metadata import FACTS, channel_names
 
 LICENSE = """\
 Copyright (c) KneeSeg contributors
@@ -56,14 +56,15 @@ def inference_config(network: Mapping[str, Any]) -> dict[str, Any]:
 def readme(metadata: Mapping[str, Any]) -> str:
     """Return ``docs/README.md`` in Markdown."""
     facts = metadata[FACTS]
+    spacing = " x ".join(f"{value:g}" for value in facts["spacing_mm"])
     parts = [
         f"# {metadata['name']}",
         metadata["description"],
         f"**{facts['training_statement']}**",
         "## Input and output",
-        f"Spacing: {_spacing(facts['spacing_mm'])}. Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
+        f"Spacing: {spacing} mm. Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
         "Channels, in this order:",
-        _numbered(facts["channels"]),
+        _numbered(channel_names(facts)),
         "Classes (logits; softmax is left to the caller), in this order:",
         _numbered(facts["classes"]),
         "## Measured",
@@ -96,8 +97,3 @@ def _data(metadata: Mapping[str, Any], way: str) -> Mapping[str, Any]:
 
 def _numbered(names: list[str]) -> str:
     return "\n".join(f"{position}. {name}" for position, name in enumerate(names))
-
-
-def _spacing(spacing_mm: Any) -> str:
-    values = spacing_mm if isinstance(spacing_mm, (list, tuple)) else [spacing_mm]
-    return " x ".join("as it comes" if value is None else f"{value:g}" for value in values) + " mm"

@@ -9,7 +9,6 @@ from typing import Any
 from KneeSegLib import __version__
 
 FACTS = "kneeseg"
-TRAINING_STATEMENT = "Networks trained on synthetic CT images of real anatomy only; not a medical device."
 
 REQUIRED = (
     "version",
@@ -36,8 +35,24 @@ REQUIRED_FACTS = (
     "figures",
     "sha256",
 )
-GIVEN_FACTS = ("channels", "spacing_mm", "classes", "recipe", "sources", "figures")
+GIVEN_FACTS = (
+    "name",
+    "kind",
+    "channels",
+    "spacing_mm",
+    "classes",
+    "recipe",
+    "training_statement",
+    "sources",
+    "figures",
+)
 """What only the one who trained the network can say."""
+
+_CHANNELS = {
+    "slices": ("HU / 1000", "bone window, 200 to 1900 HU", "Laplacian of the bone window"),
+    "localiser": ("soft-tissue window, -300 to 300 HU", "bone window, 100 to 1300 HU"),
+    "naming": ("bone mask",),
+}
 
 
 def missing_entries(metadata: Any) -> list[str]:
@@ -50,19 +65,31 @@ def missing_entries(metadata: Any) -> list[str]:
     return missing + [f"{FACTS}.{key}" for key in REQUIRED_FACTS if key not in facts]
 
 
-def check_facts(facts: Mapping[str, Any], network: Mapping[str, Any]) -> None:
+def channel_names(facts: Mapping[str, Any]) -> list[str]:
+    """Return what each input channel is: those of the network's ``kind``, then one per neighbouring slice."""
+    offsets_mm = facts["channels"].get("neighbour_offsets_mm", ())
+    return [*_CHANNELS[facts["kind"]], *(f"HU / 1000 of the slice at {offset:+g} mm" for offset in offsets_mm)]
+
+
+def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any]) -> None:
     """Check what the trainer says about a network against what the network is.
 
     Raises:
-        ValueError: an entry of :data:`GIVEN_FACTS` is missing, channels or classes are not as many as the network's, or
-            a source lacks its name, licence or use.
+        ValueError: an entry of :data:`GIVEN_FACTS` is missing, the bundle is called otherwise, channels or classes are
+            not as many as the network's, or a source lacks its name, licence or use.
     """
     missing = [key for key in GIVEN_FACTS if key not in facts]
     if missing:
         raise ValueError(f"The metadata of a bundle needs {', '.join(GIVEN_FACTS)}; missing are {', '.join(missing)}.")
-    for key, argument in (("channels", "in_channels"), ("classes", "out_channels")):
-        if len(facts[key]) != network[argument]:
-            raise ValueError(f"The metadata name {len(facts[key])} {key}, the network has {network[argument]}.")
+    if facts["name"] != name:
+        raise ValueError(f"The folder is called {name} and the bundle {facts['name']}; they need one name.")
+    if facts["kind"] not in _CHANNELS:
+        raise ValueError(f"A bundle is of a kind out of {', '.join(_CHANNELS)}; this one is of kind {facts['kind']!r}.")
+    for names, argument in ((channel_names(facts), "in_channels"), (facts["classes"], "out_channels")):
+        if len(names) != network[argument]:
+            raise ValueError(
+                f"The metadata name {', '.join(names)}, but {argument} of the network is {network[argument]}."
+            )
     for source in facts["sources"]:
         if not {"name", "licence", "use"} <= set(source):
             raise ValueError(f"A source needs name, licence and use; this one has {', '.join(source)}.")
@@ -70,7 +97,6 @@ def check_facts(facts: Mapping[str, Any], network: Mapping[str, Any]) -> None:
 
 def complete_metadata(
     facts: Mapping[str, Any],
-    name: str,
     network: Mapping[str, Any],
     sha256: str,
     spatial_dimensions: int,
@@ -81,7 +107,6 @@ def complete_metadata(
     Args:
         facts: what :func:`check_facts` has passed; ``version``, ``task`` and ``description`` become MONAI's
             entries, all others go to our section.
-        name: the bundle's name.
         network: class and arguments.
         sha256: of the weights.
         spatial_dimensions: 2 for slices, 3 for volumes.
@@ -96,24 +121,18 @@ def complete_metadata(
         "pytorch_version": _installed("torch"),
         "numpy_version": _installed("numpy"),
         "required_packages_version": {"kneeseg": __version__, "safetensors": _installed("safetensors")},
-        "name": name,
+        "name": facts["name"],
         "task": facts.get("task", f"Segmentation of {', '.join(facts['classes'][1:])}"),
-        "description": facts.get("description", f"{TRAINING_STATEMENT} See docs/README.md."),
-        "intended_use": "Research. " + TRAINING_STATEMENT,
+        "description": facts.get("description", facts["training_statement"]),
+        "intended_use": f"Research. {facts['training_statement']}",
         "authorship": "KneeSeg contributors",
         "copyright": "Copyright (c) KneeSeg contributors",
         "data_source": "; ".join(source["name"] for source in facts["sources"]),
         "network_data_format": {
-            "inputs": {"image": _data_format("image", "magnitude", facts["channels"], shape)},
+            "inputs": {"image": _data_format("image", "magnitude", channel_names(facts), shape)},
             "outputs": {"pred": _data_format("image", "segmentation", facts["classes"], shape)},
         },
-        FACTS: {
-            "name": name,
-            "network": dict(network),
-            "training_statement": TRAINING_STATEMENT,
-            **own,
-            "sha256": sha256,
-        },
+        FACTS: {**own, "network": dict(network), "sha256": sha256},
     }
 
 

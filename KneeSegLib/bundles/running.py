@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import nn
 
 from KneeSegLib.bundles.bundle import Bundle
+from KneeSegLib.bundles.metadata import channel_names
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.channels import PAPER_CHANNELS, slice_channels
+from KneeSegLib.inference.channels import slice_channels
 from KneeSegLib.writing import write_whole
 
 _SLICES_AT_ONCE = 4
@@ -79,17 +81,14 @@ def _read_channels(path: Path, bundle: Bundle) -> torch.Tensor:
     if batched.ndim != axes + 2 or batched.shape[1] != config["num_channels"]:
         raise InputError(
             f"{path} has the shape {array.shape}; {bundle.name} takes {config['num_channels']} channels "
-            f"({', '.join(bundle.facts['channels'])}) of {axes} axes each."
+            f"({', '.join(channel_names(bundle.facts))}) of {axes} axes each."
         )
     return torch.from_numpy(np.ascontiguousarray(batched, dtype=np.float32))
 
 
 def _classes_of_image(network: nn.Module, bundle: Bundle, path: Path) -> sitk.Image:
-    offsets_mm = tuple(bundle.facts.get("neighbour_offsets_mm", ()))
-    spacing_mm = bundle.facts["spacing_mm"]
-    slices = len(bundle.metadata["network_data_format"]["inputs"]["image"]["spatial_shape"]) == 2
-    if not slices or len(bundle.facts["channels"]) != PAPER_CHANNELS + len(offsets_mm):
-        channels = ", ".join(bundle.facts["channels"])
+    if bundle.facts["kind"] != "slices":
+        channels = ", ".join(channel_names(bundle.facts))
         raise InputError(f"{bundle.name} does not take an image but its channels as .npy: {channels}.")
     try:
         image = sitk.ReadImage(str(path), sitk.sitkFloat32)
@@ -99,8 +98,8 @@ def _classes_of_image(network: nn.Module, bundle: Bundle, path: Path) -> sitk.Im
         ) from None
     if image.GetDimension() != 3:
         raise InputError(f"{path} has {image.GetDimension()} dimensions; a CT volume with 3 was expected.")
-    in_plane_mm = spacing_mm[0] if isinstance(spacing_mm, (list, tuple)) else spacing_mm
-    gridded = _with_in_plane_spacing(sitk.DICOMOrient(image, "LPS"), float(in_plane_mm))
+    offsets_mm = bundle.facts["channels"].get("neighbour_offsets_mm", ())
+    gridded = _with_spacing(sitk.DICOMOrient(image, "LPS"), bundle.facts["spacing_mm"])
     volume_hu = torch.from_numpy(sitk.GetArrayFromImage(gridded))
     parts = [
         _classes(network, slice_channels(volume_hu, gridded.GetSpacing()[2], positions, offsets_mm))
@@ -111,13 +110,13 @@ def _classes_of_image(network: nn.Module, bundle: Bundle, path: Path) -> sitk.Im
     return sitk.Resample(labels, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
 
 
-def _with_in_plane_spacing(image: sitk.Image, spacing_mm: float) -> sitk.Image:
-    width, height, depth = image.GetSize()
-    extent = [width * image.GetSpacing()[0], height * image.GetSpacing()[1]]
-    size = [max(1, round(length / spacing_mm)) for length in extent] + [depth]
-    spacing = (spacing_mm, spacing_mm, image.GetSpacing()[2])
+def _with_spacing(image: sitk.Image, spacing_mm: Sequence[float]) -> sitk.Image:
+    lengths = zip(image.GetSize(), image.GetSpacing(), spacing_mm)
+    size = [max(1, round(count * old_mm / new_mm)) for count, old_mm, new_mm in lengths]
     direction = image.GetDirection()
-    return sitk.Resample(image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), spacing, direction, -1000.0)
+    return sitk.Resample(
+        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), tuple(spacing_mm), direction, -1000.0
+    )
 
 
 def _write_array(classes: np.ndarray, output_dir: str | Path) -> Path:

@@ -31,10 +31,10 @@ def write_bundle(
         network: what ``network_config`` builds.
         network_config: ``{"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": ..., "out_channels": ..., ...}``.
         state: the weights to ship (the network's own or averaged ones).
-        metadata: ``channels`` (names, as many as ``in_channels``), ``spacing_mm`` (x, y, z or one number; None where
-            the image's own is kept), ``classes`` (names, background first), ``recipe``, ``sources`` (each with ``name``,
-            ``licence``, ``use``), ``figures``; if wanted ``version``, ``task``, ``description`` and whatever else the
-            pipeline has to know, such as ``neighbour_offsets_mm``. JSON values only.
+        metadata: ``name``, ``kind`` (``slices``, ``localiser`` or ``naming``), ``channels`` (a table; for slices with
+            ``neighbour_offsets_mm``), ``spacing_mm`` (x, y, z), ``classes`` (names, background first), ``recipe``,
+            ``training_statement``, ``sources`` (each with ``name``, ``licence``, ``use``), ``figures``; if wanted
+            ``version``, ``task``, ``description`` and whatever else the pipeline has to know. JSON values only.
 
     Raises:
         ValueError: metadata, network and weights do not fit each other.
@@ -44,12 +44,11 @@ def write_bundle(
 
     folder = Path(folder).resolve()
     network_config = dict(network_config)
-    check_facts(metadata, network_config)
+    check_facts(metadata, folder.name, network_config)
     _check_network(network, network_config, state)
     weights = state_as_bytes(state)
     described = complete_metadata(
         metadata,
-        name=folder.name,
         network=network_config,
         sha256=hashlib.sha256(weights).hexdigest(),
         spatial_dimensions=max(tensor.dim() for tensor in state.values()) - 2,

@@ -18,7 +18,13 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.networks import CoarseUNet3D, SliceUNet
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}]
+FACTS = {
+    "channels": {},
+    "recipe": {},
+    "training_statement": "Trained on nothing; not a medical device.",
+    "sources": [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}],
+    "figures": {},
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +45,11 @@ def slice_bundle(tmp_path_factory) -> Bundle:
     network.head.bias.data[1] = -0.5
     config = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 3, "out_channels": 2, "widths": [2, 2]}
     facts = {
-        "channels": ["image", "window", "edges"],
-        "spacing_mm": [1.0, 1.0, None],
+        **FACTS,
+        "name": "ct-test",
+        "kind": "slices",
+        "spacing_mm": [1.0, 1.0, 1.0],
         "classes": ["background", "bone"],
-        "recipe": "none",
-        "sources": SOURCES,
-        "figures": {},
     }
     return write_bundle(tmp_path_factory.mktemp("with space") / "ct-test", network, config, network.state_dict(), facts)
 
@@ -54,12 +59,11 @@ def volume_bundle(tmp_path_factory) -> Bundle:
     network = CoarseUNet3D(2, 3, (4, 4))
     config = {"_target_": "KneeSegLib.networks.CoarseUNet3D", "in_channels": 2, "out_channels": 3, "widths": [4, 4]}
     facts = {
-        "channels": ["soft", "bone"],
-        "spacing_mm": 4.0,
-        "classes": ["background", "femur", "tibia"],
-        "recipe": "none",
-        "sources": SOURCES,
-        "figures": {},
+        **FACTS,
+        "name": "ct-coarse",
+        "kind": "localiser",
+        "spacing_mm": [4.0, 4.0, 4.0],
+        "classes": ["none", "femur", "tibia"],
     }
     return write_bundle(tmp_path_factory.mktemp("models") / "ct-coarse", network, config, network.state_dict(), facts)
 
@@ -110,7 +114,7 @@ def test_slice_network_labels_bone_of_a_ct_on_its_own_grid(slice_bundle, tmp_pat
     hu = np.full((4, 20, 24), 40, np.int16)
     hu[1:3, 6:12, 8:15] = 1900
     image = sitk.GetImageFromArray(hu)
-    image.SetSpacing((1.0, 1.0, 2.0))
+    image.SetSpacing((1.0, 1.0, 1.0))
     image.SetOrigin((-30.0, 12.0, 100.0))
     image = sitk.DICOMOrient(image, orientation)
     sitk.WriteImage(image, str(tmp_path / "ct.nrrd"))
@@ -122,7 +126,7 @@ def test_slice_network_labels_bone_of_a_ct_on_its_own_grid(slice_bundle, tmp_pat
 
 def test_array_of_another_shape_is_an_error_that_names_the_channels(slice_bundle, tmp_path):
     np.save(tmp_path / "two.npy", np.zeros((2, 16, 16), np.float32))
-    with pytest.raises(InputError, match="image, window, edges"):
+    with pytest.raises(InputError, match="HU / 1000, bone window"):
         running.run(slice_bundle.network(), slice_bundle.path, tmp_path / "two.npy", tmp_path / "out")
 
 

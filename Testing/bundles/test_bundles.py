@@ -14,12 +14,15 @@ from KneeSegLib.bundles.weights import network_from, state_as_bytes, state_from_
 from KneeSegLib.errors import ModelError
 from KneeSegLib.networks import SliceUNet
 
-CONFIG = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 3, "out_channels": 3, "widths": [4, 6, 8]}
+CONFIG = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 4, "out_channels": 3, "widths": [4, 6, 8]}
 FACTS = {
-    "channels": ["image", "window", "edges"],
-    "spacing_mm": [0.8, 0.8, None],
+    "name": "ct-test",
+    "kind": "slices",
+    "channels": {"neighbour_offsets_mm": [-8.0]},
+    "spacing_mm": [0.8, 0.8, 0.8],
     "classes": ["background", "femur", "tibia"],
-    "recipe": "test.yaml",
+    "recipe": {"steps": 1},
+    "training_statement": "Trained on nothing; not a medical device.",
     "sources": [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}],
     "figures": {"dice": {"femur": 0.5}},
 }
@@ -28,9 +31,9 @@ FACTS = {
 def random_network(seed: int = 0) -> SliceUNet:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SliceUNet(3, 3, (4, 6, 8))
+        network = SliceUNet(4, 3, (4, 6, 8))
         network.train()
-        network(torch.randn(2, 3, 16, 16))  # running statistics that are not those of a fresh network
+        network(torch.randn(2, 4, 16, 16))  # running statistics that are not those of a fresh network
     return network.eval()
 
 
@@ -49,7 +52,7 @@ def bundle(models) -> Bundle:
 
 
 def test_loaded_network_answers_like_the_one_written_up_to_half_precision(bundle):
-    slices = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    slices = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = random_network()(slices)
         found = find_bundle("ct-test").network()(slices)
@@ -65,7 +68,7 @@ def test_loaded_network_is_ready_for_inference(bundle):
 
 def test_bundles_are_listed_by_name_and_other_folders_are_not(bundle, models):
     network = random_network()
-    write_bundle(models / "a-first", network, CONFIG, network.state_dict(), FACTS)
+    write_bundle(models / "a-first", network, CONFIG, network.state_dict(), {**FACTS, "name": "a-first"})
     (models / "notes").mkdir()
     (models / ".partial-1-ct-test" / METADATA).parent.mkdir(parents=True)
     (models / ".partial-1-ct-test" / METADATA).write_text("{}")
@@ -140,8 +143,15 @@ def test_nan_in_the_weights_is_not_written(models):
 
 @pytest.mark.parametrize(
     "change",
-    [{"classes": ["background"]}, {"channels": ["image"]}, {"sources": [{"name": "Nobody"}]}],
-    ids=["classes", "channels", "sources"],
+    [
+        {"classes": ["background"]},
+        {"channels": {}},
+        {"kind": "naming"},
+        {"kind": "other"},
+        {"name": "ct-other"},
+        {"sources": [{"name": "Nobody"}]},
+    ],
+    ids=["classes", "channels", "kind", "unknown kind", "name", "sources"],
 )
 def test_metadata_that_contradict_the_network_are_not_written(models, change):
     network = random_network()
@@ -158,7 +168,8 @@ def test_network_other_than_its_description_is_not_written(models):
 def test_metadata_have_everything_that_monai_asks_for(bundle):
     assert set(REQUIRED) <= set(bundle.metadata)
     formats = bundle.metadata["network_data_format"]
-    assert formats["inputs"]["image"]["channel_def"] == {"0": "image", "1": "window", "2": "edges"}
+    assert list(formats["inputs"]["image"]["channel_def"]) == ["0", "1", "2", "3"]
+    assert formats["inputs"]["image"]["channel_def"]["3"] == "HU / 1000 of the slice at -8 mm"
     assert formats["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "femur", "2": "tibia"}
     assert formats["inputs"]["image"]["spatial_shape"] == ["4*n", "4*n"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from KneeSegLib.bundles import list_bundles
 from KneeSegLib.bundles.bundle import INFERENCE
-from KneeSegLib.bundles.metadata import TRAINING_STATEMENT
+from KneeSegLib.pipelines.table import TRAINING_STATEMENT
 from KneeSegLib.resources import models_folder
 
 SHIPPED = list_bundles()
