@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from KneeSegLib.anatomy import structure
+from KneeSegLib.synthesis.anatomy_file import CLASSES
+from KneeSegLib.synthesis.cases import synthesize_case
+from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
+from KneeSegLib.synthesis.placement import PreparedPerson, Warp
+from KneeSegLib.synthesis.scanner import Scanner, correlated_noise, scanned
+from KneeSegLib.synthesis.tissue import BoneTissue
+
+NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
+CLEAN_SCANNER = Scanner(
+    blur_mm=(0.0, 0.0), slice_blur_mm=(0.0, 0.0), overshoot_probability=0.0, noise_hu=(0.0, 0.0), shading_hu=(0.0, 0.0),
+    calibration_probability=0.0, metal_probability=0.0, low_ceiling_probability=0.0, round_field_probability=0.0,
+    table_probability=0.0,
+)  # fmt: skip
+PLAIN = CtSynthesis(warp=NO_WARP, scanner=CLEAN_SCANNER, other_leg_probability=0.0, ossicle_probability=0.0)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_without_warp_the_truth_is_the_prepared_anatomy(geometric_knee):
+    person = PreparedPerson(geometric_knee)
+    image = render_ct(person, (128, 96, 96), 1.0, (63.5, 47.5, 47.5), PLAIN, seeded())
+    truth = torch.where(image.occupancy > 0.5, image.nearest, 0).numpy()
+    off_the_surface = geometric_knee.sdf != 0
+    assert np.array_equal(truth[off_the_surface], geometric_knee.labels()[off_the_surface])
+
+
+def test_a_cylinder_is_rendered_with_its_true_area(geometric_knee):
+    """The femur's shaft is a cylinder of 24 mm radius: partial volumes must add up to its cross-section."""
+    person = PreparedPerson(geometric_knee)
+    image = render_ct(person, (8, 112, 112), 0.8, (110.0, 48.0, 48.0), PLAIN, seeded())
+    femur = CLASSES.index("femur_right")
+    area = (image.occupancy[4] * (image.nearest[4] == femur)).sum().item() * 0.8**2
+    assert area == pytest.approx(np.pi * 24.0**2, rel=0.01)
+
+
+def test_the_cortex_is_as_thick_as_prepared(geometric_knee):
+    """2 mm were prepared; the thickness is measured as the area of bright ring over its circumference."""
+    bone = BoneTissue(cortex_hu=(1500.0, 1500.0), cortex_factor=(1.0, 1.0), trabecular_hu=(0.0, 0.0), marrow_hu=(0.0, 0.0),
+                      texture_hu=(0.0, 0.0), patchiness_hu=(0.0, 0.0))  # fmt: skip
+    person = PreparedPerson(geometric_knee)
+    image = render_ct(person, (60, 160, 160), 0.5, (104.0, 48.0, 48.0), replace(PLAIN, bone=bone), seeded(3))
+    inside = (image.occupancy > 0.99) & (image.nearest == CLASSES.index("femur_right"))
+    bright = (image.hu * inside).sum(dim=(1, 2))[20:40].mean().item() / 1500.0 * 0.5**2
+    assert bright / (2 * np.pi * 23.0) == pytest.approx(1.9, abs=0.4)
+
+
+def test_noise_has_the_requested_strength_and_grain():
+    noise = correlated_noise(torch.Size((6, 200, 200)), 30.0, 0.8, seeded())
+    assert noise.std().item() == pytest.approx(30.0, rel=0.02)
+    neighbours = (noise[:, :, 1:] * noise[:, :, :-1]).mean() / noise.pow(2).mean()
+    assert 0.5 < neighbours.item() < 0.9
+    slices = (noise[1:] * noise[:-1]).mean() / noise.pow(2).mean()
+    assert abs(slices.item()) < 0.05
+
+
+def test_blur_widens_an_edge_as_a_gaussian_of_that_width_does():
+    edge = torch.zeros(5, 40, 80)
+    edge[:, :, 40:] = 1000.0
+    scanner = replace(CLEAN_SCANNER, blur_mm=(0.7, 0.7))
+    profile = scanned(edge, 0.5, scanner, seeded())[2, 20]
+    slope = (profile[1:] - profile[:-1]) / 1000.0
+    places = torch.arange(len(slope)) * 0.5
+    centre = (slope * places).sum()
+    assert (slope * (places - centre) ** 2).sum().sqrt().item() == pytest.approx(0.7, rel=0.08)
+
+
+def test_the_same_seed_gives_the_same_case(geometric_knee):
+    person = PreparedPerson(geometric_knee)
+    first, again, other = (synthesize_case(person, 2.0, seed=seed) for seed in (5, 5, 6))
+    import SimpleITK as sitk
+
+    arrays = [sitk.GetArrayFromImage(case.image) for case in (first, again, other)]
+    assert np.array_equal(arrays[0], arrays[1])
+    assert not np.array_equal(arrays[0], arrays[2])
+
+
+def test_a_left_case_is_the_mirror_image_with_left_labels(geometric_knee):
+    import SimpleITK as sitk
+
+    person = PreparedPerson(geometric_knee)
+    synthesis = replace(CtSynthesis(), scanner=CLEAN_SCANNER, ossicle_probability=0.0, other_leg_probability=0.0)
+    right = sitk.GetArrayFromImage(synthesize_case(person, 2.0, side="right", seed=2, synthesis=synthesis).labels)
+    left = sitk.GetArrayFromImage(synthesize_case(person, 2.0, side="left", seed=2, synthesis=synthesis).labels)
+    for bone in ("femur", "tibia", "fibula", "patella"):
+        mirrored = (right == structure(bone, "right").label_value)[:, :, ::-1]
+        assert np.array_equal(left == structure(bone, "left").label_value, mirrored)
+
+
+def test_every_default_ingredient_can_be_drawn(geometric_knee):
+    """Many seeds, so that metal, table, the other leg, ossicles and clipping all take part; the image stays in range."""
+    person = PreparedPerson(geometric_knee)
+    for seed in range(25):
+        image = render_ct(person, (8, 40, 40), 2.0, (64.0, 48.0, 48.0), CtSynthesis(), seeded(seed))
+        assert torch.isfinite(image.hu).all()
+        assert -1024.0 <= image.hu.min() and image.hu.max() <= 3071.0

@@ -1,0 +1,63 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.training.loop import Training, learning_rate_share
+from KneeSegLib.training.recipe import read_recipe
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, geometric_knee):
+    folder = tmp_path_factory.mktemp("prepared")
+    for group in ("train", "validation"):
+        replace(geometric_knee, group=group).save(folder / f"{group}.npz")
+    return folder
+
+
+def tiny(name: str, **changes):
+    shapes = {"slices": [[64, 64]], "localiser": [[16, 16, 16]], "naming": [[32, 32, 32]]}[read_recipe(name).kind]
+    return read_recipe(
+        name, joints=["knee"], shapes=shapes, widths=[4, 6, 8, 8], batch=2, pool=12, validate_every=1000, **changes
+    )
+
+
+def test_a_few_steps_teach_the_slice_network_to_find_bone(tmp_path, prepared):
+    recipe = tiny("ct-knee", steps=60, slab_slices=4, neighbour_offsets_mm=[-2.0, 2.0], learning_rate=0.02, ema=0.9)
+    training = Training(recipe, prepared, tmp_path)
+    training.run(report=lambda line: None)
+    losses = [line.split(",")[1] for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
+    assert training.validate()["background"] > 0.8
+    assert float(losses[0]) < 1.0
+
+
+@pytest.mark.parametrize("name", ["ct-localiser", "ct-naming"])
+def test_the_coarse_networks_train_and_save(tmp_path, prepared, name):
+    training = Training(tiny(name, steps=2), prepared, tmp_path)
+    training.run(report=lambda line: None)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
+
+
+def test_training_goes_on_where_it_was_stopped(tmp_path, prepared):
+    recipe = tiny("ct-knee", steps=4, slab_slices=2, neighbour_offsets_mm=[])
+    first = Training(recipe, prepared, tmp_path)
+    first.run(report=lambda line: None)
+    again = Training(replace(recipe, steps=6), prepared, tmp_path)
+    assert again.step == 4
+    for a, b in zip(first.average.state_dict().values(), again.average.state_dict().values()):
+        assert torch.equal(a, b)
+    again.run(report=lambda line: None)
+    assert again.step == 6
+
+
+def test_an_empty_folder_of_people_is_named(tmp_path):
+    with pytest.raises(InputError, match="holds no prepared train people for knee"):
+        Training(tiny("ct-knee"), tmp_path, tmp_path / "run")
+
+
+def test_the_learning_rate_rises_then_falls():
+    shares = [learning_rate_share(step, 1000) for step in range(1000)]
+    assert shares[0] < 0.1 and max(shares) == pytest.approx(1.0) and shares[-1] < 0.02
+    assert shares.index(max(shares)) < 40
