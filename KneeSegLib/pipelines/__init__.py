@@ -1,0 +1,83 @@
+"""From an image to labels: one function for everyone, and one file per way. Importing this loads no network and no torch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.pipelines.table import (
+    AUTO,
+    DEVICE_CHOICES,
+    PIPELINES,
+    QUALITIES,
+    SIDE_CHOICES,
+    Pipeline,
+    Quality,
+)
+from KneeSegLib.progress import Progress, no_progress, parts
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from KneeSegLib.case import Case
+
+__all__ = ["AUTO", "DEVICE_CHOICES", "PIPELINES", "QUALITIES", "SIDE_CHOICES", "Pipeline", "Quality", "segment"]
+
+
+def segment(
+    input: str | Path | sitk.Image,
+    pipeline: str = AUTO,
+    side: str = "auto",
+    quality: str = "standard",
+    device: str = "auto",
+    series: str | None = None,
+    progress: Progress = no_progress,
+) -> Case:
+    """Segment the bones of an image; see :data:`PIPELINES` and :data:`QUALITIES` for what there is.
+
+    Args:
+        input: folder of DICOM slices, image file (DICOM, NRRD, NIfTI, MetaImage) or image.
+        pipeline: a key of :data:`PIPELINES`.
+        side: ``"right"`` or ``"left"`` for one leg, ``"both"`` to insist on two, ``"auto"`` for whatever is there.
+        quality: a key of :data:`QUALITIES`.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
+        series: which series of a DICOM folder, see :func:`KneeSegLib.volume.read_volume`.
+        progress: told how far the work is; may raise ``Cancelled``.
+
+    Raises:
+        InputError: the image or an option cannot be used.
+        AnatomyNotFoundError: the image does not show what was asked for.
+        ModelError: weights are missing or damaged.
+        ResourceError: not enough memory, or no such device.
+        Cancelled: raised by ``progress``.
+    """
+    _check_choice("pipeline", pipeline, PIPELINES)
+    _check_choice("side", side, SIDE_CHOICES)
+    _check_choice("quality", quality, QUALITIES)
+    _check_choice("device", device, DEVICE_CHOICES)
+    from KneeSegLib.pipelines.ct_leg import CtLeg
+    from KneeSegLib.volume import read_volume
+
+    reading, working = parts(progress, (5, 95))
+    reading(0.0, "Reading the image")
+    started = time.perf_counter()
+    volume = read_volume(input, series)
+    seconds = time.perf_counter() - started
+    _check_modality(volume.modality, volume.source, PIPELINES[pipeline])
+    case = CtLeg(PIPELINES[pipeline], side, QUALITIES[quality], device).segment(volume, working)
+    case.provenance["options"]["series"] = series
+    case.provenance["timings"] = {"reading": seconds, **case.provenance["timings"]}
+    return case
+
+
+def _check_choice(what: str, given: str, choices) -> None:
+    if given not in choices:
+        raise InputError(f"There is no {what} {given!r}; choose one of {', '.join(choices)}.")
+
+
+def _check_modality(modality: str | None, source: str, pipeline: Pipeline) -> None:
+    ways = ", ".join(name for name, entry in PIPELINES.items() if entry.modality == modality)
+    if pipeline.name == AUTO and modality is not None and not ways:
+        raise InputError(f"'{source}' is an {modality} image, and this version has pipelines for CT only; give a CT of the leg.")

@@ -1,0 +1,82 @@
+"""The table of pipelines: what there is to choose from. Reading it loads no network and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from KneeSegLib.anatomy import JOINT_BONES
+
+Modality = Literal["CT", "MR"]
+
+LOCALISER_BUNDLE = "ct-localiser"
+NAMING_BUNDLE = "ct-naming"
+SPECIALIST_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One way from an image to labels, as a person chooses it."""
+
+    name: str
+    title: str
+    modality: Modality
+    bundles: tuple[str, ...]
+    joints: tuple[str, ...]
+    description: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much time is spent: ``slice_step`` 2 looks at every second slice and interpolates between them."""
+
+    name: str
+    title: str
+    slice_step: int
+    description: str
+
+
+def _ct(name: str, title: str, joints: tuple[str, ...], description: str) -> Pipeline:
+    bundles = (LOCALISER_BUNDLE, NAMING_BUNDLE, *(SPECIALIST_BUNDLES[joint] for joint in joints))
+    return Pipeline(name, title, "CT", bundles, joints, description)
+
+
+AUTO = "auto"
+
+PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
+    {
+        pipeline.name: pipeline
+        for pipeline in (
+            _ct(
+                AUTO,
+                "Automatic",
+                tuple(JOINT_BONES),
+                "Looks at the image and takes what fits: the leg pipeline for a CT scan.",
+            ),
+            _ct(
+                "ct-leg",
+                "CT: whole leg",
+                tuple(JOINT_BONES),
+                "Every hip, knee and ankle in view on both legs, with the shafts between them.",
+            ),
+            _ct("ct-hip", "CT: hip", ("hip",), "Femur and hip bone, from the iliac crest to the middle of the thigh."),
+            _ct("ct-knee", "CT: knee", ("knee",), "Femur, tibia, patella and fibula, from mid-thigh to mid-calf."),
+            _ct("ct-ankle", "CT: ankle", ("ankle",), "Tibia, fibula, talus and calcaneus, from mid-calf to the sole."),
+        )
+    }
+)
+
+QUALITIES: Mapping[str, Quality] = MappingProxyType(
+    {
+        quality.name: quality
+        for quality in (
+            Quality("standard", "Standard", 1, "Every slice is looked at."),
+            Quality("fast", "Fast", 2, "Every second slice is looked at where slices are thin; about half the time."),
+        )
+    }
+)
+
+SIDE_CHOICES: tuple[str, ...] = ("auto", "right", "left", "both")
+DEVICE_CHOICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
