@@ -1,0 +1,136 @@
+"""Voxel grids in the patient's space: turned to the patient's axes and back, and straightened where they are sheared.
+
+Coordinates are DICOM's and ITK's: LPS, millimetres (x grows to the patient's left, y to the back, z to the head).
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import ceil, degrees, floor
+
+import numpy as np
+import SimpleITK as sitk
+
+from KneeSegLib.errors import InputError
+
+_PERPENDICULAR = 1e-3  # largest cosine between in-plane axes that counts as rounding
+_DRIFT_PIXELS = 0.25  # sideways drift of the last slice against the first that counts as rounding
+
+
+def to_lps(image: sitk.Image) -> sitk.Image:
+    """Return ``image`` with its axes reordered and flipped to lie as near to the patient's axes as they can.
+
+    The array ``[z, y, x]`` of the result runs inferior to superior, anterior to posterior and from the patient's
+    right to the left. No voxel value changes and every voxel stays where it is in the patient: a rotation that is no
+    multiple of 90 degrees remains in the direction matrix. An image that lies like that already is returned itself.
+    """
+    order, flips = _axes_towards_lps(image)
+    if order != (0, 1, 2):
+        image = sitk.PermuteAxes(image, order)
+    if any(flips):
+        image = sitk.Flip(image, flips)
+    return image
+
+
+def onto_grid(labels: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Undo :func:`to_lps`: return ``labels``, which lie on the grid of ``to_lps(reference)``, on that of ``reference``.
+
+    No interpolation; size, spacing, origin and direction are those of ``reference`` to the last bit. Any pixel type.
+
+    Raises:
+        ValueError: ``labels`` do not lie on the grid of ``to_lps(reference)``.
+    """
+    turned = _turned_back(labels, reference)
+    if turned.GetSize() != reference.GetSize() or _first_voxel(turned, reference) != (0, 0, 0):
+        raise ValueError(
+            f"Labels of {labels.GetSize()} voxels at {labels.GetOrigin()} do not lie on the reoriented grid of the "
+            f"reference ({reference.GetSize()} voxels at {reference.GetOrigin()})."
+        )
+    turned.CopyInformation(reference)
+    return turned
+
+
+def crop_onto_grid(crop: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Like :func:`onto_grid`, for an image that covers only a part of ``to_lps(reference)``.
+
+    Spacing and direction of the result are those of ``reference``; its origin is the centre of the reference voxel
+    with which it begins.
+
+    Raises:
+        ValueError: the crop reaches beyond the reference, or its voxels do not coincide with the reference's.
+    """
+    turned = _turned_back(crop, reference)
+    first = _first_voxel(turned, reference)
+    if any(i < 0 or i + n > whole for i, n, whole in zip(first, turned.GetSize(), reference.GetSize())):
+        raise ValueError(
+            f"A crop of {turned.GetSize()} voxels beginning at voxel {first} reaches beyond {reference.GetSize()}."
+        )
+    turned.SetSpacing(reference.GetSpacing())
+    turned.SetDirection(reference.GetDirection())
+    turned.SetOrigin(reference.TransformIndexToPhysicalPoint(first))
+    return turned
+
+
+def straightened(image: sitk.Image, fill: float) -> tuple[sitk.Image, float]:
+    """Return ``image`` on a grid with perpendicular axes, and the degrees by which its slices lean (0: untouched).
+
+    Slices whose centres drift sideways (CT with a tilted gantry) stay in their planes and are shifted within them by
+    linear interpolation, each by its own offset, until their centres lie on the slices' common normal. In-plane
+    spacing and directions are kept, the grid grows so that no part of a slice is lost, and what no slice covers is
+    set to ``fill``.
+
+    Raises:
+        InputError: rows and columns are not perpendicular.
+    """
+    spacing = np.array(image.GetSpacing())
+    axes = np.array(image.GetDirection()).reshape(3, 3).T
+    if abs(axes[0] @ axes[1]) > _PERPENDICULAR:
+        raise InputError(
+            "The rows and columns of the image are not perpendicular, which no scanner produces; "
+            "resample the image to a rectangular grid before giving it."
+        )
+    step = axes[2] * spacing[2]
+    normal = np.cross(axes[0], axes[1])
+    normal /= np.linalg.norm(normal) * np.sign(normal @ step)
+    drift_pixels = np.array([step @ axes[0], step @ axes[1]]) * (image.GetSize()[2] - 1) / spacing[:2]
+    if np.abs(drift_pixels).max() < _DRIFT_PIXELS:
+        return image, 0.0
+    first = [floor(min(drift, 0.0)) for drift in drift_pixels]
+    grown = [ceil(abs(drift)) for drift in drift_pixels]
+    grid = sitk.ResampleImageFilter()
+    grid.SetSize([image.GetSize()[0] + grown[0], image.GetSize()[1] + grown[1], image.GetSize()[2]])
+    grid.SetOutputSpacing([*spacing[:2], float(normal @ step)])
+    grid.SetOutputDirection(np.column_stack([axes[0], axes[1], normal]).ravel())
+    grid.SetOutputOrigin(image.TransformIndexToPhysicalPoint([*first, 0]))
+    grid.SetInterpolator(sitk.sitkLinear)
+    grid.SetDefaultPixelValue(float(fill))
+    grid.SetOutputPixelType(image.GetPixelID())
+    lean = degrees(np.arccos(np.clip(normal @ step / np.linalg.norm(step), -1.0, 1.0)))
+    return grid.Execute(image), lean
+
+
+def _axes_towards_lps(image: sitk.Image) -> tuple[tuple[int, ...], list[bool]]:
+    """Which image axis becomes x, y and z, and which of these then have to be flipped."""
+    lps_from_axes = np.array(image.GetDirection()).reshape(3, 3)
+    order = max(permutations(range(3)), key=lambda order: sum(abs(lps_from_axes[i, order[i]]) for i in range(3)))
+    return order, [bool(lps_from_axes[i, order[i]] < 0) for i in range(3)]
+
+
+def _turned_back(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    order, flips = _axes_towards_lps(reference)
+    if any(flips):
+        image = sitk.Flip(image, flips)
+    if order != (0, 1, 2):
+        image = sitk.PermuteAxes(image, [order.index(axis) for axis in range(3)])
+    return sitk.Image(image)
+
+
+def _first_voxel(image: sitk.Image, reference: sitk.Image) -> tuple[int, ...]:
+    """The index in ``reference`` of the first voxel of ``image``, both with the same axes and voxel size."""
+    same_axes = np.allclose(image.GetDirection(), reference.GetDirection(), atol=1e-6)
+    if not same_axes or not np.allclose(image.GetSpacing(), reference.GetSpacing(), rtol=1e-6):
+        raise ValueError("The image has other axes or another voxel size than the reference.")
+    index = np.array(reference.TransformPhysicalPointToContinuousIndex(image.GetOrigin()))
+    if np.abs(index - np.rint(index)).max() > 1e-3:
+        raise ValueError(f"The image begins at voxel {tuple(index)} of the reference, between its voxels.")
+    return tuple(int(i) for i in np.rint(index))

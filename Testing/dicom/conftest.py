@@ -1,0 +1,105 @@
+"""Small DICOM series made for the tests: 32 x 32 pixels of 2 mm, slices 3 mm apart unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def new_dataset(path: Path, sop_class: str = CTImageStorage) -> FileDataset:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
+    return dataset
+
+
+def set_pixels(dataset: Dataset, stored: np.ndarray) -> None:
+    dataset.Rows, dataset.Columns = stored.shape[-2:]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelRepresentation = int(np.issubdtype(stored.dtype, np.signedinteger))
+    dataset.PixelData = stored.tobytes()
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+
+
+def write_slice(path: Path, stored: np.ndarray, position: Iterable[float], orientation=AXIAL, **tags) -> None:
+    dataset = new_dataset(path)
+    set_pixels(dataset, stored)
+    dataset.Modality, dataset.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.SeriesInstanceUID, dataset.SeriesDescription, dataset.SeriesNumber = "1.2.3.4", "Leg bone", 2
+    dataset.ImagePositionPatient = [f"{x:.6g}" for x in position]
+    dataset.ImageOrientationPatient = [f"{x:.8g}" for x in orientation]
+    dataset.PixelSpacing = ["2", "2"]
+    dataset.RescaleIntercept, dataset.RescaleSlope = "-1024", "1"
+    for keyword, value in tags.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    save(dataset, path)
+
+
+def write_series(folder: Path, positions_mm: Iterable[float], **tags) -> Path:
+    """Axial slices at these heights; the stored value of every pixel is 1000 plus the height in mm."""
+    for height_mm in positions_mm:
+        stored = np.full((32, 32), round(1000 + height_mm), np.uint16)
+        name = f"{tags.get('SeriesInstanceUID', '1.2.3.4')}_{tags.get('EchoTime', '')}_{1000 - height_mm:07.2f}.dcm"
+        write_slice(folder / name, stored, (-30.0, -40.0, height_mm), **tags)
+    return folder
+
+
+def write_enhanced_ct(path: Path, stored: np.ndarray, heights_mm: Iterable[float]) -> Path:
+    """One multi-frame file with a position per frame and everything else shared."""
+    dataset = new_dataset(path, EnhancedCTImageStorage)
+    set_pixels(dataset, stored)
+    dataset.Modality, dataset.ImageType = "CT", ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    dataset.SeriesInstanceUID, dataset.SeriesDescription = "1.2.3.9", "Enhanced"
+    dataset.NumberOfFrames = len(stored)
+    shared = Dataset()
+    shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=list(AXIAL))]
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=[2.0, 2.0], SliceThickness=3.0)]
+    shared.PixelValueTransformationSequence = [_item(RescaleIntercept=-1024.0, RescaleSlope=1.0, RescaleType="HU")]
+    dataset.SharedFunctionalGroupsSequence = Sequence([shared])
+    groups = [_item(PlanePositionSequence=[_item(ImagePositionPatient=[-30.0, -40.0, z])]) for z in heights_mm]
+    dataset.PerFrameFunctionalGroupsSequence = Sequence(groups)
+    save(dataset, path)
+    return path
+
+
+def _item(**tags) -> Dataset:
+    item = Dataset()
+    for keyword, value in tags.items():
+        setattr(item, keyword, Sequence(value) if keyword.endswith("Sequence") else value)
+    return item
+
+
+@pytest.fixture
+def dicom_slice() -> Callable[..., None]:
+    return write_slice
+
+
+@pytest.fixture
+def dicom_series() -> Callable[..., Path]:
+    return write_series
+
+
+@pytest.fixture
+def enhanced_ct() -> Callable[..., Path]:
+    return write_enhanced_ct
