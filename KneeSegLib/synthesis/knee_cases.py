@@ -10,6 +10,7 @@ from KneeSegLib.synthesis.anatomy_file import Anatomy
 from KneeSegLib.synthesis.bones import enlarged, moved
 from KneeSegLib.synthesis.distance import Grid
 from KneeSegLib.synthesis.joints import knee_flexion_axis, posed_knee, random_knee_pose
+from KneeSegLib.synthesis.label_knees import LABEL_MAPS, label_knee
 from KneeSegLib.synthesis.meshes import rotation
 from KneeSegLib.synthesis.people import SOURCE, limb_model
 from KneeSegLib.synthesis.voxels import CaseName, recentered, voxelized
@@ -21,11 +22,14 @@ BONES = ("femur", "patella", "tibia", "fibula")
 
 def case_names() -> list[CaseName]:
     groups = (("train", 20), ("validation", 3), ("test", 3))
-    return [CaseName("knee", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)]
+    modelled = [CaseName("knee", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)]
+    return modelled[:4] + [CaseName("knee", "train", subject) for subject in LABEL_MAPS] + modelled[4:]
 
 
 def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
-    """One right knee of the shape model, 300 mm high, knee in the middle."""
+    """One right knee: of the shape model, 300 mm high, knee in the middle; or as high as a label map shows it."""
+    if name.subject in LABEL_MAPS:
+        return label_knee(name, data, random)
     model = limb_model(data)
     limb = model.limb(model.random_coefficients(random), cortex_factor=random.uniform(0.6, 1.25))
     bones = enlarged({name: limb[name] for name in BONES}, random.uniform(0.93, 1.07))
