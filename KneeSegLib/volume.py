@@ -168,9 +168,8 @@ def _without_metadata(image: sitk.Image) -> sitk.Image:
     """The image itself, or a copy where it carries metadata, which may name the patient and would be written on."""
     if not image.GetMetaDataKeys():
         return image
-    copy = sitk.Cast(
-        image, image.GetPixelID()
-    )  # sitk.Image(image) would share the metadata and erase the caller's, too
+    # sitk.Image(image) would share the metadata, and erasing it would erase the caller's, too.
+    copy = sitk.Cast(image, image.GetPixelID())
     for key in copy.GetMetaDataKeys():
         copy.EraseMetaData(key)
     return copy
@@ -191,5 +190,5 @@ def _check_extent(volume: Volume) -> None:
         lengths = " x ".join(f"{length:.0f}" for length in extent_mm)
         needed = f"at least {_SMALLEST_EXTENT_MM:g} mm and {_FEWEST_SLICES} slices in every direction"
         raise InputError(
-            f"'{volume.source}' covers {lengths} mm with {shape} voxels, expected {needed}; give a larger part of the scan."
+            f"'{volume.source}' covers {lengths} mm with {shape} voxels, expected {needed}; give more of the scan."
         )
