@@ -1,0 +1,230 @@
+"""What one run produced and how: labels, surfaces, volumes, warnings, provenance, and the folder that holds them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.anatomy import STRUCTURES, Structure
+from KneeSegLib.progress import Progress, each, no_progress, parts
+from KneeSegLib.segmentation_file import Extent, write_segmentation
+from KneeSegLib.writing import write_folder
+
+if TYPE_CHECKING:
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+    from KneeSegLib.volume import Volume
+
+CASE_FORMAT = "KneeSeg case"
+CASE_FORMAT_VERSION = 1
+"""Raised when a field of ``case.json`` changes its meaning or disappears; new fields do not raise it."""
+
+SEGMENTATION_NAME = "segmentation.seg.nrrd"
+SURFACES_NAME = "surfaces"
+REPORT_NAME = "report.html"
+RECORD_NAME = "case.json"
+
+
+@dataclass
+class FoundStructure:
+    """A structure that the label image holds.
+
+    ``extent`` is its box in voxel indices: first and last i, j, k. ``touches_border`` says that the box reaches an edge
+    of the scan: volume and surface are then those of the part in view. ``warnings`` are sentences.
+    """
+
+    structure: Structure
+    volume_mm3: float
+    voxels: int
+    touches_border: bool
+    warnings: list[str] = field(default_factory=list)
+    extent: Extent = (0, -1, 0, -1, 0, -1)
+
+
+def structures_of(labels: sitk.Image) -> list[FoundStructure]:
+    """Measure every structure in ``labels`` (uint8, 3D), in the order of the anatomy table."""
+    from scipy import ndimage
+
+    array = sitk.GetArrayViewFromImage(labels)
+    voxel_mm3 = math.prod(labels.GetSpacing())
+    boxes = ndimage.find_objects(array)
+    found = []
+    for structure in STRUCTURES:
+        box = boxes[structure.label_value - 1] if structure.label_value <= len(boxes) else None
+        if box is None:
+            continue
+        voxels = int(np.count_nonzero(array[box] == structure.label_value))
+        touches = any(bounds.start == 0 or bounds.stop == size for bounds, size in zip(box, array.shape))
+        extent = tuple(index for bounds in reversed(box) for index in (bounds.start, bounds.stop - 1))
+        found.append(FoundStructure(structure, voxels * voxel_mm3, voxels, touches, extent=extent))
+    return found
+
+
+@dataclass
+class Case:
+    """The result of one run.
+
+    Attributes:
+        labels: uint8, on exactly the input's grid; values of :mod:`KneeSegLib.anatomy`.
+        margins: per structure key an image on a crop of that grid: probability of the structure minus that of the
+            likeliest other class; its zero level is the sub-voxel surface. Structures without one are meshed from their
+            labels.
+        warnings: sentences about the whole case.
+        provenance: JSON-able: ``version``, ``pipeline``, ``pipeline_title``, ``options``, ``bundles`` (each with
+            ``name``, ``version``, ``sha256``), ``device``, ``timings`` (seconds per stage, in order) and ``date`` (ISO
+            8601). ``statement`` and ``software`` (versions) are added when saved unless they are there.
+    """
+
+    volume: Volume
+    labels: sitk.Image
+    margins: dict[str, sitk.Image]
+    structures: list[FoundStructure]
+    warnings: list[str]
+    provenance: dict[str, Any]
+    _surfaces: dict[str, vtkPolyData] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def surfaces(self, progress: Progress = no_progress) -> dict[str, vtkPolyData]:
+        """Return one closed surface per structure key, LPS, mm; computed once and kept."""
+        if self._surfaces is None:
+            from KneeSegLib.surfaces import surface_of
+
+            self._surfaces = {
+                found.structure.key: surface_of(self.labels, found.structure, self.margins.get(found.structure.key))
+                for found in each(self.structures, progress, "Surfaces")
+            }
+        return self._surfaces
+
+    def save(self, folder: str | Path, overwrite: bool = False, progress: Progress = no_progress) -> None:
+        """Write ``segmentation.seg.nrrd``, ``surfaces/*.stl``, ``report.html`` and ``case.json``: all or nothing.
+
+        Raises:
+            OutputError: ``folder`` exists and ``overwrite`` is false, it cannot be written to, or the disk is full.
+            Cancelled: raised by ``progress``; nothing was written.
+        """
+        from KneeSegLib.report import write_report
+        from KneeSegLib.surfaces import surface_file_name, surface_quality, write_surface
+
+        meshing, labelling, exporting, reporting = parts(progress, (5, 1, 2, 3))
+        provenance = {"statement": TRAINING_STATEMENT, "software": software_versions(), **self.provenance}
+        timings = provenance["timings"] = dict(provenance.get("timings", {}))
+        with write_folder(Path(folder), overwrite=overwrite) as unfinished:
+            started = time.perf_counter()
+            surfaces = self.surfaces(meshing)
+            timings["surfaces"] = time.perf_counter() - started
+
+            started = time.perf_counter()
+            labelling(0.0, "Segmentation file")
+            extents = {found.structure: found.extent for found in self.structures}
+            write_segmentation(self.labels, extents, unfinished / SEGMENTATION_NAME)
+            (unfinished / SURFACES_NAME).mkdir()
+            qualities = {}
+            for found in each(self.structures, exporting, "Surface files"):
+                key = found.structure.key
+                write_surface(
+                    surfaces[key], unfinished / SURFACES_NAME / surface_file_name(found.structure), found.structure
+                )
+                qualities[key] = surface_quality(surfaces[key], self._mask(found))
+            timings["files"] = time.perf_counter() - started
+
+            write_report(self, provenance, unfinished / REPORT_NAME, reporting)
+            record = json.dumps(
+                strict(self._record(provenance, qualities)), indent=2, allow_nan=False, ensure_ascii=False
+            )
+            (unfinished / RECORD_NAME).write_text(record + "\n", encoding="utf-8", newline="\n")
+        progress(1.0, "Saved")
+
+    def _mask(self, found: FoundStructure) -> sitk.Image:
+        """Return the structure's box out of the labels, 1 inside the structure."""
+        first, last = found.extent[0::2], found.extent[1::2]
+        size = [stop - start + 1 for start, stop in zip(first, last)]
+        return sitk.RegionOfInterest(self.labels, size, first) == found.structure.label_value
+
+    def _record(self, provenance: Mapping[str, Any], qualities: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "format": CASE_FORMAT,
+            "format_version": CASE_FORMAT_VERSION,
+            "statement": provenance["statement"],
+            "input": {
+                "source": self.volume.source,
+                "modality": self.volume.modality,
+                "size": self.labels.GetSize(),
+                "spacing_mm": self.labels.GetSpacing(),
+                "origin_lps_mm": self.labels.GetOrigin(),
+                "direction_lps": self.labels.GetDirection(),
+                "notes": self.volume.notes,
+            },
+            "structures": [_structure_record(found, qualities[found.structure.key]) for found in self.structures],
+            "warnings": self.warnings,
+            "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME},
+            "provenance": provenance,
+        }
+
+
+def _structure_record(found: FoundStructure, quality: Any) -> dict[str, Any]:
+    from KneeSegLib.surfaces import surface_file_name
+
+    structure = found.structure
+    first, last = found.extent[0::2], found.extent[1::2]
+    return {
+        "key": structure.key,
+        "name": structure.name,
+        "side": structure.side,
+        "kind": structure.tissue.kind,
+        "label_value": structure.label_value,
+        "code": dataclasses.asdict(structure.code),
+        "side_code": dataclasses.asdict(structure.side_code),
+        "color_srgb": structure.color,
+        "volume_mm3": found.volume_mm3,
+        "voxels": found.voxels,
+        "touches_border": found.touches_border,
+        "box_index": {"first": first, "last": last},
+        "surface": {
+            "file": f"{SURFACES_NAME}/{surface_file_name(structure)}",
+            "coordinate_system": "LPS",
+            "unit": "mm",
+            "quality": quality,
+        },
+        "warnings": found.warnings,
+    }
+
+
+def software_versions() -> dict[str, str]:
+    """Return the versions of what computes: Python, system and the packages that decide the numbers."""
+    versions = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for package in ("numpy", "scipy", "SimpleITK", "vtk", "torch"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def strict(value: Any) -> Any:
+    """Return ``value`` in types that strict JSON knows: no NaN or infinity (null instead), no NumPy types, no paths."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return strict(dataclasses.asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): strict(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return strict(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [strict(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return strict(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)

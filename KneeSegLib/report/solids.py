@@ -1,0 +1,75 @@
+"""The pictures of all surfaces together: from the front and from the outer side of each leg."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KneeSegLib.anatomy import SIDES, Structure
+from KneeSegLib.report.shading import FROM_LEFT, FROM_RIGHT, FRONT, Mesh, Viewpoint, shaded
+from KneeSegLib.report.slices import Picture, bar_length_mm, png_bytes
+
+if TYPE_CHECKING:
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+_ROWS = 720
+_MARGIN = 0.06
+_TEXT_SHARE = 0.026
+_SIDE_VIEWS = {"right": FROM_RIGHT, "left": FROM_LEFT}
+
+
+def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
+    """Return pictures of one scale and height: the front, then each leg that was found from its outer side.
+
+    Args:
+        surfaces: closed surfaces in LPS, mm; empty ones are skipped.
+    """
+    meshes = {
+        structure: _mesh(surface, structure) for structure, surface in surfaces.items() if surface.GetNumberOfCells()
+    }
+    if not meshes:
+        return []
+    views: list[tuple[str, Viewpoint, list[Mesh]]] = [("Front view", FRONT, list(meshes.values()))]
+    for side in SIDES:
+        of_side = [mesh for structure, mesh in meshes.items() if structure.side == side]
+        if of_side:
+            views.append((f"{side.capitalize()}, from the side", _SIDE_VIEWS[side], of_side))
+    heights = np.concatenate([mesh.points[:, 2] for mesh in meshes.values()])
+    bottom, top = float(heights.min()), float(heights.max())
+    height_mm = (top - bottom) * (1 + 2 * _MARGIN)
+    pictures = []
+    for caption, view, seen in views:
+        points = np.concatenate([mesh.points for mesh in seen])
+        right = np.asarray(view.right, dtype=float)
+        across = points @ right
+        center = points.mean(axis=0)
+        center += right * ((across.min() + across.max()) / 2 - center @ right)
+        center[2] = (bottom + top) / 2
+        width_mm = float(np.ptp(across)) + 2 * _MARGIN * height_mm
+        pixels = shaded(seen, view, center, (width_mm, height_mm), height_mm / _ROWS)
+        pictures.append(
+            Picture(
+                caption=caption,
+                width_mm=width_mm,
+                height_mm=height_mm,
+                png=png_bytes(pixels),
+                png_box_mm=(0.0, 0.0, width_mm, height_mm),
+                letters=view.letters,
+                text_mm=_TEXT_SHARE * height_mm,
+                bar_mm=bar_length_mm(min(height_mm, 3 * width_mm) / 2),
+                dark=False,
+            )
+        )
+    shared_bar = min(picture.bar_mm for picture in pictures)
+    return [dataclasses.replace(picture, bar_mm=shared_bar) for picture in pictures]
+
+
+def _mesh(surface: vtkPolyData, structure: Structure) -> Mesh:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    connectivity = vtk_to_numpy(surface.GetPolys().GetConnectivityArray())
+    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    return Mesh(points, connectivity.reshape(-1, 3), structure.color)
