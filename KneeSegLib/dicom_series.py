@@ -175,7 +175,7 @@ def _parallel(one: Slice, other: Slice) -> bool:
 
 
 def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
-    """Split a stack with repeated positions into the echoes, image types, time points or acquisitions that explain them."""
+    """Split a stack with repeated positions by echo, image type, time point or acquisition, whichever explains them."""
     if _repeats(stack):
         for names in (*_VARIANTS, tuple(name for (name,) in _VARIANTS)):
             parts: dict[tuple, list[Slice]] = defaultdict(list)
