@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["KneeSegLib", "KneeSegLib.*"]), "KneeSegLib.Resources"],
     package_dir={"KneeSegLib.Resources": "Resources"},
     package_data={
-        "": ["*.html", "*.j2", "*.css", "*.svg", "*.yaml", "*.json"],
-        "KneeSegLib.Resources": ["Models/**/*", "Terminology/*.json"],
+        "": ["**/*.j2", "**/*.css", "**/*.yaml"],
+        "KneeSegLib.Resources": ["Models/**/*", "Terminology/*"],
     },
 )
