@@ -45,6 +45,11 @@ def models_folder() -> Path:
     return _existing(resources_folder() / "Models", "models")
 
 
+def samples_folder() -> Path:
+    """Return the folder with prepared people to generate a case from; raises ``ModelError`` if it is missing."""
+    return _existing(resources_folder() / "Samples", "sample people")
+
+
 def terminology_file() -> Path:
     """Return the terminology that Slicer loads, ``KneeSeg.term.json``; raises ``ModelError`` if it is missing."""
     return _existing(resources_folder() / "Terminology" / "KneeSeg.term.json", "terminology")
