@@ -7,6 +7,6 @@ setup(
     package_dir={"KneeSegLib.Resources": "Resources"},
     package_data={
         "": ["**/*.j2", "**/*.css", "**/*.yaml"],
-        "KneeSegLib.Resources": ["Models/**/*", "Terminology/*"],
+        "KneeSegLib.Resources": ["Models/**/*", "Samples/*", "Terminology/*"],
     },
 )

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # What Slicer's build tree offers an extension, as far as this one uses it: written from the documented behaviour of
-# slicerMacroBuildScriptedModule (files keep their relative paths; WITH_SUBDIR adds a folder named as the source folder).
+# slicerMacroBuildScriptedModule (files keep their relative paths; WITH_SUBDIR adds a folder named like the source).
 STAND_IN = """
 set(Slicer_QTSCRIPTEDMODULES_LIB_DIR lib/Slicer-5.12/qt-scripted-modules)
 set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR lib/Slicer-5.12/qt-scripted-modules)

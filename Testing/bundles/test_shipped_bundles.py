@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import list_bundles
 from KneeSegLib.bundles.bundle import INFERENCE
-from KneeSegLib.pipelines.table import TRAINING_STATEMENT
 from KneeSegLib.resources import models_folder
 
 SHIPPED = list_bundles()
