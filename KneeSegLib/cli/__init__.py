@@ -1,0 +1,95 @@
+"""The command line: one file for each command, each a thin layer over the function of the same name in the library.
+
+Nothing heavy is imported before a command needs it: ``kneeseg --help`` loads no torch, no SimpleITK and no VTK.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from KneeSegLib import __version__
+from KneeSegLib.cli.demo import demo
+from KneeSegLib.cli.doctor import doctor
+from KneeSegLib.cli.evaluate import evaluate
+from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
+from KneeSegLib.cli.options import Session
+from KneeSegLib.cli.pipelines import pipelines
+from KneeSegLib.cli.segment import segment
+from KneeSegLib.cli.surfaces import surfaces
+from KneeSegLib.cli.synthesize import synthesize
+from KneeSegLib.cli.train import train
+from KneeSegLib.errors import Cancelled
+
+app = typer.Typer(
+    name="kneeseg",
+    help="From CT or MR of the leg to labelled bones, surfaces and a report. Not a medical device.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for command in (segment, demo, evaluate, surfaces, synthesize, train, pipelines, doctor):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error came from.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    context.ensure_object(Session).debug = debug
+    if version:
+        typer.echo(f"KneeSeg {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status; every failure has been told in one sentence."""
+    _print_any_character()
+    session = Session()
+    try:
+        with session.stop.listening():
+            status = app(
+                sys.argv[1:] if arguments is None else list(arguments), "kneeseg", standalone_mode=False, obj=session
+            )
+            if status == Cancelled.exit_status:  # typer's answer to an interrupt
+                raise Cancelled
+            return status or 0
+    except BrokenPipeError:  # as in `kneeseg pipelines | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return UNEXPECTED_STATUS
+    except BaseException as error:
+        return _failed(session, error)
+    finally:
+        session.close()
+
+
+def _failed(session: Session, error: BaseException) -> int:
+    known = as_known_error(error)
+    if known is None and not isinstance(error, Exception):
+        raise error  # SystemExit and the like: not a failure of ours
+    if session.debug:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    if known is not None:
+        sentence, status = str(known), known.exit_status
+    elif session.debug:
+        sentence, status = f"Something unexpected happened ({type(error).__name__}); see above.", UNEXPECTED_STATUS
+    else:
+        sentence, status = save_details(error), UNEXPECTED_STATUS
+    with suppress(Cancelled):  # nobody listens any more
+        session.stream.error(sentence, status)
+    return status
+
+
+def _print_any_character() -> None:
+    """Keep a terminal or pipe with a small character set from ending a command in mid-table."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,64 @@
+"""What a failed run tells the person who started it: one sentence and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import tempfile
+import traceback
+
+from KneeSegLib import __version__
+from KneeSegLib.errors import Cancelled, InputError, KneeSegError, OutputError, ResourceError
+
+UNEXPECTED_STATUS = 1
+
+_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OUT_OF_MEMORY = ("out of memory", "failed to allocate", "can't allocate", "bad_alloc", "not enough memory")
+
+
+def as_known_error(error: BaseException) -> KneeSegError | None:
+    """Return ``error`` as one that a person can act on, or None if nobody expected it."""
+    if isinstance(error, KneeSegError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled()
+    if isinstance(error, OSError):
+        return _of_the_system(error)
+    if isinstance(error, MemoryError) or _is_out_of_memory(error):
+        return ResourceError(
+            "The memory of this machine was used up; close other programs or crop the scan and try again."
+        )
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("KneeSegLib"):
+        return ResourceError(f"The Python package {error.name} is missing; install KneeSeg with all its dependencies.")
+    if hasattr(error, "format_message"):  # a wrong option, as typer and click say it
+        complaint = error.format_message().strip()
+        return InputError(f"{complaint}{'' if complaint.endswith(('.', '?')) else '.'} See the command's --help.")
+    return None
+
+
+def save_details(error: BaseException) -> str:
+    """Write the traceback to a temporary file and return the sentence that says so."""
+    summary = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="kneeseg-", suffix=".log", text=True)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"KneeSeg {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n{text}")
+    except OSError:
+        return f"Something unexpected happened ({summary}); run the command again as kneeseg --debug ... to see where."
+    return f"Something unexpected happened ({summary}); the details are in {path}, please report them."
+
+
+def _of_the_system(error: OSError) -> KneeSegError | None:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in _DISK_FULL:
+        return OutputError(f"The disk is full{where}; free some space or choose another place for the result.")
+    if error.errno in _NOT_ALLOWED:
+        return OutputError(f"Access was refused{where}; choose another place or ask for the right to use it.")
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)

@@ -1,0 +1,30 @@
+"""``kneeseg pipelines``: the ways from an image to labels, and which of them this installation has the networks for."""
+
+from __future__ import annotations
+
+
+def pipelines() -> None:
+    """List the pipelines and whether their networks are installed."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from KneeSegLib import TRAINING_STATEMENT
+    from KneeSegLib.bundles import list_bundles
+    from KneeSegLib.pipelines.table import PIPELINES
+
+    installed = {bundle.name for bundle in list_bundles()}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Pipeline", "What it does", "Networks", "Available"):
+        table.add_column(heading, no_wrap=heading == "Pipeline")
+    for pipeline in PIPELINES.values():
+        missing = [name for name in pipeline.bundles if name not in installed]
+        table.add_row(
+            pipeline.name,
+            f"{pipeline.title}. {pipeline.description}",
+            ", ".join(pipeline.bundles),
+            f"no: {', '.join(missing)} missing" if missing else "yes",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(TRAINING_STATEMENT, style="dim")

@@ -1,0 +1,150 @@
+"""``kneeseg segment``: from an image to a result folder."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
+from KneeSegLib.cli.stream import ProgressMode, Stream
+from KneeSegLib.errors import InputError
+from KneeSegLib.pipelines.table import AUTO, DEVICE_CHOICES, PIPELINES, QUALITIES, SIDE_CHOICES
+from KneeSegLib.progress import parts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from KneeSegLib.case import Case
+
+PipelineName = Enum("PipelineName", [(name, name) for name in PIPELINES], type=str)
+QualityName = Enum("QualityName", [(name, name) for name in QUALITIES], type=str)
+SideChoice = Enum("SideChoice", [(name, name) for name in SIDE_CHOICES], type=str)
+DeviceChoice = Enum("DeviceChoice", [(name, name) for name in DEVICE_CHOICES], type=str)
+
+AUTOMATIC_PIPELINE = PipelineName(AUTO)
+AUTOMATIC_SIDE = SideChoice("auto")
+AUTOMATIC_DEVICE = DeviceChoice("auto")
+STANDARD_QUALITY = QualityName("standard")
+
+Device = Annotated[DeviceChoice, typer.Option(help="Where the networks run; auto takes the fastest there is.")]
+
+SHARE_OF_SEGMENTING = 8
+SHARE_OF_SAVING = 2
+
+
+def segment(
+    context: typer.Context,
+    input: Annotated[Path, typer.Argument(help="DICOM folder, or a DICOM, NRRD, NIfTI or MetaImage file.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the result; is created.")] = None,
+    pipeline: Annotated[PipelineName, typer.Option(help="See `kneeseg pipelines`.")] = AUTOMATIC_PIPELINE,
+    side: Annotated[SideChoice, typer.Option(help="Which leg; auto takes what is in view.")] = AUTOMATIC_SIDE,
+    quality: Annotated[QualityName, typer.Option(help="How much time is spent.")] = STANDARD_QUALITY,
+    device: Device = AUTOMATIC_DEVICE,
+    series: Annotated[
+        str | None, typer.Option(help="Which series of a DICOM folder: its number, UID or description.")
+    ] = None,
+    list_series: Annotated[
+        bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
+    ] = False,
+    overwrite: Overwrite = False,
+    progress: Progress = ProgressMode.bar,
+    cancel_on_stdin_close: CancelOnStdinClose = False,
+) -> None:
+    """Label the bones in a scan.
+
+    The result folder holds segmentation.seg.nrrd (opens in 3D Slicer), surfaces/*.stl, report.html and case.json.
+    """
+    stream = stream_of(context)
+    require_existing(input)
+    if list_series:
+        _show_series(input, stream)
+        return
+    if output is None:
+        raise InputError("Say where the result goes: kneeseg segment INPUT -o FOLDER.")
+    from KneeSegLib.writing import require_writable
+
+    require_writable(output, overwrite)
+    from KneeSegLib.pipelines import segment as run
+
+    segmenting, saving = parts(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))
+    case = run(
+        input,
+        pipeline=pipeline.value,
+        side=side.value,
+        quality=quality.value,
+        device=device.value,
+        series=series,
+        progress=segmenting,
+    )
+    case.save(output, overwrite=overwrite, progress=saving)
+    for sentence in [*case.volume.notes, *case.warnings]:
+        stream.warning(sentence)
+    stream.result(result_record(case, output), lambda console: show_case(console, case, output))
+
+
+def result_record(case: Case, folder: Path) -> dict[str, Any]:
+    """Return what a calling program wants to know of a saved case; ``case.json`` in the folder has everything."""
+    return {
+        "folder": str(folder.resolve()),
+        "structures": [
+            {
+                "key": found.structure.key,
+                "name": found.structure.name,
+                "label_value": found.structure.label_value,
+                "volume_mm3": round(found.volume_mm3, 3),
+                "voxels": found.voxels,
+                "touches_border": found.touches_border,
+                "warnings": found.warnings,
+            }
+            for found in case.structures
+        ],
+    }
+
+
+def show_case(console: Console, case: Case, folder: Path) -> None:
+    """Print what was found and where it lies."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Structure", no_wrap=True)
+    table.add_column("Volume (cm3)", justify="right")
+    table.add_column("Remarks")
+    for found in case.structures:
+        remarks = [*(["reaches the edge of the scan"] if found.touches_border else []), *found.warnings]
+        table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", "; ".join(remarks))
+    console.print(table)
+    console.print(f"Result: {folder}", soft_wrap=True, markup=False)
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)
+    console.print(TRAINING_STATEMENT, style="dim")
+
+
+def _show_series(folder: Path, stream: Stream) -> None:
+    from KneeSegLib.volume import list_series
+
+    found = list_series(folder)
+    record = {
+        "series": [
+            {
+                "number": series.number,
+                "uid": series.uid,
+                "description": series.description,
+                "modality": series.modality,
+                "slices": series.slices,
+                "size": list(series.size),
+                "spacing_mm": list(series.spacing),
+            }
+            for series in found
+        ]
+    }
+
+    def show(console: Console) -> None:
+        for series in found:
+            console.print(str(series), soft_wrap=True, markup=False)
+        console.print("Choose one with --series NUMBER.", style="dim")
+
+    stream.result(record, show)

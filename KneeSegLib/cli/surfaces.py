@@ -1,0 +1,83 @@
+"""``kneeseg surfaces``: from a segmentation file to surface files."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
+from KneeSegLib.cli.stream import ProgressMode
+from KneeSegLib.errors import InputError
+from KneeSegLib.progress import each
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class SurfaceFormat(str, Enum):
+    """File formats of surfaces."""
+
+    stl = "stl"
+    ply = "ply"
+    obj = "obj"
+    vtp = "vtp"
+
+
+class CoordinateSystem(str, Enum):
+    """Which way the axes of the coordinates point: left, posterior, superior (DICOM) or right, anterior, superior."""
+
+    LPS = "LPS"
+    RAS = "RAS"
+
+
+def surfaces(
+    context: typer.Context,
+    segmentation: Annotated[
+        Path, typer.Argument(help="Segmentation file (.seg.nrrd, .nrrd, .nii.gz) or result folder.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the surfaces; is created.")],
+    format: Annotated[SurfaceFormat, typer.Option(help="File format.")] = SurfaceFormat.stl,
+    coordinates: Annotated[
+        CoordinateSystem, typer.Option(help="LPS as DICOM and 3D Slicer's files have it, or RAS.")
+    ] = CoordinateSystem.LPS,
+    smoothing: Annotated[
+        str, typer.Option(help="taubin (keeps the volume), inverse-distance-laplacian or none.")
+    ] = "taubin",
+    overwrite: Overwrite = False,
+    progress: Progress = ProgressMode.bar,
+) -> None:
+    """Write a closed surface of each structure of a segmentation."""
+    stream = stream_of(context)
+    require_existing(segmentation)
+    from KneeSegLib.writing import require_writable, write_folder
+
+    require_writable(output, overwrite)
+    from KneeSegLib.case import structures_of
+    from KneeSegLib.evaluation.label_maps import read_label_map
+    from KneeSegLib.surfaces import SMOOTHINGS, surface_file_name, surface_of, write_surface
+
+    if smoothing not in SMOOTHINGS:
+        raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
+    stream.progress(0.0, f"Reading {segmentation.name}")
+    labels = read_label_map(segmentation)
+    found = structures_of(labels)
+    if not found:
+        raise InputError(f"{segmentation} holds no structure, so there is no surface to write.")
+    records = []
+    with write_folder(output, overwrite=overwrite) as unfinished:
+        for entry in each(found, stream.progress, "Surfaces"):
+            structure = entry.structure
+            polydata = surface_of(labels, structure, smoothing=smoothing)
+            name = surface_file_name(structure, format.value)
+            write_surface(polydata, unfinished / name, structure, coordinates.value)
+            records.append({"key": structure.key, "file": name, "triangles": polydata.GetNumberOfPolys()})
+
+    def show(console: Console) -> None:
+        for record in records:
+            console.print(f"{output / record['file']}  ({record['triangles']} triangles)", soft_wrap=True, markup=False)
+        console.print(f"Coordinates: {coordinates.value}, mm", style="dim")
+
+    stream.result({"folder": str(output.resolve()), "coordinate_system": coordinates.value, "surfaces": records}, show)

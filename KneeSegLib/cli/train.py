@@ -1,0 +1,52 @@
+"""``kneeseg train``: train one network by its recipe; stop and go on at will."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from KneeSegLib.cli.options import CancelOnStdinClose, Progress, require_existing, stream_of
+from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device
+from KneeSegLib.cli.stream import ProgressMode
+from KneeSegLib.errors import Cancelled
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def train(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe that ships (ct-knee, ...) or a YAML file.")],
+    prepared: Annotated[Path, typer.Option(help="Folder of anatomy from `kneeseg synthesize --prepare`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the training; a started one is continued.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="Another number of steps than the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
+    device: Device = AUTOMATIC_DEVICE,
+    progress: Progress = ProgressMode.bar,
+    cancel_on_stdin_close: CancelOnStdinClose = False,
+) -> None:
+    """Train a network on synthetic images; run again to continue."""
+    stream = stream_of(context)
+    require_existing(prepared)
+    from KneeSegLib.inference.device import find_device
+    from KneeSegLib.training.loop import Training
+    from KneeSegLib.training.recipe import read_recipe
+
+    chosen = read_recipe(recipe, steps=steps, seed=seed)
+    stream.progress(0.0, "Reading prepared anatomy")
+    training = Training(chosen, prepared, output, find_device(device.value).torch_name)
+    try:
+        training.run(lambda message: stream.progress(training.step / chosen.steps, message))
+    except (KeyboardInterrupt, Cancelled):
+        raise Cancelled(
+            f"Stopped at step {training.step} of {chosen.steps}; the same command goes on from the last checkpoint."
+        ) from None
+
+    def show(console: Console) -> None:
+        console.print(
+            f"{chosen.name}: {training.step} steps, checkpoint and log in {output}", soft_wrap=True, markup=False
+        )
+
+    stream.result({"folder": str(output.resolve()), "recipe": chosen.name, "steps": training.step}, show)
