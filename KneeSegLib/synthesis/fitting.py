@@ -114,7 +114,7 @@ def fitted_person(
             np.concatenate([*offsets, np.sqrt(stiffness) * (prior[:free] - coefficients[:free])]),
             rcond=None,
         )[0]
-        coefficients[:free] = np.clip(coefficients[:free] + solution[7:], -2.5, 2.5)
+        coefficients[:free] = np.clip(coefficients[:free] + solution[7:], -2, 2)
         transform = _motion(solution[:7], True) @ transform
     return coefficients, Alignment(transform, residual)
 

@@ -146,6 +146,31 @@ def posed_knee(bones: dict[str, Bone], pose: KneePose, below: tuple[str, ...] = 
     return moved(bones, translation(shift), "patella")
 
 
+@dataclass(frozen=True)
+class HipPose:
+    """Degrees; abduction takes the knee away from the middle, rotation turns the foot inward."""
+
+    flexion: float = 0.0
+    abduction: float = 0.0
+    rotation: float = 0.0
+
+
+def random_hip_pose(random: np.random.Generator) -> HipPose:
+    """Lying people; inward turns of -5 to 35 degrees take back the model's outward turn and cover what is normal."""
+    return HipPose(random.uniform(-10, 15), random.uniform(-12, 15), random.uniform(-5, 35))
+
+
+def posed_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, leg: tuple[str, ...]) -> dict[str, Bone]:
+    """A right leg turned about the centre of its femoral head; everything named in ``leg`` moves."""
+    left, front = np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0])
+    transform = (
+        rotation(left, -pose.flexion, head_center)
+        @ rotation(front, -pose.abduction, head_center)
+        @ rotation(UP, pose.rotation, head_center)
+    )
+    return moved(bones, transform, *leg)
+
+
 def _near_end(bone: Bone, reach_mm: float, end: int = 0) -> np.ndarray:
     """Vertices of a long bone within reach of its proximal (0) or distal (1) end."""
     axis = bone.ends[1 - end] - bone.ends[end]

@@ -10,12 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis.bones import Bone
 from KneeSegLib.synthesis.meshes import Mesh
 
 SOURCE = "musculoskeletal/models LLP26 (MPL-2.0)"
+LEAST_ILIAC_WING_MM = 2.0
 MODEL_FILE = "lower_limb_shape/llp26_left_linear.npz"
 
 # The model's left limb is our right one after mirroring, and so its other hip bone becomes the left one.
@@ -66,10 +68,24 @@ class LimbModel:
         bones = {}
         for name in _KINDS:
             mesh = self.mesh(name, coefficients)
+            if name.startswith("hip_bone"):
+                mesh = thickened(thickened(mesh, LEAST_ILIAC_WING_MM), LEAST_ILIAC_WING_MM)
             kind = name if name in ("hip_bone", "femur", "patella", "tibia", "fibula") else "other"
             ends = long_axis(mesh) if name in ("femur", "tibia", "fibula") else None
             bones[name] = Bone(kind, mesh, ends, cortex_factor=cortex_factor)
         return bones
+
+
+def thickened(mesh: Mesh, least_mm: float, reach_mm: float = 7.0) -> Mesh:
+    """The mesh with thin sheets thickened: some modes drive the two faces of the iliac wing through each other."""
+    normals = mesh.normals()
+    _, neighbours = cKDTree(mesh.vertices).query(mesh.vertices, k=24)
+    facing = np.einsum("nkx,nx->nk", normals[neighbours], normals) < -0.75
+    offsets = mesh.vertices[:, None] - mesh.vertices[neighbours]
+    near = np.linalg.norm(offsets, axis=2) < reach_mm
+    thickness = np.where(facing & near, np.einsum("nkx,nx->nk", offsets, normals), np.inf).min(axis=1)
+    push = np.clip((least_mm - thickness) / 2, 0, 3.0)
+    return Mesh(mesh.vertices + push[:, None] * normals, mesh.triangles)
 
 
 def long_axis(mesh: Mesh) -> np.ndarray:
