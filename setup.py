@@ -1,12 +1,12 @@
 """What pyproject.toml cannot say: the ``Resources`` folder travels in the wheel as ``KneeSegLib/Resources``."""
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
+
+SHARED = {f"KneeSegLib.Resources.{name}": f"Resources/{name}" for name in ("Models", "Samples", "Terminology")}
 
 setup(
-    packages=[*find_packages(include=["KneeSegLib", "KneeSegLib.*"]), "KneeSegLib.Resources"],
-    package_dir={"KneeSegLib.Resources": "Resources"},
-    package_data={
-        "": ["**/*.j2", "**/*.css", "**/*.yaml"],
-        "KneeSegLib.Resources": ["Models/**/*", "Samples/*", "Terminology/*"],
-    },
+    # Setuptools counts a folder of recipes, or of modules without an __init__.py, as a package too.
+    packages=[*find_namespace_packages(include=["KneeSegLib", "KneeSegLib.*"], exclude=["*.__pycache__"]), *SHARED],
+    package_dir=SHARED,
+    package_data={"": ["*.j2", "*.css", "*.yaml"], **{package: ["**/*"] for package in SHARED}},
 )
