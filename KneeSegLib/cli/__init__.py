@@ -15,16 +15,9 @@ from typing import Annotated
 import typer
 
 from KneeSegLib import __version__
-from KneeSegLib.cli.demo import demo
-from KneeSegLib.cli.doctor import doctor
-from KneeSegLib.cli.evaluate import evaluate
+from KneeSegLib.cli import demo, doctor, evaluate, pipelines, segment, surfaces, synthesize, train
 from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
 from KneeSegLib.cli.options import Session
-from KneeSegLib.cli.pipelines import pipelines
-from KneeSegLib.cli.segment import segment
-from KneeSegLib.cli.surfaces import surfaces
-from KneeSegLib.cli.synthesize import synthesize
-from KneeSegLib.cli.train import train
 from KneeSegLib.errors import Cancelled
 
 app = typer.Typer(
@@ -33,7 +26,16 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (segment, demo, evaluate, surfaces, synthesize, train, pipelines, doctor):
+for command in (
+    segment.segment,
+    demo.demo,
+    evaluate.evaluate,
+    surfaces.surfaces,
+    synthesize.synthesize,
+    train.train,
+    pipelines.pipelines,
+    doctor.doctor,
+):
     app.command()(command)
 
 

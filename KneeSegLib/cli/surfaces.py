@@ -44,8 +44,8 @@ def surfaces(
         CoordinateSystem, typer.Option(help="LPS as DICOM and 3D Slicer's files have it, or RAS.")
     ] = CoordinateSystem.LPS,
     smoothing: Annotated[
-        str, typer.Option(help="taubin (keeps the volume), inverse-distance-laplacian or none.")
-    ] = "taubin",
+        str | None, typer.Option(help="volume-preserving (the default), inverse-distance-laplacian or none.")
+    ] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -57,8 +57,9 @@ def surfaces(
     require_writable(output, overwrite)
     from KneeSegLib.case import structures_of
     from KneeSegLib.evaluation.label_maps import read_label_map
-    from KneeSegLib.surfaces import SMOOTHINGS, surface_file_name, surface_of, write_surface
+    from KneeSegLib.surfaces import DEFAULT_SMOOTHING, SMOOTHINGS, surface_file_name, surface_of, write_surface
 
+    smoothing = smoothing or DEFAULT_SMOOTHING
     if smoothing not in SMOOTHINGS:
         raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
     stream.progress(0.0, f"Reading {segmentation.name}")

@@ -1,0 +1,113 @@
+"""``kneeseg doctor`` and ``kneeseg pipelines`` on installations that are whole, damaged or empty."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from KneeSegLib.cli import doctor
+from KneeSegLib.pipelines.table import PIPELINES
+
+BUNDLES = sorted({name for pipeline in PIPELINES.values() for name in pipeline.bundles})
+
+
+@pytest.fixture(scope="session")
+def whole_models(tmp_path_factory):
+    """A models folder that has every network, each of them tiny."""
+    from KneeSegLib.bundles import write_bundle
+    from KneeSegLib.networks import SliceUNet
+
+    kwargs = {"in_channels": 3, "out_channels": 2, "widths": [4, 8]}
+    network = SliceUNet(**kwargs)
+    folder = tmp_path_factory.mktemp("resources")
+    (folder / "Terminology").mkdir()
+    (folder / "Terminology" / "KneeSeg.term.json").write_text("{}")
+    for name in BUNDLES:
+        write_bundle(
+            folder / "Models" / name,
+            network,
+            {"_target_": "KneeSegLib.networks.SliceUNet", **kwargs},
+            network.state_dict(),
+            {
+                "name": name,
+                "kind": "slices",
+                "channels": {"neighbour_offsets_mm": []},
+                "spacing_mm": [1.0, 1.0, 1.0],
+                "classes": ["background", "bone"],
+                "recipe": {},
+                "training_statement": "Not trained.",
+                "sources": [],
+                "figures": {},
+            },
+        )
+    return folder
+
+
+@pytest.fixture
+def installation(whole_models, tmp_path, monkeypatch):
+    """A copy of that installation to do damage to."""
+    folder = tmp_path / "resources"
+    shutil.copytree(whole_models, folder)
+    monkeypatch.setenv("KNEESEG_RESOURCES", str(folder))
+    return folder
+
+
+def test_whole_installation_can_be_used(kneeseg, installation):
+    outcome = kneeseg("doctor")
+    assert outcome.status == 0
+    assert outcome.err == ""
+    assert "KneeSeg can be used." in outcome.out
+    assert outcome.out.count("verified") == len(BUNDLES)
+    assert all(word in outcome.out for word in ("torch", "Device", "Memory", "Disk", "CPU"))
+
+
+def test_damaged_network_is_a_problem(kneeseg, installation):
+    weights = installation / "Models" / BUNDLES[0] / "models" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    outcome = kneeseg("doctor")
+    assert outcome.status == 4
+    assert len(outcome.err.splitlines()) == 1
+    assert BUNDLES[0] in outcome.err
+    assert "checksum" in outcome.err
+
+
+def test_missing_network_is_a_problem(kneeseg, installation):
+    shutil.rmtree(installation / "Models" / BUNDLES[0])
+    shutil.rmtree(installation / "Models" / BUNDLES[1])
+    outcome = kneeseg("doctor")
+    assert outcome.status == 4
+    assert outcome.err.startswith(f"Error: 2 problems, the first of them: The network {BUNDLES[0]} is missing")
+
+
+def test_missing_package_is_a_problem(kneeseg, installation, monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
+    outcome = kneeseg("doctor")
+    assert outcome.status == 6
+    assert "no-such-package is missing" in outcome.err
+
+
+def test_too_little_memory_is_a_problem(kneeseg, installation, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.memory.available_memory", lambda: 1.5 * 2**30)
+    outcome = kneeseg("doctor")
+    assert outcome.status == 6
+    assert "1.5 GB available" in outcome.err
+
+
+def test_pipelines_say_what_they_do_and_that_they_are_available(kneeseg, installation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    outcome = kneeseg("pipelines")
+    assert outcome.status == 0
+    for pipeline in PIPELINES.values():
+        assert f" {pipeline.name} " in outcome.out
+        assert pipeline.description.split(",")[0] in outcome.out
+    assert "missing" not in outcome.out
+    assert "not a medical device" in outcome.out
+
+
+def test_pipelines_without_their_networks_say_so(kneeseg, installation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shutil.rmtree(installation / "Models" / "ct-hip")
+    rows = {line.split()[0]: line for line in kneeseg("pipelines").out.splitlines() if line.startswith(" ct-")}
+    assert rows["ct-hip"].rstrip().endswith("no: ct-hip missing")
+    assert rows["ct-knee"].rstrip().endswith("yes")

@@ -1,0 +1,159 @@
+"""``kneeseg segment`` and ``kneeseg demo`` through the real reader, the real pipeline and the shipped networks."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.bundles import list_bundles
+from KneeSegLib.pipelines.table import PIPELINES
+from KneeSegLib.resources import models_folder
+
+SHIPPED = {bundle.name for bundle in list_bundles()} if models_folder().is_dir() else set()
+with_networks = pytest.mark.skipif(
+    not set(PIPELINES["ct-knee"].bundles) <= SHIPPED, reason="the networks of the knee are not in Resources/Models"
+)
+KNEE = {structure(bone, "left").key for bone in JOINT_BONES["knee"]}
+
+
+def write(path: Path, voxels: np.ndarray, is_vector: bool = False) -> Path:
+    image = sitk.GetImageFromArray(voxels, isVector=is_vector)
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(-1000, 1500, shape).astype(np.int16)
+
+
+BAD_SCANS = {
+    "empty folder": lambda folder: (folder / "scan").mkdir() or folder / "scan",
+    "folder without an image": lambda folder: _folder_with_text(folder / "scan"),
+    "no image file": lambda folder: _text(folder / "scan.nrrd"),
+    "truncated file": lambda folder: _truncated(write(folder / "scan.nrrd", noise(60, 60, 60))),
+    "flat image": lambda folder: write(folder / "scan.nrrd", noise(60, 60)),
+    "single slice": lambda folder: write(folder / "scan.nrrd", noise(1, 60, 60)),
+    "4D image": lambda folder: write(folder / "scan.nrrd", noise(2, 20, 20, 20)),
+    "colour image": lambda folder: write(folder / "scan.nrrd", noise(20, 20, 20, 3).astype(np.uint8), is_vector=True),
+    "8-bit image": lambda folder: write(folder / "scan.nrrd", (noise(60, 60, 60) // 16 + 64).astype(np.uint8)),
+    "very small volume": lambda folder: write(folder / "scan.nrrd", noise(9, 9, 9)),
+}
+
+
+def _text(path: Path) -> Path:
+    path.write_text("This is no image.")
+    return path
+
+
+def _folder_with_text(path: Path) -> Path:
+    path.mkdir()
+    _text(path / "readme.txt")
+    return path
+
+
+def _truncated(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:5000])
+    return path
+
+
+@pytest.mark.parametrize("make", BAD_SCANS.values(), ids=BAD_SCANS.keys())
+def test_bad_scan_is_one_sentence_and_nothing_written(kneeseg, tmp_path, make):
+    scan = make(tmp_path)
+    outcome = kneeseg("segment", scan, "-o", tmp_path / "out", "--progress", "none", "--device", "cpu")
+    assert outcome.status == 2, outcome.err
+    assert outcome.out == ""
+    assert len(outcome.err.splitlines()) == 1, outcome.err
+    assert outcome.err.startswith("Error: ")
+    assert [path.name for path in tmp_path.iterdir()] == [scan.name]
+
+
+@pytest.fixture(scope="session")
+def knee_scan(tmp_path_factory):
+    """A small, coarse CT of a left knee, and its truth."""
+    from KneeSegLib.synthesis.demonstration import demonstration_case
+
+    case = demonstration_case("knee", "left", spacing_mm=1.5, seed=1)
+    folder = tmp_path_factory.mktemp("knee")
+    sitk.WriteImage(case.image, str(folder / "ct.nrrd"))
+    sitk.WriteImage(case.labels, str(folder / "truth.nrrd"))
+    return folder
+
+
+@with_networks
+def test_knee_is_segmented_from_the_shell(start, kneeseg, knee_scan, tmp_path):
+    arguments = ("segment", knee_scan / "ct.nrrd", "-o", tmp_path / "out", "--pipeline", "ct-knee", "--quality", "fast")
+    process = start("-m", "KneeSegLib", *arguments, "--progress", "json", "--device", "cpu")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    fractions = [event["fraction"] for event in events if event["event"] == "progress"]
+    assert fractions == sorted(fractions) and fractions[-1] == 1 and len(fractions) > 5
+    assert {found["key"] for found in events[-1]["structures"]} >= KNEE
+    for name in ("segmentation.seg.nrrd", "report.html", "case.json", "surfaces/femur_left.stl"):
+        assert (tmp_path / "out" / name).is_file()
+
+    judged = kneeseg("evaluate", knee_scan / "truth.nrrd", tmp_path / "out", "--progress", "json").events[-1]
+    dice = {entry["key"]: entry["metrics"]["dice"] for entry in judged["cases"][0]["structures"]}
+    assert all(dice[key] > 0.85 for key in KNEE - {"fibula_left"}), dice  # 1.5 mm voxels, every second slice
+
+
+@with_networks
+@pytest.mark.skipif(sys.platform == "win32", reason="a Windows process is not sent this signal")
+def test_interrupt_in_the_middle_of_the_networks_leaves_nothing(start, knee_scan, tmp_path):
+    arguments = (
+        "segment",
+        knee_scan / "ct.nrrd",
+        "-o",
+        tmp_path / "out",
+        "--pipeline",
+        "ct-knee",
+        "--progress",
+        "json",
+    )
+    process = start("-m", "KneeSegLib", *arguments, "--device", "cpu")
+    for line in process.stdout:
+        event = json.loads(line)
+        assert event["event"] == "progress"
+        if "slices" in event["message"]:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert json.loads(out.splitlines()[-1])["message"] == "Cancelled; nothing was written."
+    assert list(tmp_path.iterdir()) == []
+
+
+@with_networks
+def test_volume_without_a_leg_is_said(kneeseg, tmp_path):
+    air = np.full((60, 60, 60), -1000, np.int16) + np.random.default_rng(0).integers(-20, 20, (60, 60, 60)).astype(
+        np.int16
+    )
+    air[20:40, 20:40, 20:40] += 1040  # a jar of water
+    outcome = kneeseg("segment", write(tmp_path / "jar.nrrd", air), "-o", tmp_path / "out", "--progress", "none")
+    assert (outcome.status, len(outcome.err.splitlines())) == (3, 1), outcome.err
+    assert "no hip, knee or ankle" in outcome.err.lower()
+    assert not (tmp_path / "out").exists()
+
+
+@with_networks
+def test_demo_judges_a_person_whom_no_network_knows(kneeseg, tmp_path, monkeypatch):
+    from KneeSegLib.synthesis import demonstration
+
+    coarse = demonstration.demonstration_case
+    monkeypatch.setattr(demonstration, "demonstration_case", lambda *a, **o: coarse(*a, **o, spacing_mm=1.5))
+    outcome = kneeseg("demo", "-o", tmp_path / "demo", "--progress", "none", "--device", "cpu")
+    assert outcome.status == 0, outcome.err
+    assert "Right femur" in outcome.out
+    assert "in no training set" in outcome.out
+    for name in ("ct.nrrd", "truth.seg.nrrd", "agreement.json", "result/report.html", "result/segmentation.seg.nrrd"):
+        assert (tmp_path / "demo" / name).is_file()
+    agreement = json.loads((tmp_path / "demo" / "agreement.json").read_text())
+    femur = next(entry for entry in agreement["cases"][0]["structures"] if entry["key"] == "femur_right")
+    assert femur["metrics"]["dice"] > 0.9

@@ -1,0 +1,57 @@
+"""``kneeseg surfaces``."""
+
+from __future__ import annotations
+
+import pytest
+
+from KneeSegLib.surfaces import SMOOTHINGS, read_surface
+
+
+@pytest.mark.parametrize("format", ["stl", "ply", "obj", "vtp"])
+@pytest.mark.parametrize("coordinates", ["LPS", "RAS"])
+def test_each_structure_becomes_a_file_that_reads_back_in_place(kneeseg, label_file, tmp_path, format, coordinates):
+    labels = label_file("labels.nrrd", "femur_right", "patella_left")
+    options = ("--format", format, "--coordinates", coordinates, "--smoothing", "none")
+    outcome = kneeseg("surfaces", labels, "-o", tmp_path / "out", *options, "--progress", "json")
+    assert [entry["file"] for entry in outcome.events[-1]["surfaces"]] == [
+        f"femur_right.{format}",
+        f"patella_left.{format}",
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"femur_right.{format}",
+        f"patella_left.{format}",
+    ]
+    # the femur fills columns 4..13, rows 3..12 and slices 3..10 at 1 x 1 x 1.5 mm
+    bounds = read_surface(tmp_path / "out" / f"femur_right.{format}").GetBounds()
+    assert bounds == pytest.approx((3.5, 13.5, 2.5, 12.5, 3.75, 15.75), abs=0.01)
+
+
+def test_person_is_told_the_files_and_the_coordinates(kneeseg, label_file, tmp_path):
+    outcome = kneeseg("surfaces", label_file("labels.nrrd", "femur_right"), "-o", tmp_path / "out")
+    assert str(tmp_path / "out" / "femur_right.stl") in outcome.out
+    assert "LPS, mm" in outcome.out
+
+
+def test_help_names_every_smoothing(kneeseg):
+    text = " ".join(kneeseg("surfaces", "--help").out.split()).replace("- ", "-")
+    assert [name for name in SMOOTHINGS if name not in text] == []
+
+
+@pytest.mark.parametrize(
+    "arguments, status, complaint",
+    [
+        (("nowhere.nrrd", "-o", "out"), 2, "no file or folder"),
+        (("empty.nrrd", "-o", "out"), 2, "holds no structure"),
+        (("labels.nrrd", "-o", "out", "--smoothing", "heat"), 2, "volume-preserving"),
+        (("labels.nrrd", "-o", "existing"), 5, "--overwrite"),
+    ],
+)
+def test_bad_input_writes_nothing(kneeseg, label_file, tmp_path, monkeypatch, arguments, status, complaint):
+    label_file("labels.nrrd", "femur_right")
+    label_file("empty.nrrd")
+    (tmp_path / "existing").mkdir()
+    monkeypatch.chdir(tmp_path)
+    outcome = kneeseg("surfaces", *arguments, "--progress", "none")
+    assert (outcome.status, len(outcome.err.splitlines())) == (status, 1)
+    assert complaint in outcome.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.nrrd", "existing", "labels.nrrd"]
