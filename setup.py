@@ -5,8 +5,8 @@ from pathlib import Path
 from setuptools import find_namespace_packages, setup
 
 # What is not there (weights before the first training) does not keep the rest from being installed.
-FOLDERS = [path for path in map(Path, ("Resources/Models", "Resources/Samples", "Resources/Terminology")) if path.is_dir()]
-SHARED = {f"KneeSegLib.Resources.{path.name}": path.as_posix() for path in FOLDERS}
+FOLDERS = [name for name in ("Models", "Samples", "Terminology") if Path("Resources", name).is_dir()]
+SHARED = {f"KneeSegLib.Resources.{name}": f"Resources/{name}" for name in FOLDERS}
 
 setup(
     # Setuptools counts a folder of recipes, or of modules without an __init__.py, as a package too.
