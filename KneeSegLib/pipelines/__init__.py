@@ -1,4 +1,4 @@
-"""From an image to labels: one function for everyone, and one file per way. Importing this loads no network and no torch."""
+"""From an image to labels: one function for everyone, one file per way. Importing this loads no torch."""
 
 from __future__ import annotations
 
@@ -80,4 +80,6 @@ def _check_choice(what: str, given: str, choices) -> None:
 def _check_modality(modality: str | None, source: str, pipeline: Pipeline) -> None:
     ways = ", ".join(name for name, entry in PIPELINES.items() if entry.modality == modality)
     if pipeline.name == AUTO and modality is not None and not ways:
-        raise InputError(f"'{source}' is an {modality} image, and this version has pipelines for CT only; give a CT of the leg.")
+        raise InputError(
+            f"'{source}' is an {modality} image, and this version has pipelines for CT only; give a CT of the leg."
+        )

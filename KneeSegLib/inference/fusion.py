@@ -1,0 +1,115 @@
+"""Edges from the slices, names from those who see the whole leg.
+
+Slices decide superbly whether something is bone and poorly which bone it is; the coarse networks are the other way
+round. So the probability of bone stays what the slices say, and only how it is divided among the bones is settled
+together::
+
+    p(c) = p(bone) * softmax over c of
+           [ log p_slices(c | bone) + w_naming * log p_naming(c) + w_localiser * log p_localiser(c) ]
+
+over the joint's bones and "other" (a bone that is none of them, or of the other leg), whose share goes back to the
+background.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from KneeSegLib.anatomy import BONES, JOINT_BONES, Side
+from KneeSegLib.inference.axes import Box, Grid
+from KneeSegLib.inference.localise import CoarseBones
+from KneeSegLib.inference.naming import Names
+from KneeSegLib.inference.resample import resampled
+from KneeSegLib.inference.slices import JointProbabilities
+
+
+@dataclass(frozen=True)
+class FusionWeights:
+    """How much each opinion counts. All of fusion's numbers stand here.
+
+    Attributes:
+        naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel and its
+        word
+            serves against bones of the other leg, which neither of the others can tell from this one's.
+        other: what the slices, which have no such class, are taken to give "other".
+        slices_floor, naming_floor, localiser_floor: added to each probability before its logarithm, so that no opinion
+            can rule a name out alone; the localiser's is large because it sees thin bones only faintly.
+    """
+
+    naming: float = 1.0
+    localiser: float = 0.5
+    other: float = 0.1
+    slices_floor: float = 1e-2
+    naming_floor: float = 1e-3
+    localiser_floor: float = 5e-2
+
+
+LEAST_BONE = 0.02
+"""Where the slices give less than this to bone, names are of no consequence and are not computed."""
+
+_BLOCK_SLICES = 32
+
+
+def fused(
+    answer: JointProbabilities,
+    names: Names,
+    localiser: CoarseBones,
+    side: Side,
+    weights: FusionWeights = FusionWeights(),
+) -> JointProbabilities:
+    """Return the answer with its bones renamed: ``(1 + bones, D, H, W)`` float16, background first, summing to one."""
+    bones = JOINT_BONES[answer.share.joint]
+    channels = [BONES.index(bone) for bone in bones]
+    named = names.values[channels]
+    located = _located(localiser, side, channels, answer.grid)
+    values = torch.zeros_like(answer.values)
+    values[0] = 1.0
+    for start in range(0, answer.grid.z.count, _BLOCK_SLICES):
+        stop = min(start + _BLOCK_SLICES, answer.grid.z.count)
+        grid = answer.grid._replace(z=answer.grid.z.part(start, stop))
+        sliced = answer.values[:, start:stop].float()
+        places = torch.nonzero((1.0 - sliced[0]).reshape(-1) > LEAST_BONE)[:, 0]
+        if not len(places):
+            continue
+        sliced = sliced.reshape(len(sliced), -1)[:, places]
+        bone = sliced[1:].sum(dim=0)
+        votes = _log(_with_other(sliced[1:] / bone, weights.other), weights.slices_floor)
+        votes += weights.naming * _log(_with_other(_at(named, names.grid, grid, places)), weights.naming_floor)
+        votes += weights.localiser * _log(_normalised(_at(*located, grid, places)), weights.localiser_floor)
+        shares = votes.softmax(dim=0)[:-1] * bone
+        block = torch.zeros((len(sliced), (stop - start) * grid.y.count * grid.x.count))
+        block[0] = 1.0
+        block[1:, places] = shares
+        block[0, places] = 1.0 - shares.sum(dim=0)
+        values[:, start:stop] = block.reshape(len(sliced), *grid.shape).half()
+    return JointProbabilities(answer.share, answer.grid, values)
+
+
+def _located(localiser: CoarseBones, side: Side, channels: list[int], grid: Grid) -> tuple[torch.Tensor, Grid]:
+    """The localiser's opinion near the crop: the joint's bones of this side, then everything else that is bone."""
+    own = localiser.bones[side][channels]
+    rest = 1.0 - localiser.none - own.sum(axis=0)
+    part = localiser.grid.slices_within(Box.of_grid(grid).grown(max(localiser.grid.spacing_mm)))
+    stacked = np.concatenate([own, rest[None]])[(slice(None), *part)]
+    return torch.from_numpy(stacked.astype(np.float32)), localiser.grid.part(part)
+
+
+def _at(values: torch.Tensor, source: Grid, target: Grid, places: torch.Tensor) -> torch.Tensor:
+    return resampled(values, source, target).reshape(len(values), -1)[:, places]
+
+
+def _with_other(shares: torch.Tensor, other: float | None = None) -> torch.Tensor:
+    """Append the share of "other": a constant, or what is missing to one."""
+    rest = torch.full_like(shares[:1], other) if other is not None else 1.0 - shares.sum(dim=0, keepdim=True)
+    return torch.cat([shares, rest])
+
+
+def _normalised(shares: torch.Tensor) -> torch.Tensor:
+    return shares / shares.sum(dim=0, keepdim=True).clamp(min=1.0 / len(shares))
+
+
+def _log(shares: torch.Tensor, floor: float) -> torch.Tensor:
+    return (shares.clamp(min=0.0) + floor).log()

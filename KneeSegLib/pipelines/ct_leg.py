@@ -1,0 +1,214 @@
+"""CT of the leg: three slice networks, one per joint, on transverse slices, told where to look and what is what by two
+coarse ones.
+
+After "Three 2D U-Nets for CT of the lower limb": one specialist each for hip, knee and ankle. What the paper leaves to
+the user
+is done here: the joints are found and their side is named, both legs are taken, and the shafts between the joints are
+labelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from torch import nn
+
+from KneeSegLib.anatomy import BONES, structure
+from KneeSegLib.bundles import Bundle, find_bundle
+from KneeSegLib.case import Case
+from KneeSegLib.cleaning import clean
+from KneeSegLib.inference.axes import Box, Grid
+from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
+from KneeSegLib.inference.fusion import fused
+from KneeSegLib.inference.labelling import LegLabels, follow_cleaning, label_leg
+from KneeSegLib.inference.legs import Leg, find_legs
+from KneeSegLib.inference.localise import CoarseBones, localise
+from KneeSegLib.inference.naming import Names, bone_map, name_bones
+from KneeSegLib.inference.seams import Share, box_of_share, shares_of
+from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
+from KneeSegLib.memory import require_memory
+from KneeSegLib.pipelines.assembly import case_of
+from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones
+from KneeSegLib.pipelines.stopwatch import Stopwatch
+from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, SPECIALIST_BUNDLES, Pipeline, Quality
+from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.volume import Volume, check_ct, to_lps
+
+BYTES_PER_VOXEL = 6.0
+BYTES_ANYWAY = 0.9e9
+"""Measured with Testing/benchmarks/knee_ct.py: torch, networks and one leg's crops, beside what grows with the scan."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The volume turned to the patient's axes: ``hu`` ``[z, y, x]`` on ``grid``; ``image`` knows where it lies."""
+
+    image: sitk.Image
+    hu: np.ndarray
+    grid: Grid
+
+
+class CtLeg:
+    """Segments the bones of one or both legs in a CT.
+
+    Args:
+        pipeline: which joints, see :data:`KneeSegLib.pipelines.PIPELINES`.
+        side: ``"auto"``, ``"right"``, ``"left"`` or ``"both"``.
+        quality: how many slices are looked at.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        bundles: where networks come from.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        side: str,
+        quality: Quality,
+        device: str = "auto",
+        bundles: Callable[[str], Bundle] = find_bundle,
+    ) -> None:
+        self.pipeline = pipeline
+        self.side = side
+        self.quality = quality
+        self.device = find_device(device)
+        self._asked_device = device
+        self._bundles = bundles
+        self._used: dict[str, Bundle] = {}
+        self._ready: dict[str, nn.Module] = {}
+
+    def segment(self, volume: Volume, progress: Progress = no_progress) -> Case:
+        """Return the case; raises as :func:`KneeSegLib.pipelines.segment`."""
+        check_ct(volume)
+        self._require_memory(volume)
+        stopwatch = Stopwatch()
+        finding, segmenting, finishing = parts(progress, (8, 86, 6))
+        with running_on(self.device):
+            with stopwatch("localising"):
+                scan = self._turned(volume)
+                coarse = self._localised(scan, finding)
+                found = find_legs(coarse, Box.of_grid(scan.grid)) if coarse is not None else []
+                legs = legs_asked_for(found, self.pipeline, self.side, volume.source)
+            shares = {leg.side: shares_of(leg, self.pipeline.joints, scan.grid.z) for leg in legs}
+            labelled = []
+            for leg, working in zip(legs, parts(segmenting, [self._work(shares[leg.side]) for leg in legs])):
+                slicing, naming, labelling, cleaning = parts(working, (70, 8, 14, 8))
+                with stopwatch("slices"):
+                    answers = self._sliced(scan, leg, shares[leg.side], slicing)
+                with stopwatch("naming"):
+                    names = self._named(answers, leg, naming)
+                    answers = [fused(answer, names, coarse, leg.side) for answer in answers]
+                with stopwatch("labelling"):
+                    labels = label_leg(
+                        answers, scan.grid, leg.side, self.device, labelling, f"Labelling the {leg.side} leg"
+                    )
+                with stopwatch("cleaning"):
+                    cleaning(0.0, f"Cleaning the {leg.side} leg")
+                    self._clean(labels, leg, scan.grid)
+                labelled.append(labels)
+        with stopwatch("assembling"):
+            finishing(0.0, "Putting the labels on the image's grid")
+            case = case_of(volume, scan.image, labelled, doubts_about(legs, shares, scan.grid))
+            case.warnings += missing_bones(legs, shares, {found.structure.key for found in case.structures})
+        case.provenance.update(self._provenance(legs, shares, stopwatch))
+        finishing(1.0, "Segmented")
+        return case
+
+    def _turned(self, volume: Volume) -> Scan:
+        image = to_lps(volume.image)
+        hu = sitk.GetArrayViewFromImage(image)
+        return Scan(image, hu, Grid.of_scan(hu.shape, tuple(reversed(image.GetSpacing()))))
+
+    def _localised(self, scan: Scan, progress: Progress) -> CoarseBones | None:
+        network, facts = self._network(LOCALISER_BUNDLE)
+        return localise(
+            network, facts["classes"], scan.hu, scan.grid, facts["spacing_mm"][0], self.device.torch_name, progress
+        )
+
+    def _sliced(self, scan: Scan, leg: Leg, shares: list[Share], progress: Progress) -> list[JointProbabilities]:
+        answers = []
+        for share, reporting in zip(shares, parts(progress, [self._work([share]) for share in shares])):
+            network, facts = self._network(SPECIALIST_BUNDLES[share.joint])
+            grid = specialist_grid(
+                box_of_share(share, leg), scan.grid, facts["spacing_mm"], getattr(network, "stride", 32), leg.side
+            )
+            message = f"{share.joint.capitalize()}, {leg.side}: slices"
+            offsets = facts["channels"].get("neighbour_offsets_mm", ())
+            answers.append(
+                slice_probabilities(
+                    network,
+                    scan.hu,
+                    scan.grid,
+                    grid,
+                    share,
+                    offsets,
+                    self.device,
+                    self.quality.slice_step,
+                    reporting,
+                    message,
+                )
+            )
+        return answers
+
+    def _named(self, answers: list[JointProbabilities], leg: Leg, progress: Progress) -> Names:
+        network, facts = self._network(NAMING_BUNDLE)
+        bones, grid = bone_map(answers, facts["spacing_mm"][0], leg.side)
+        message = f"Naming the bones of the {leg.side} leg"
+        return name_bones(network, facts["classes"], bones, grid, self.device.torch_name, progress, message)
+
+    def _clean(self, labels: LegLabels, leg: Leg, grid: Grid) -> None:
+        crop = grid.part(labels.place)
+        structures = [structure(bone, leg.side) for bone in BONES]
+        anchors = {structure(name, leg.side).key: crop.slices_within(bone.box) for name, bone in leg.bones.items()}
+        follow_cleaning(labels, clean(labels.labels, grid.spacing_mm, structures, anchors))
+
+    def _network(self, name: str) -> tuple[nn.Module, dict[str, Any]]:
+        """Load a network when it is first needed; one that is damaged or missing is said so then."""
+        if name not in self._ready:
+            bundle = self._bundles(name)
+            self._ready[name] = ready_for_inference(bundle.network(self.device.torch_name), self.device.torch_name)
+            self._used[name] = bundle
+        return self._ready[name], self._used[name].metadata["kneeseg"]
+
+    def _work(self, shares: list[Share]) -> float:
+        """What progress is measured in: the length of leg to go through."""
+        return sum(share.reach_mm[1] - share.reach_mm[0] for share in shares)
+
+    def _require_memory(self, volume: Volume) -> None:
+        size = volume.image.GetSize()
+        voxels = volume.image.GetNumberOfPixels()
+        require_memory(BYTES_ANYWAY + BYTES_PER_VOXEL * voxels, f"Segmenting {' x '.join(map(str, size))} voxels")
+
+    def _provenance(self, legs: list[Leg], shares: dict[str, list[Share]], stopwatch: Stopwatch) -> dict[str, Any]:
+        return {
+            "pipeline": self.pipeline.name,
+            "pipeline_title": self.pipeline.title,
+            "options": {"side": self.side, "quality": self.quality.name, "device": self._asked_device},
+            "bundles": [
+                {"name": bundle.name, "version": bundle.metadata["version"], "sha256": bundle.sha256}
+                for bundle in self._used.values()
+            ],
+            "device": self.device.description,
+            "timings": stopwatch.seconds,
+            "legs": [_leg_record(leg, shares[leg.side]) for leg in legs],
+        }
+
+
+def _leg_record(leg: Leg, shares: list[Share]) -> dict[str, Any]:
+    """What the localiser found, for the record; boxes are (low, high) in mm along the scan's z, y and x."""
+    return {
+        "side": leg.side,
+        "side_confidence": round(leg.side_confidence, 3),
+        "bones": {name: round(bone.confidence, 3) for name, bone in leg.bones.items()},
+        "joints": {
+            name: {
+                "confidence": round(joint.confidence, 3),
+                "box_mm": [[round(float(bound), 1) for bound in bounds] for bounds in joint.box],
+                "segmented": any(share.joint == name for share in shares),
+            }
+            for name, joint in leg.joints.items()
+        },
+    }

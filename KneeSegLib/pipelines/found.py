@@ -1,0 +1,104 @@
+"""What was found against what was asked for, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.errors import AnatomyNotFoundError
+from KneeSegLib.inference.axes import Grid
+from KneeSegLib.inference.legs import Leg
+from KneeSegLib.inference.seams import Share
+from KneeSegLib.pipelines.table import Pipeline
+
+THICK_SLICES_MM = 1.5
+COARSE_PIXELS_MM = 1.2
+UNCERTAIN_BELOW = 0.7
+
+
+def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str) -> list[Leg]:
+    """Return the legs that are of the wanted side and show a wanted joint.
+
+    Raises:
+        AnatomyNotFoundError: there is none; the sentence says what there is instead.
+    """
+    if not found:
+        raise AnatomyNotFoundError(
+            f"No hip, knee or ankle was found in '{source}', expected a CT of the leg; "
+            "check the image or choose another series."
+        )
+    shown = [leg for leg in found if set(leg.joints) & set(pipeline.joints)]
+    if not shown:
+        raise AnatomyNotFoundError(
+            f"No {_either(pipeline.joints)} was found in '{source}', which shows {_joints_of(found)}; "
+            "choose the pipeline for that or another image."
+        )
+    if side == "both" and len(shown) < 2:
+        raise AnatomyNotFoundError(
+            f"Both legs were asked for, and '{source}' shows only {_joints_of(shown)}; choose that side or 'auto'."
+        )
+    wanted = [leg for leg in shown if side in ("auto", "both", leg.side)]
+    if not wanted:
+        raise AnatomyNotFoundError(
+            f"No {side} leg was found in '{source}', which shows {_joints_of(shown)}; choose that side or 'auto'."
+        )
+    return wanted
+
+
+def doubts_about(legs: list[Leg], shares: Mapping[str, list[Share]], scan: Grid) -> list[str]:
+    """Return the sentences a person should read before trusting the result."""
+    sentences = []
+    slices_mm, pixel_mm = scan.z.spacing_mm, max(scan.y.spacing_mm, scan.x.spacing_mm)
+    if slices_mm > THICK_SLICES_MM:
+        sentences.append(
+            f"The slices lie {slices_mm:.1f} mm apart: what is thinner along the leg is lost; "
+            f"{THICK_SLICES_MM} mm or less are advised."
+        )
+    if pixel_mm > COARSE_PIXELS_MM:
+        sentences.append(
+            f"The pixels measure {pixel_mm:.1f} mm, which makes edges uncertain; {COARSE_PIXELS_MM} mm or less are advised."
+        )
+    for leg in legs:
+        sentences += leg.doubts
+        for share in shares[leg.side]:
+            joint = leg.joints[share.joint]
+            if joint.cut_by:
+                borders = " and the ".join(joint.cut_by)
+                sentences.append(
+                    f"The {leg.side} {joint.name} is cut by the {borders} border of the scan: its bones end there."
+                )
+            if joint.confidence < UNCERTAIN_BELOW:
+                sentences.append(
+                    f"The {leg.side} {joint.name} was recognised with little certainty "
+                    f"({joint.confidence:.0%}): check its labels."
+                )
+    return sentences
+
+
+def missing_bones(legs: list[Leg], shares: Mapping[str, list[Share]], found: Collection[str]) -> list[str]:
+    """Return sentences about bones that the localiser saw, a specialist was asked about, and the labels do not hold.
+
+    ``found`` are keys of structures.
+    """
+    sentences = []
+    for leg in legs:
+        asked = {bone for share in shares[leg.side] for bone in JOINT_BONES[share.joint]}
+        for bone in leg.bones:
+            wanted = structure(bone, leg.side)
+            if bone in asked and wanted.key not in found:
+                sentences.append(
+                    f"The {wanted.name.lower()} seems to be in view but could not be labelled: check this leg."
+                )
+    return sentences
+
+
+def _joints_of(legs: list[Leg]) -> str:
+    return _listed([f"the {leg.side} {joint}" for leg in legs for joint in leg.joints])
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return _listed(list(names), "or")
+
+
+def _listed(names: list[str], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

@@ -1,0 +1,217 @@
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from torch import nn
+
+import KneeSegLib as ks
+from KneeSegLib.anatomy import BONES, SIDES, structure
+from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ResourceError
+from KneeSegLib.pipelines import PIPELINES, QUALITIES
+from KneeSegLib.pipelines.ct_leg import CtLeg
+from KneeSegLib.volume import Volume, read_volume
+from Testing.phantoms.legs import OracleBundles, leg_phantom
+
+
+def segmented(image, pipeline="ct-leg", side="auto", quality="standard", bundles=None, **more):
+    volume = image if isinstance(image, Volume) else read_volume(image)
+    return CtLeg(PIPELINES[pipeline], side, QUALITIES[quality], "cpu", bundles or OracleBundles()).segment(
+        volume, **more
+    )
+
+
+def dice(case, phantom):
+    found, truth = (sitk.GetArrayViewFromImage(image) for image in (case.labels, phantom.truth))
+    scores = {}
+    for value in np.unique(np.concatenate([np.unique(found), np.unique(truth)])):
+        if value:
+            a, b = found == value, truth == value
+            scores[int(value)] = 2.0 * np.logical_and(a, b).sum() / (a.sum() + b.sum())
+    return scores
+
+
+@pytest.fixture(scope="module")
+def knee():
+    return leg_phantom(("right",), (390.0, 590.0))
+
+
+@pytest.fixture(scope="module")
+def knee_case(knee):
+    return segmented(knee.image)
+
+
+def test_both_legs_come_out_whole_with_every_bone_on_its_side():
+    phantom = leg_phantom()
+    scores = dice(segmented(phantom.image), phantom)
+    assert set(scores) == {structure(bone, side).label_value for bone in BONES for side in SIDES}
+    assert min(scores.values()) > 0.97
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_single_knee_comes_out_with_the_shafts_to_the_end_of_the_scan(side):
+    phantom = leg_phantom((side,), (390.0, 590.0))
+    scores = dice(segmented(phantom.image, "auto"), phantom)
+    assert set(scores) == {structure(bone, side).label_value for bone in ("femur", "tibia", "patella", "fibula")}
+    assert min(scores.values()) > 0.98
+
+
+def test_a_fast_run_gives_nearly_the_same(knee):
+    scores = dice(segmented(knee.image, quality="fast"), knee)
+    assert min(scores.values()) > 0.9
+
+
+def test_only_the_wanted_side_is_labelled_and_only_its_networks_are_loaded():
+    phantom = leg_phantom(z_mm=(390.0, 590.0))
+    bundles = OracleBundles()
+    scores = dice(segmented(phantom.image, "ct-knee", "left", bundles=bundles), phantom)
+    assert {value for value, score in scores.items() if score > 0} == {
+        structure(bone, "left").label_value for bone in ("femur", "tibia", "patella", "fibula")
+    }
+    assert set(bundles.asked) == {"ct-localiser", "ct-naming", "ct-knee"}
+
+
+def turned(image, directions):
+    """The same voxels in the same places, stored along other axes (e.g. ``"RAS"``)."""
+    return sitk.DICOMOrient(image, directions)
+
+
+@pytest.mark.parametrize("directions", ["RAI", "SPL", "ASR", "PIR"])
+def test_labels_do_not_depend_on_how_the_image_is_stored(knee, knee_case, directions):
+    image = turned(knee.image, directions)
+    case = segmented(image)
+    assert case.labels.GetSize() == image.GetSize() and case.labels.GetDirection() == image.GetDirection()
+    back = sitk.DICOMOrient(case.labels, "LPS")
+    assert np.array_equal(sitk.GetArrayViewFromImage(back), sitk.GetArrayViewFromImage(knee_case.labels))
+
+
+def test_an_oblique_image_is_segmented_on_its_own_grid(knee, knee_case):
+    image = sitk.Image(knee.image)
+    angle = np.radians(12.0)
+    image.SetDirection([np.cos(angle), -np.sin(angle), 0, np.sin(angle), np.cos(angle), 0, 0, 0, 1])
+    case = segmented(image)
+    assert case.labels.GetDirection() == image.GetDirection()
+    assert np.array_equal(sitk.GetArrayViewFromImage(case.labels), sitk.GetArrayViewFromImage(knee_case.labels))
+
+
+@pytest.mark.parametrize("directions", ["LPS", "SPL"])
+def test_margins_lie_on_the_inputs_grid_and_agree_with_the_labels(knee, directions):
+    case = segmented(turned(knee.image, directions))
+    labels = sitk.GetArrayViewFromImage(case.labels)
+    assert {found.structure.key for found in case.structures} <= set(case.margins)
+    for found in case.structures:
+        margin = case.margins[found.structure.key]
+        first = case.labels.TransformPhysicalPointToIndex(margin.GetOrigin())
+        place = tuple(slice(i, i + n) for i, n in zip(reversed(first), reversed(margin.GetSize())))
+        inside = np.zeros(labels.shape, bool)
+        inside[place] = sitk.GetArrayViewFromImage(margin) > 0
+        assert np.array_equal(inside, labels == found.structure.label_value)
+
+
+class NamesByHeight(nn.Module):
+    """Calls everything below a height femur no more, but tibia."""
+
+    stride = 16
+
+    def __init__(self, voxels: int) -> None:
+        super().__init__()
+        self.voxels = voxels
+
+    def forward(self, volume):
+        logits = torch.zeros((1, 1 + len(BONES), *volume.shape[2:]))
+        logits[:, 1 + BONES.index("tibia"), : self.voxels] = 9.0
+        logits[:, 1 + BONES.index("femur"), self.voxels :] = 9.0
+        return logits
+
+
+def test_a_tibia_that_the_slices_call_femur_gets_its_name_back():
+    phantom = leg_phantom(("right",), (390.0, 590.0))
+    confused = {"tibia": "femur"}
+    joint_line = int((479.0 - 390.0) / 4.0)
+    rescued = dice(
+        segmented(phantom.image, bundles=OracleBundles(naming=NamesByHeight(joint_line), confused=confused)), phantom
+    )
+    assert min(rescued[structure(bone, "right").label_value] for bone in ("femur", "tibia")) > 0.9
+
+
+def test_thick_slices_coarse_pixels_and_cut_joints_are_warned_about():
+    phantom = leg_phantom(("right",), (455.0, 640.0))
+    warnings = segmented(phantom.image).warnings
+    assert any("slices lie 3.0 mm apart" in warning for warning in warnings)
+    assert any("pixels measure 3.0 mm" in warning for warning in warnings)
+    assert any("right knee is cut by the lower border" in warning for warning in warnings)
+
+
+def test_the_record_says_how_the_result_was_made(knee_case):
+    record = json.loads(json.dumps(knee_case.provenance))
+    assert record["pipeline"] == "ct-leg" and record["options"] == {
+        "side": "auto",
+        "quality": "standard",
+        "device": "cpu",
+    }
+    assert {bundle["name"] for bundle in record["bundles"]} == {"ct-localiser", "ct-naming", "ct-knee"}
+    assert list(record["timings"]) == ["localising", "slices", "naming", "labelling", "cleaning", "assembling"]
+    assert record["legs"][0]["side"] == "right" and list(record["legs"][0]["joints"]) == ["knee"]
+
+
+def test_progress_rises_to_one_and_names_the_slices(knee):
+    told = []
+    segmented(knee.image, progress=lambda fraction, message: told.append((fraction, message)))
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0.0 and fractions[-1] == 1.0
+    assert any(message.startswith("Knee, right: slices") for _, message in told)
+
+
+@pytest.mark.parametrize("after", [1, 5, 9])
+def test_a_cancel_passes_through(knee, after):
+    calls = []
+
+    def cancel(fraction, message):
+        calls.append(message)
+        if len(calls) == after:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        segmented(knee.image, progress=cancel)
+    assert len(calls) == after
+
+
+def test_no_leg_in_view_is_one_sentence():
+    phantom = leg_phantom(("right",), (560.0, 780.0))
+    with pytest.raises(AnatomyNotFoundError, match="No hip, knee or ankle was found in"):
+        segmented(phantom.image)
+
+
+def test_a_joint_that_is_not_in_view_is_named_with_what_is(knee):
+    with pytest.raises(AnatomyNotFoundError, match="No ankle was found in .*, which shows the right knee"):
+        segmented(knee.image, "ct-ankle")
+
+
+def test_a_leg_that_is_not_in_view_is_named_with_what_is(knee):
+    with pytest.raises(AnatomyNotFoundError, match="No left leg was found in .*, which shows the right knee"):
+        segmented(knee.image, side="left")
+    with pytest.raises(AnatomyNotFoundError, match="Both legs were asked for, .* only the right knee"):
+        segmented(knee.image, side="both")
+
+
+def test_too_little_memory_is_said_before_the_work_starts(knee, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.memory.available_memory", lambda: 10**8)
+    told = []
+    with pytest.raises(ResourceError, match="GB"):
+        segmented(knee.image, progress=lambda *given: told.append(given))
+    assert told == []
+
+
+def test_mr_images_are_refused_by_name(knee):
+    mr = Volume(knee.image, "MR", "knee MR")
+    with pytest.raises(InputError, match="MR"):
+        segmented(mr)
+
+
+@pytest.mark.parametrize(
+    "option, value", [("pipeline", "ct-elbow"), ("side", "top"), ("quality", "high"), ("device", "abacus")]
+)
+def test_unknown_options_are_refused_with_the_choices(knee, option, value):
+    with pytest.raises(InputError, match=f"no {option} '{value}'; choose one of"):
+        ks.segment(knee.image, **{option: value})

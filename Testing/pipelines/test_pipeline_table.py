@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
+
+
+def test_pipelines_are_listed_without_loading_networks():
+    heavy = ("torch", "SimpleITK", "vtk", "numpy")
+    code = f"import sys, KneeSegLib.pipelines; sys.exit(any(name in sys.modules for name in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_each_pipeline_names_the_bundles_of_its_joints():
+    for name, pipeline in PIPELINES.items():
+        assert pipeline.name == name
+        assert set(pipeline.joints) <= set(JOINT_BONES)
+        assert set(pipeline.bundles) == {"ct-localiser", "ct-naming", *(f"ct-{joint}" for joint in pipeline.joints)}
+
+
+def test_titles_and_descriptions_are_there_and_differ():
+    for table in (PIPELINES, QUALITIES):
+        assert len({entry.title for entry in table.values()}) == len(table)
+        assert all(entry.description.endswith(".") for entry in table.values())
