@@ -1,0 +1,269 @@
+"""The Slicer module KneeSeg: bones of the leg from a CT volume, at the press of a button."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+try:
+    import KneeSegLib
+except ModuleNotFoundError:  # developer mode: the library stands beside this module's folder
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    import KneeSegLib
+
+from KneeSegModule import export, requirements, scene
+from KneeSegModule.choices import Device, Pipeline, Quality, Side, SurfaceFormat
+from KneeSegModule.panel import Panel
+from KneeSegModule.run import Options, SegmentationRun
+
+import KneeSegLib.anatomy
+import KneeSegLib.errors
+from KneeSegLib.progress import no_progress
+
+
+class KneeSeg(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self.parent.title = "KneeSeg"
+        self.parent.categories = ["Segmentation"]
+        self.parent.dependencies = ["Segmentations", "SubjectHierarchy", "Terminologies"]
+        self.parent.contributors = ["KneeSeg contributors"]
+        self.parent.helpText = (
+            "<p>Segments femur, tibia, patella, fibula, hip bone, talus and calcaneus, right and left, in CT volumes "
+            "of the leg, and exports their surfaces. Choose a volume and press <i>Segment</i>. Nothing leaves this "
+            "computer.</p>"
+            f"<p>Version {KneeSegLib.__version__}. Research software, not a medical device.</p>"
+        )
+        self.parent.acknowledgementText = "Networks after published methods, which the documentation names."
+        if getattr(slicer, "app", None) is not None:
+            slicer.app.connect("startupCompleted()", scene.registerTerminology)
+
+
+@parameterNodeWrapper
+class KneeSegParameterNode:
+    """What is chosen in the panel."""
+
+    volume: vtkMRMLScalarVolumeNode
+    pipeline: Pipeline = Pipeline.auto
+    side: Side = Side.auto
+    quality: Quality = Quality.standard
+    device: Device = Device.auto
+    segmentation: vtkMRMLSegmentationNode
+    surfaceFormat: SurfaceFormat = SurfaceFormat.stl
+
+
+class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Connects the panel with Slicer: scene, parameter node, application."""
+
+    # Not set in __init__: the base class calls setup from there when it has no parent.
+    logic = None
+    panel = None
+    _parameterNode = None
+    _parameterNodeGuiTag = None
+
+    def setup(self):
+        import qt
+
+        super().setup()
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/KneeSeg.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        scene.registerTerminology()
+        self.logic = KneeSegLogic()
+        timer = qt.QTimer(uiWidget)
+        self.panel = Panel(self.ui, self.logic, timer, _askFolder)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        slicer.app.connect("aboutToQuit()", self.panel.stop)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        slicer.app.disconnect("aboutToQuit()", self.panel.stop)
+        self.panel.stop()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def onSceneStartClose(self, caller, event):
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+        if self._parameterNode.volume is None:
+            self._parameterNode.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+
+    def setParameterNode(self, parameterNode):
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self.panel.setParameterNode(parameterNode)
+
+    def onParameterNodeModified(self, caller=None, event=None):
+        self.panel.update()
+
+
+class KneeSegLogic(ScriptedLoadableModuleLogic):
+    """Segmentation of volume nodes and export of surfaces, with or without the panel.
+
+    In the Python console::
+
+        segmentationNode = KneeSegLogic().segment(volumeNode, pipeline="ct-knee")
+        KneeSegLogic().exportSurfaces(segmentationNode, "surfaces", "stl")
+    """
+
+    def getParameterNode(self):
+        return KneeSegParameterNode(super().getParameterNode())
+
+    def segment(
+        self, volumeNode, pipeline="auto", side="auto", quality="standard", device="auto", progress=no_progress
+    ):
+        """Segment ``volumeNode`` and return the new segmentation node; Slicer stays responsive meanwhile.
+
+        The options are those of ``kneeseg segment``. ``progress`` is called with a fraction and a message; it may
+        raise ``KneeSegLib.errors.Cancelled``.
+
+        Raises:
+            KneeSegError: says in a sentence what is wrong; the scene is unchanged.
+        """
+        run = self.start(volumeNode, Options(pipeline, side, quality, device))
+        application = getattr(slicer, "app", None)
+        try:
+            while not run.finished:
+                progress(run.fraction, run.message)
+                time.sleep(0.05)
+                if application is not None:
+                    application.processEvents()
+                run.poll()
+        finally:
+            run.stop()
+        if run.error is not None:
+            raise run.error
+        return run.segmentationNode
+
+    def start(self, volumeNode, options):
+        """Start a segmentation and return its :class:`SegmentationRun`, to be polled some ten times a second.
+
+        Raises:
+            KneeSegError: it cannot be started; the sentence says why.
+        """
+        requirements.requirePackages()
+        run = SegmentationRun(volumeNode, options)
+        run.start()
+        return run
+
+    def ensurePackages(self):
+        """Install missing Python packages after asking; raises ``ResourceError`` if some are missing still."""
+        requirements.ensurePackages()
+
+    def exportSurfaces(self, segmentationNode, folder, surfaceFormat="stl"):
+        """Write one surface file per segment, in mm and LPS; return their paths."""
+        return export.exportSurfaces(segmentationNode, folder, surfaceFormat)
+
+
+def _askFolder():
+    import qt
+
+    return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the surfaces")
+
+
+class KneeSegTest(ScriptedLoadableModuleTest):
+    """Self-tests for Slicer's own runner: what the module does in this Slicer, without any network."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        for name in sorted(dir(self)):
+            if name.startswith("test_"):
+                self.setUp()
+                getattr(self, name)()
+        self.delayDisplay("KneeSeg: all self-tests passed")
+
+    def test_volumeIsHandedOverAndResultComesBack(self):
+        volumeNode = self._addVolume()
+        transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
+        with tempfile.TemporaryDirectory() as folder:
+            volumeFile = Path(folder) / "volume.nrrd"
+            scene.writeVolume(volumeNode, volumeFile)
+            self._writeResult(sitk.ReadImage(str(volumeFile)), Path(folder))
+            segmentationNode = scene.addResult(Path(folder), volumeNode)
+        self.assertIs(segmentationNode.GetParentTransformNode(), transformNode)
+        segment = segmentationNode.GetSegmentation().GetSegment("femur_right")
+        self.assertEqual(segment.GetName(), "Right femur")
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, "femur_right", volumeNode)
+        np.testing.assert_array_equal(found > 0, slicer.util.arrayFromVolume(volumeNode) > 500)
+
+    def test_unusableVolumeIsRefusedInASentence(self):
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        with self.assertRaisesRegex(KneeSegLib.errors.InputError, "Empty holds no image"):
+            SegmentationRun(empty, Options()).start()
+
+    def test_surfacesAreExported(self):
+        self.test_volumeIsHandedOverAndResultComesBack()
+        segmentationNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        with tempfile.TemporaryDirectory() as folder:
+            for surfaceFormat in SurfaceFormat:
+                files = KneeSegLogic().exportSurfaces(segmentationNode, folder, surfaceFormat.name)
+                self.assertEqual([path.name for path in files], [f"femur_right.{surfaceFormat.name}"])
+
+    def test_childProcessAnswers(self):
+        if requirements.missingPackages():
+            self.delayDisplay("Python packages are missing; the child process is not tried")
+            return
+        flat = slicer.util.addVolumeFromArray(np.zeros((40, 64, 64), np.int16), name="Flat")
+        with self.assertRaises(KneeSegLib.errors.InputError):
+            KneeSegLogic().segment(flat, device="cpu")
+
+    def _addVolume(self):
+        k, j, i = np.indices((20, 30, 40))
+        ball = (k - 10) ** 2 + (j - 15) ** 2 + (i - 20) ** 2 < 49
+        return slicer.util.addVolumeFromArray(np.where(ball, 900, 0).astype(np.int16), name="Ball")
+
+    def _writeResult(self, image, folder):
+        from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME, structures_of
+        from KneeSegLib.segmentation_file import write_segmentation
+        from KneeSegLib.surfaces import surface_of, write_surface
+
+        femur = KneeSegLib.anatomy.structure("femur_right")
+        labels = sitk.Cast(image > 500, sitk.sitkUInt8) * femur.label_value
+        extents = {found.structure: found.extent for found in structures_of(labels)}
+        write_segmentation(labels, extents, folder / SEGMENTATION_NAME)
+        write_surface(surface_of(labels, femur), folder / "femur_right.stl", femur)
+        record = {
+            "statement": KneeSegLib.TRAINING_STATEMENT,
+            "structures": [{"key": femur.key, "surface": {"file": "femur_right.stl"}, "warnings": []}],
+            "warnings": [],
+            "input": {"notes": []},
+            "provenance": {"version": KneeSegLib.__version__},
+        }
+        (folder / RECORD_NAME).write_text(json.dumps(record), encoding="utf-8")

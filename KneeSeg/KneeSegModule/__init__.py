@@ -1,0 +1,1 @@
+"""Everything behind the KneeSeg module that knows Slicer: scene, child process, packages, panel."""

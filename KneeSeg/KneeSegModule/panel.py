@@ -1,0 +1,181 @@
+"""The widgets of the module and what happens when they are used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import slicer
+
+from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.errors import KneeSegError
+from KneeSegLib.pipelines.table import PIPELINES
+from KneeSegModule import scene
+from KneeSegModule.export import exportSurfaces, problemWithExport, surfaceFiles
+from KneeSegModule.run import Options, SegmentationRun, State
+
+POLL_MS = 100
+ERROR_STYLE = "color: #c0392b;"
+
+
+class Panel:
+    """Keeps the widgets in step with the parameter node and with the run.
+
+    Args:
+        ui: the widgets of ``KneeSeg.ui`` by name.
+        logic: the module's logic.
+        timer: a ``qt.QTimer``; while a run lasts it calls :meth:`onTick`.
+        askFolder: asks the user for a folder and returns its path, or an empty text.
+    """
+
+    def __init__(self, ui, logic, timer, askFolder: Callable[[], str]) -> None:
+        self.ui = ui
+        self.logic = logic
+        self.timer = timer
+        self.askFolder = askFolder
+        self.parameterNode = None
+        self.run: SegmentationRun | None = None
+        self._message = ""
+        self._messageIsError = False
+        ui.trainingLabel.text = TRAINING_STATEMENT
+        ui.segmentButton.clicked.connect(self.onSegmentButton)
+        ui.exportButton.clicked.connect(self.onExportButton)
+        timer.setInterval(POLL_MS)
+        timer.timeout.connect(self.onTick)
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Show the given parameter node; None while a scene closes."""
+        self.parameterNode = parameterNode
+        self.update()
+
+    @property
+    def isRunning(self) -> bool:
+        return self.run is not None and not self.run.finished
+
+    def onSegmentButton(self) -> None:
+        if self.isRunning:
+            self.run.cancel()
+        else:
+            self._start()
+        self.update()
+
+    def onTick(self) -> None:
+        try:
+            self.run.poll()
+        except Exception:
+            self.stop()
+            self.run = None
+            self._say("The segmentation broke off; see the Python console for details.", isError=True)
+            raise
+        finally:
+            self._hearRun()
+            if not self.isRunning:
+                self.timer.stop()
+            self.update()
+
+    def onExportButton(self) -> None:
+        segmentationNode = self.parameterNode.segmentation
+        surfaceFormat = self.parameterNode.surfaceFormat.name
+        folder = self.askFolder()
+        if not folder:
+            return
+        present = [path for path in surfaceFiles(segmentationNode, folder, surfaceFormat).values() if path.exists()]
+        if present and not slicer.util.confirmOkCancelDisplay(
+            f"{len(present)} of the files are in {folder} already. Replace them?", "Replace files?"
+        ):
+            return
+        try:
+            written = exportSurfaces(segmentationNode, folder, surfaceFormat)
+        except KneeSegError as error:
+            self._say(str(error), isError=True)
+        else:
+            self._say(f"{len(written)} surfaces written to {folder}, in mm and LPS.")
+        self.update()
+
+    def stop(self) -> None:
+        """End a run at once: the module is closing or the application quits."""
+        self.timer.stop()
+        if self.run is not None:
+            self.run.stop()
+
+    def update(self) -> None:
+        """Bring every widget in step."""
+        self._updateInputs()
+        self._updateSegmentButton()
+        self._updateProgress()
+        self._updateResult()
+
+    def _start(self) -> None:
+        chosen = self.parameterNode
+        options = Options(chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name)
+        self._say("")
+        try:
+            self.logic.ensurePackages()
+            self.run = self.logic.start(chosen.volume, options)
+        except KneeSegError as error:
+            self._say(str(error), isError=True)
+        else:
+            self.timer.start()
+
+    def _hearRun(self) -> None:
+        run = self.run
+        if run is None or not run.finished:
+            return
+        if run.state is State.done:
+            segmentation = run.segmentationNode.GetSegmentation()
+            names = [segmentation.GetSegment(segmentId).GetName() for segmentId in segmentation.GetSegmentIDs()]
+            self._say(f"Found: {', '.join(names)}.")
+            if self.parameterNode is not None:
+                self.parameterNode.segmentation = run.segmentationNode
+            if getattr(slicer, "app", None) is not None:
+                slicer.util.resetThreeDViews()
+        else:
+            self._say(str(run.error), isError=run.state is State.failed)
+        self.run = None
+
+    def _say(self, message: str, isError: bool = False) -> None:
+        self._message = message
+        self._messageIsError = isError
+        if isError:
+            logging.error("KneeSeg: %s", message)
+
+    def _updateInputs(self) -> None:
+        self.ui.inputsWidget.enabled = self.parameterNode is not None and not self.isRunning
+        if self.parameterNode is not None:
+            self.ui.pipelineDescriptionLabel.text = PIPELINES[self.parameterNode.pipeline.name].description
+
+    def _updateSegmentButton(self) -> None:
+        button = self.ui.segmentButton
+        if self.isRunning:
+            cancelling = self.run.state is State.cancelling
+            button.text = "Cancelling…" if cancelling else "Cancel"
+            button.enabled = not cancelling
+            button.toolTip = (
+                "Waiting for the step at work to end."
+                if cancelling
+                else "Stop the segmentation; nothing is added to the scene."
+            )
+            return
+        problem = scene.problemWith(self.parameterNode.volume if self.parameterNode is not None else None)
+        button.text = "Segment"
+        button.enabled = not problem
+        button.toolTip = problem or "Segment the volume; the result is a new segmentation, nothing else changes."
+
+    def _updateProgress(self) -> None:
+        bar, label = self.ui.progressBar, self.ui.messageLabel
+        bar.visible = self.isRunning
+        bar.value = round(100 * self.run.fraction) if self.run is not None else 0
+        label.text = self.run.message if self.isRunning else self._message
+        label.styleSheet = ERROR_STYLE if self._messageIsError and not self.isRunning else ""
+        label.visible = bool(label.text)
+
+    def _updateResult(self) -> None:
+        segmentationNode = self.parameterNode.segmentation if self.parameterNode is not None else None
+        madeHere = scene.madeHere(segmentationNode)
+        warnings = scene.warningsOf(segmentationNode) if madeHere else []
+        self.ui.warningsLabel.text = "\n".join(f"• {warning}" for warning in warnings)
+        self.ui.warningsLabel.visible = bool(warnings)
+        self.ui.trainingLabel.visible = madeHere
+        problem = problemWithExport(segmentationNode)
+        self.ui.exportButton.enabled = not problem
+        self.ui.exportButton.toolTip = problem or "Write one file per segment, in mm and LPS, as placed in the scene."

@@ -1,0 +1,229 @@
+"""One segmentation from a volume node to a segmentation node: started, polled some ten times a second, cancelled."""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import slicer
+
+from KneeSegLib import errors
+from KneeSegModule import scene
+from KneeSegModule.choices import Choice, Device, Pipeline, Quality, Side
+from KneeSegModule.process import ChildProcess, Runner, childEnvironment, pythonExecutable
+
+GRACE_S = 10.0
+"""How long a cancelled process may take to stop by itself (between two slices) before it is ended."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``kneeseg segment``, by the names of the command line; raises ``InputError`` for unknown ones."""
+
+    pipeline: str = "auto"
+    side: str = "auto"
+    quality: str = "standard"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for option, known in (("pipeline", Pipeline), ("side", Side), ("quality", Quality), ("device", Device)):
+            _checkKnown(option, getattr(self, option), known)
+
+    def arguments(self) -> list[str]:
+        """Return the command line's options."""
+        names = ("pipeline", "side", "quality", "device")
+        return [argument for name in names for argument in (f"--{name}", getattr(self, name))]
+
+
+class State(enum.Enum):
+    running = "running"
+    cancelling = "cancelling"
+    done = "done"
+    cancelled = "cancelled"
+    failed = "failed"
+
+
+class SegmentationRun:
+    """A run in a child process. Read ``state``, ``fraction``, ``message`` and ``warnings`` after each :meth:`poll`.
+
+    When ``finished``, ``segmentationNode`` holds the new node, or ``error`` says in a sentence why there is none.
+    """
+
+    def __init__(
+        self,
+        volumeNode,
+        options: Options,
+        runner: Runner | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.volumeNode = volumeNode
+        self.options = options
+        self.state = State.running
+        self.fraction = 0.0
+        self.message = "Starting"
+        self.warnings: list[str] = []
+        self.error: errors.KneeSegError | None = None
+        self.segmentationNode = None
+        self._runner = runner if runner is not None else ChildProcess()
+        self._clock = clock
+        self._folder: Path | None = None
+        self._resultFolder: Path | None = None
+        self._childError: errors.KneeSegError | None = None
+        self._cancelReason = ""
+        self._killAt: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.state in (State.done, State.cancelled, State.failed)
+
+    def start(self) -> None:
+        """Hand the volume to a new child process.
+
+        Raises:
+            KneeSegError: the volume cannot be used or handed over, or no process can be started; nothing is left.
+        """
+        problem = scene.problemWith(self.volumeNode)
+        if problem:
+            raise errors.InputError(problem)
+        self._folder = Path(tempfile.mkdtemp(prefix="KneeSeg-", dir=_temporaryPath()))
+        volumeFile, target = self._folder / "volume.nrrd", self._folder / "result"
+        try:
+            scene.writeVolume(self.volumeNode, volumeFile)
+            command = [pythonExecutable(), "-m", "KneeSegLib", "segment", str(volumeFile), "-o", str(target)]
+            command += [*self.options.arguments(), "--progress", "json", "--cancel-on-stdin-close"]
+            self._runner.start(command, childEnvironment(), self._folder)
+        except OSError as error:
+            self._cleanUp()
+            raise errors.ResourceError(f"The segmentation process could not be started: {error}.") from error
+        except errors.KneeSegError:
+            self._cleanUp()
+            raise
+
+    def poll(self) -> None:
+        """Take in what the child has said since the last poll; adds the result to the scene when it is there."""
+        if self.finished:
+            return
+        for line in self._runner.lines():
+            self._hear(line)
+        if self.state is State.running and self.volumeNode.GetScene() is None:
+            self.cancel("The volume was removed from the scene while it was segmented; nothing was added.")
+        if self._killAt is not None and self._clock() > self._killAt:
+            self._runner.kill()
+        exitStatus = self._runner.exitStatus()
+        if exitStatus is None or (exitStatus == 0 and slicer.mrmlScene.IsBatchProcessing()):
+            return
+        for line in self._runner.lines():
+            self._hear(line)
+        self._finish(exitStatus)
+
+    def cancel(self, reason: str = "Cancelled; nothing was added to the scene.") -> None:
+        """Ask the child to stop; the run is finished once it has."""
+        if self.state is not State.running:
+            return
+        self.state = State.cancelling
+        self.message = "Cancelling"
+        self._cancelReason = reason
+        self._killAt = self._clock() + GRACE_S
+        self._runner.cancel()
+
+    def stop(self, patience_s: float = 2.0) -> None:
+        """End the child now and wait for its end: the module is closing or the application quits."""
+        if self.finished:
+            return
+        self.cancel("The module was closed; nothing was added to the scene.")
+        deadline = time.monotonic() + patience_s
+        while self._runner.exitStatus() is None:
+            if time.monotonic() > deadline:
+                self._runner.kill()
+                break
+            time.sleep(0.02)
+        self._conclude(State.cancelled, errors.Cancelled(self._cancelReason))
+
+    def _hear(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+            kind = event["event"]
+            if kind == "progress" and self.state is State.running:
+                self.fraction = min(max(float(event["fraction"]), 0.0), 1.0)
+                self.message = str(event["message"])
+            elif kind == "warning":
+                self.warnings.append(str(event["message"]))
+            elif kind == "result":
+                self._resultFolder = Path(event["folder"])
+            elif kind == "error":
+                self._childError = _errorOfStatus(int(event["exit_status"]))(str(event["message"]))
+        except (ValueError, KeyError, TypeError):
+            logging.info("KneeSeg: %s", line)  # some package wrote to standard output
+
+    def _finish(self, exitStatus: int) -> None:
+        if self.state is State.cancelling:
+            self._conclude(State.cancelled, errors.Cancelled(self._cancelReason))
+        elif self._childError is not None:
+            self._conclude(State.failed, self._childError)
+        elif exitStatus != 0 or self._resultFolder is None:
+            self._conclude(State.failed, errors.KneeSegError(self._crashSentence(exitStatus)))
+        else:
+            self._addResult()
+
+    def _addResult(self) -> None:
+        try:
+            self.segmentationNode = scene.addResult(self._resultFolder, self.volumeNode)
+        except errors.KneeSegError as error:
+            self._conclude(State.failed, error)
+        else:
+            self.fraction = 1.0
+            self.message = "Done"
+            self._conclude(State.done)
+
+    def _conclude(self, state: State, error: errors.KneeSegError | None = None) -> None:
+        self.state = state
+        self.error = error
+        if error is not None:
+            self.message = str(error)
+        self.volumeNode = None  # a node that was removed from the scene may go now
+        self._cleanUp()
+
+    def _cleanUp(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _crashSentence(self, exitStatus: int) -> str:
+        if exitStatus == -getattr(signal, "SIGKILL", 9):
+            return (
+                "The system ended the segmentation, most often because memory ran out; close other programs or crop "
+                "the volume."
+            )
+        if exitStatus == 0:
+            return "The segmentation ended without a result; try again, and report it if it happens twice."
+        said = [line for line in self._runner.lastWords() if line.strip()]
+        for line in said:
+            logging.info("KneeSeg: %s", line)
+        lastLine = f" Its last words were: {said[-1].strip()}" if said else ""
+        return f"The segmentation process broke off unexpectedly (exit status {exitStatus}).{lastLine}"
+
+
+def _checkKnown(option: str, name: str, known: type[Choice]) -> None:
+    if name not in known.__members__:
+        raise errors.InputError(f"There is no {option} called {name!r}; choose one of {', '.join(known.__members__)}.")
+
+
+def _errorOfStatus(exitStatus: int) -> type[errors.KneeSegError]:
+    """Return the class of error that the child reported by its exit status, so that a script can tell them apart."""
+    for error in errors.KneeSegError.__subclasses__():
+        if error.exit_status == exitStatus:
+            return error
+    return errors.KneeSegError
+
+
+def _temporaryPath() -> str | None:
+    application = getattr(slicer, "app", None)
+    return application.temporaryPath if application is not None else None

@@ -1,0 +1,148 @@
+"""Volumes out of the MRML scene and segmentations into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import slicer
+import vtk
+
+from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME
+from KneeSegLib.errors import KneeSegError, OutputError
+from KneeSegLib.resources import terminology_file
+from KneeSegLib.terminology import TERMINOLOGY_NAME
+
+LPS_FROM_RAS = (-1.0, -1.0, 1.0)
+"""Factors of the coordinates, either way."""
+
+CLOSED_SURFACE = "Closed surface"
+ATTRIBUTE = "KneeSeg."
+"""Prefix of the attributes that a result carries along when the scene is saved."""
+
+UNREADABLE = "The result of the segmentation could not be read; try again, and report it if it happens twice."
+
+
+def problemWith(volumeNode) -> str:
+    """Return in a sentence why ``volumeNode`` cannot be segmented; empty if it can."""
+    if volumeNode is None:
+        return "Choose a CT volume."
+    imageData = volumeNode.GetImageData()
+    if imageData is None or imageData.GetNumberOfPoints() == 0 or imageData.GetPointData().GetScalars() is None:
+        return f"{volumeNode.GetName()} holds no image; load it again or choose another volume."
+    if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        return f"{volumeNode.GetName()} is a label map; choose the CT volume it was made from."
+    if imageData.GetNumberOfScalarComponents() != 1:
+        return f"{volumeNode.GetName()} is a colour image; choose a CT volume with one value per voxel."
+    return ""
+
+
+def writeVolume(volumeNode, path: Path) -> None:
+    """Write the volume with its own grid, not that of a parent transform; uncompressed, since it is read once.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    storageNode = slicer.vtkMRMLNRRDStorageNode()
+    storageNode.SetFileName(str(path))
+    storageNode.SetUseCompression(0)
+    if not storageNode.WriteData(volumeNode):
+        raise OutputError(f"The volume could not be written to {path.parent}; check that the disk has room.")
+
+
+def addResult(folder: Path, volumeNode):
+    """Return a new segmentation node that holds what a run left in ``folder``.
+
+    The node goes where the volume is: its grid, its subject-hierarchy folder, under its parent transform. Nothing else
+    in the scene changes.
+
+    Raises:
+        KneeSegError: the result cannot be read; the scene is as it was.
+    """
+    scene = slicer.mrmlScene
+    try:
+        case = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        surfaces = {found["key"]: _surfaceFrom(folder / found["surface"]["file"]) for found in case["structures"]}
+    except (OSError, ValueError, KeyError) as error:
+        raise KneeSegError(UNREADABLE) from error
+    scene.SaveStateForUndo()
+    name = scene.GenerateUniqueName(f"{volumeNode.GetName()} bones")
+    segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    # Before the voxels: under another transform than its reference volume's, a segmentation loses voxels.
+    segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    # Not the node's own storage node: that would point at a temporary file.
+    storageNode = slicer.vtkMRMLSegmentationStorageNode()
+    storageNode.SetFileName(str(folder / SEGMENTATION_NAME))
+    if not storageNode.ReadData(segmentationNode):
+        scene.RemoveNode(segmentationNode)
+        raise KneeSegError(UNREADABLE)
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    _placeBeside(volumeNode, segmentationNode)
+    _describe(segmentationNode, case)
+    _show(segmentationNode, surfaces)
+    return segmentationNode
+
+
+def warningsOf(segmentationNode) -> list[str]:
+    """Return the warnings that the run gave which made this node."""
+    return json.loads(segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") or "[]")
+
+
+def madeHere(segmentationNode) -> bool:
+    """Return whether a run of this module made the node."""
+    return segmentationNode is not None and segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") is not None
+
+
+def registerTerminology() -> None:
+    """Offer our names in Slicer's terminology selector; tibia and talus are in none of its own lists."""
+    logic = slicer.modules.terminologies.logic()
+    loaded: list[str] = []
+    logic.GetLoadedTerminologyNames(loaded)
+    if TERMINOLOGY_NAME not in loaded:
+        logic.LoadTerminologyFromFile(str(terminology_file()))
+
+
+def _placeBeside(volumeNode, segmentationNode) -> None:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    volumeItem = hierarchy.GetItemByDataNode(volumeNode)
+    if not volumeItem:
+        return
+    parent = hierarchy.GetItemParent(volumeItem)
+    item = hierarchy.GetItemByDataNode(segmentationNode)
+    if item:
+        hierarchy.SetItemParent(item, parent)
+    else:
+        hierarchy.CreateItem(parent, segmentationNode)
+
+
+def _describe(segmentationNode, case: dict) -> None:
+    """Let the node say how it was made, wherever the scene is opened."""
+    warnings = [*case["input"]["notes"], *case["warnings"]]
+    warnings += [warning for found in case["structures"] for warning in found["warnings"]]
+    segmentationNode.SetAttribute(ATTRIBUTE + "Statement", case["statement"])
+    segmentationNode.SetAttribute(ATTRIBUTE + "Warnings", json.dumps(warnings))
+    segmentationNode.SetAttribute(ATTRIBUTE + "Provenance", json.dumps(case["provenance"]))
+    segmentationNode.SetDescription(f"KneeSeg {case['provenance']['version']}. {case['statement']}")
+
+
+def _show(segmentationNode, surfaces: Mapping[str, vtk.vtkPolyData]) -> None:
+    """Show in slices and in 3D, with the run's own surfaces: they follow the bone more closely than voxels do."""
+    for segmentId, surface in surfaces.items():
+        segmentationNode.GetSegmentation().GetSegment(segmentId).AddRepresentation(CLOSED_SURFACE, surface)
+    segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.GetDisplayNode().SetVisibility3D(True)
+
+
+def _surfaceFrom(path: Path) -> vtk.vtkPolyData:
+    """Read a surface; return it in RAS, with normals for smooth shading."""
+    from KneeSegLib.surfaces import read_surface
+    from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
+
+    surface = read_surface(path)
+    normals = vtk.vtkPolyDataNormals()
+    normals.SetInputData(polydata_from(points_of(surface) * LPS_FROM_RAS, triangles_of(surface)))
+    normals.SplittingOff()
+    normals.ConsistencyOff()
+    normals.Update()
+    return normals.GetOutput()

@@ -1,0 +1,100 @@
+"""The logic as the Python console uses it, with the real child process."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import slicer
+from slicer_support.mrml import REPOSITORY
+
+from KneeSegLib import errors
+
+
+@pytest.fixture
+def logic():
+    from KneeSeg import KneeSegLogic
+
+    return KneeSegLogic()
+
+
+def test_flat_image_is_refused_by_the_library_in_one_sentence(logic, scene):
+    flat = slicer.util.addVolumeFromArray(np.zeros((40, 64, 64), np.int16), name="Flat")
+    with pytest.raises(errors.InputError) as caught:
+        logic.segment(flat, pipeline="ct-knee", device="cpu")
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_progress_callback_can_cancel(logic, volumeNode):
+    def cancel(fraction, message):
+        raise errors.Cancelled
+
+    with pytest.raises(errors.Cancelled):
+        logic.segment(volumeNode, device="cpu", progress=cancel)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_missing_volume_is_an_error(logic, scene):
+    with pytest.raises(errors.InputError, match="Choose a CT volume"):
+        logic.segment(None)
+
+
+def test_missing_packages_are_named_before_a_process_is_started(logic, volumeNode, monkeypatch):
+    from KneeSegModule import requirements
+
+    monkeypatch.setattr(requirements, "missingPackages", lambda: ["safetensors>=0.4"])
+    with pytest.raises(errors.ResourceError, match="safetensors"):
+        logic.segment(volumeNode)
+
+
+def test_parameters_are_kept_in_the_scene(logic, volumeNode):
+    from KneeSegModule.choices import Pipeline, Side
+
+    parameters = logic.getParameterNode()
+    assert (parameters.pipeline, parameters.side, parameters.volume) == (Pipeline.auto, Side.auto, None)
+    parameters.pipeline = Pipeline["ct-knee"]
+    parameters.volume = volumeNode
+    again = logic.getParameterNode()
+    assert (again.pipeline, again.volume) == (Pipeline["ct-knee"], volumeNode)
+
+
+def test_module_is_found_in_developer_mode_from_its_own_folder():
+    script = (
+        "import slicer, sys\n"
+        f"slicer.__path__.append({str(REPOSITORY / 'Testing' / 'slicer' / 'documented_bases')!r})\n"
+        "sys.meta_path = [finder for finder in sys.meta_path if 'editable' not in str(finder).lower()]\n"
+        f"sys.path = [{str(REPOSITORY / 'KneeSeg')!r}] + [p for p in sys.path if p not in ('', {str(REPOSITORY)!r})]\n"
+        "import KneeSeg, KneeSegLib\n"
+        "print(KneeSegLib.__file__)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert os.path.samefile(done.stdout.strip(), REPOSITORY / "KneeSegLib" / "__init__.py")
+
+
+ALLOWED = {"slicer", "vtk", "SimpleITK", "numpy", "KneeSegLib", "KneeSegModule"} | set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "KneeSeg").rglob("*.py")), ids=lambda path: path.name)
+def test_file_scope_imports_only_what_every_slicer_has(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in tree.body:
+        for statement in ast.walk(node) if isinstance(node, ast.Try) else [node]:
+            if isinstance(statement, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in statement.names}
+            elif isinstance(statement, ast.ImportFrom):
+                found.add(statement.module.split(".")[0])
+    assert found <= ALLOWED
+
+
+def test_self_tests_of_the_module_pass(scene):
+    from KneeSeg import KneeSegTest
+
+    KneeSegTest().runTest()
