@@ -23,7 +23,11 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the training; a started one is continued.")],
     steps: Annotated[int | None, typer.Option(min=1, help="Another number of steps than the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
+    bundles: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="When done, write the network here as a bundle of its name.")
+    ] = None,
     device: Device = AUTOMATIC_DEVICE,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that exists.")] = False,
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
 ) -> None:
@@ -33,8 +37,12 @@ def train(
     from KneeSegLib.inference.device import find_device
     from KneeSegLib.training.loop import Training
     from KneeSegLib.training.recipe import read_recipe
+    from KneeSegLib.writing import require_writable
 
     chosen = read_recipe(recipe, steps=steps, seed=seed)
+    bundle = bundles / chosen.name if bundles is not None else None
+    if bundle is not None:
+        require_writable(bundle, overwrite)
     stream.progress(0.0, "Reading prepared anatomy")
     training = Training(chosen, prepared, output, find_device(device.value).torch_name)
     try:
@@ -44,9 +52,16 @@ def train(
             f"Stopped at step {training.step} of {chosen.steps}; the same command goes on from the last checkpoint."
         ) from None
 
+    if bundle is not None:
+        from KneeSegLib.training.export import export_bundle
+
+        export_bundle(chosen, output, prepared, bundle)
+
     def show(console: Console) -> None:
         console.print(
             f"{chosen.name}: {training.step} steps, checkpoint and log in {output}", soft_wrap=True, markup=False
         )
+        if bundle is not None:
+            console.print(f"Bundle: {bundle}", soft_wrap=True, markup=False)
 
     stream.result({"folder": str(output.resolve()), "recipe": chosen.name, "steps": training.step}, show)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from typer.testing import CliRunner
+
+from KneeSegLib.cli import app
+from KneeSegLib.errors import InputError
 
 HEAVY = ("torch", "monai", "SimpleITK", "vtkmodules", "scipy", "numpy", "pydicom", "jinja2")
 LIST_WHAT_IS_LOADED = """
@@ -58,6 +62,13 @@ def test_no_arguments_show_the_commands(kneeseg):
 def test_each_command_is_told_in_one_unbroken_line(kneeseg):
     commands = kneeseg("--help").out.split("Commands:")[1].strip().splitlines()
     assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_application_also_runs_without_our_main(tmp_path):
+    runner = CliRunner()
+    assert "segment" in runner.invoke(app, ["--help"]).output
+    outcome = runner.invoke(app, ["segment", str(tmp_path / "nowhere"), "-o", str(tmp_path / "out")])
+    assert isinstance(outcome.exception, InputError)
 
 
 def test_reader_that_goes_away_is_no_error_of_ours(start):

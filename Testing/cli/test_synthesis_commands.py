@@ -91,15 +91,23 @@ def test_preparing_without_the_data_pack_is_one_sentence(kneeseg, tmp_path):
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_training_runs_and_goes_on_where_it_stood(kneeseg, prepared, tmp_path):
+def test_training_goes_on_where_it_stood_and_ends_in_a_bundle(kneeseg, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.training.loop.VALIDATION_LOOKS", 1)
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     common = ("train", tmp_path / "tiny.yaml", "--prepared", prepared, "-o", tmp_path / "run", "--device", "cpu")
     first = kneeseg(*common, "--steps", "2", "--progress", "json")
     assert first.status == 0, first.err
     assert first.events[-1] == {"event": "result", "folder": str(tmp_path / "run"), "recipe": "ct-ankle", "steps": 2}
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
-    steps_done = kneeseg(*common, "--progress", "json").events[-1]["steps"]
-    assert steps_done == 3
+    second = kneeseg(*common, "--bundles", tmp_path / "bundles", "--progress", "json")
+    assert second.status == 0, second.err
+    assert second.events[-1]["steps"] == 3
+
+    from KneeSegLib.bundles import Bundle
+
+    Bundle(tmp_path / "bundles" / "ct-ankle").verify()
+    third = kneeseg(*common, "--bundles", tmp_path / "bundles", "--progress", "none")
+    assert (third.status, len(third.err.splitlines())) == (5, 1)
 
 
 def test_interrupted_training_says_how_to_go_on(kneeseg, prepared, tmp_path, monkeypatch):
