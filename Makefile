@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS := requirements/constraints-test.txt
 INSTALLED := $(VENV)/.installed
 
-# The first interpreter that works and has a version that KneeSeg supports; `make PYTHON=/path/to/python3.12 test` overrides.
+# The first interpreter that works and has a version that KneeSeg supports, 3.11 first because the constraints were frozen
+# with it; `make PYTHON=/path/to/python3.12 test` overrides.
 CANDIDATES := python3.11 python3.12 python3.10 python3
 SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for python in $(CANDIDATES); do \

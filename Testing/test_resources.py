@@ -39,6 +39,7 @@ def found_from(package: Path, tmp_path: Path) -> subprocess.CompletedProcess[str
 
 def add_resources(folder: Path) -> list[str]:
     (folder / "Models").mkdir(parents=True)
+    (folder / "Samples").mkdir()
     (folder / "Terminology").mkdir()
     (folder / "Terminology" / "KneeSeg.term.json").write_text("{}", encoding="utf-8")
     return [str(folder / "Models"), str(folder / "Terminology" / "KneeSeg.term.json")]
@@ -65,6 +66,7 @@ def test_environment_variable_names_another_folder(tmp_path, monkeypatch):
     expected = add_resources(tmp_path / "elsewhere")
     monkeypatch.setenv("KNEESEG_RESOURCES", str(tmp_path / "elsewhere"))
     assert [str(resources.models_folder()), str(resources.terminology_file())] == expected
+    assert resources.samples_folder() == tmp_path / "elsewhere" / "Samples"
 
 
 def test_environment_variable_with_a_wrong_folder_is_an_error(tmp_path, monkeypatch):
