@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,43 @@ def test_bad_scan_is_one_sentence_and_nothing_written(kneeseg, tmp_path, make):
     assert len(outcome.err.splitlines()) == 1, outcome.err
     assert outcome.err.startswith("Error: ")
     assert [path.name for path in tmp_path.iterdir()] == [scan.name]
+
+
+@pytest.fixture
+def oracle_networks(monkeypatch):
+    """Networks that read a phantom without fault, in the place of those that ship."""
+    from KneeSegLib.pipelines import ct_leg
+    from Testing.phantoms.legs import OracleBundles
+
+    monkeypatch.setattr(ct_leg, "CtLeg", partial(ct_leg.CtLeg, bundles=OracleBundles()))
+
+
+def test_one_command_leads_from_a_scan_to_a_result_that_the_others_take(kneeseg, oracle_networks, tmp_path):
+    from Testing.phantoms.legs import leg_phantom
+
+    phantom = leg_phantom(("right",), (390.0, 590.0))
+    sitk.WriteImage(phantom.image, str(tmp_path / "scan.nii.gz"))
+    sitk.WriteImage(phantom.truth, str(tmp_path / "truth.nrrd"))
+    out = tmp_path / "out"
+
+    segmented = kneeseg("segment", tmp_path / "scan.nii.gz", "-o", out, "--progress", "json", "--device", "cpu")
+    assert segmented.status == 0, segmented.err
+    keys = [f"{bone}_right" for bone in ("femur", "patella", "tibia", "fibula")]
+    assert [found["key"] for found in segmented.events[-1]["structures"]] == keys
+    assert {path.name for path in out.iterdir()} == {"segmentation.seg.nrrd", "surfaces", "report.html", "case.json"}
+
+    again = kneeseg("segment", tmp_path / "scan.nii.gz", "-o", out, "--progress", "none", "--device", "cpu")
+    assert (again.status, len(again.err.splitlines())) == (5, 1)
+
+    judged = kneeseg("evaluate", tmp_path / "truth.nrrd", out, "--progress", "json")
+    assert judged.status == 0, judged.err
+    agreements = judged.events[-1]["cases"][0]["structures"]
+    assert [entry["key"] for entry in agreements] == keys
+    assert min(entry["metrics"]["dice"] for entry in agreements) > 0.98
+
+    meshed = kneeseg("surfaces", out, "-o", tmp_path / "ply", "--format", "ply", "--progress", "none")
+    assert meshed.status == 0, meshed.err
+    assert sorted(path.stem for path in (tmp_path / "ply").iterdir()) == sorted(keys)
 
 
 @pytest.fixture(scope="session")
