@@ -22,6 +22,8 @@ Extent = tuple[int, int, int, int, int, int]
 GZIP_LEVEL = 2
 """As quick as level 1 on label images and a third smaller; level 6 takes four times as long."""
 
+_NOT_WRITTEN = "{} could not be written whole; check that the disk has room and is writable."
+
 
 def write_segmentation(labels: sitk.Image, extents: Mapping[Structure, Extent], path: str | Path) -> None:
     """Write ``labels`` as a segmentation file.
@@ -39,23 +41,34 @@ def write_segmentation(labels: sitk.Image, extents: Mapping[Structure, Extent], 
         raise OutputError(
             f"3D Slicer knows segmentations by the ending .seg.nrrd; {path.name} ends otherwise. Rename it."
         )
-    image = sitk.Image(labels)  # a shallow copy: the caller's image keeps its own header
+    image = sitk.Image(labels)
+    image.MakeUnique()  # the caller's image keeps its own header
     for key in image.GetMetaDataKeys():
         image.EraseMetaData(key)
     for key, value in header_fields(labels, extents).items():
         image.SetMetaData(key, value)
     with write_whole(path) as unfinished:
-        writer = sitk.ImageFileWriter()
-        writer.SetImageIO("NrrdImageIO")
-        writer.SetFileName(str(unfinished))
-        writer.UseCompressionOn()
-        writer.SetCompressionLevel(GZIP_LEVEL)
         try:
-            writer.Execute(image)
+            _write(image, unfinished)
+            # A disk that fills up with the last block is no error to the writer; only reading tells.
+            whole = np.array_equal(_read(unfinished), sitk.GetArrayViewFromImage(labels))
         except RuntimeError as error:
-            raise OutputError(
-                f"{path.name} could not be written to {path.parent}; check that the disk has room and is writable."
-            ) from error
+            raise OutputError(_NOT_WRITTEN.format(path.name)) from error
+        if not whole:
+            raise OutputError(_NOT_WRITTEN.format(path.name))
+
+
+def _write(image: sitk.Image, path: Path) -> None:
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("NrrdImageIO")
+    writer.SetFileName(str(path))
+    writer.UseCompressionOn()
+    writer.SetCompressionLevel(GZIP_LEVEL)
+    writer.Execute(image)
+
+
+def _read(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="NrrdImageIO"))
 
 
 def header_fields(labels: sitk.Image, extents: Mapping[Structure, Extent]) -> dict[str, str]:

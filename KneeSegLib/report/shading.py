@@ -19,7 +19,7 @@ _LIGHTS = (  # direction in the viewer's frame (right, up, towards the viewer), 
     ((0.70, 0.05, 0.70), 0.26),
 )
 _AMBIENT = 0.20
-_CREVICE_RADII_MM = (1.5, 5.0)
+_CREVICE_RADII = (0.011, 0.035)  # of the picture's height
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,13 @@ def shaded(
             normals[pixels] = np.einsum("nc,ncd->nd", weights, point_normals[corners])
             owner[pixels] = number
     depth = depth.reshape(rows, columns)
-    colors = np.array([mesh.color for mesh in meshes] or [(0, 0, 0)], dtype=np.float32)
     covered = (owner >= 0).reshape(rows, columns)
-    light = _light(normals).reshape(rows, columns, 1) * _openness(depth, covered, fine_mm)[..., None]
-    linear = _linear(colors[owner].reshape(rows, columns, 3)) * light
+    openness = _openness(depth, covered, fine_mm)[covered]
+    linear = np.zeros((rows, columns, 3), dtype=np.float32)
+    if meshes:
+        colors = _linear(np.array([mesh.color for mesh in meshes], dtype=np.float32))
+        light = _light(normals[owner >= 0]) * openness
+        linear[covered] = colors[owner[owner >= 0]] * light[:, None]
     return _reduced(linear, covered)
 
 
@@ -143,11 +146,11 @@ def _light(normals: np.ndarray) -> np.ndarray:
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
     total = _AMBIENT * (1 + 0.5 * normals[:, 1])
     for direction, strength in _LIGHTS:
-        toward_light = np.asarray(direction) / np.linalg.norm(direction)
+        toward_light = np.asarray(direction, dtype=np.float32) / np.linalg.norm(direction)
         cosine = normals @ toward_light
         total = total + strength * np.clip(0.8 * cosine + 0.2, 0.0, None)  # light that wraps a little around the edge
-    towards_key = np.asarray(_LIGHTS[0][0]) / np.linalg.norm(_LIGHTS[0][0]) + (0, 0, 1)
-    shine = np.clip(normals @ (towards_key / np.linalg.norm(towards_key)), 0.0, 1.0) ** 28
+    between = np.asarray(_LIGHTS[0][0]) / np.linalg.norm(_LIGHTS[0][0]) + (0, 0, 1)  # the key light and the viewer
+    shine = np.clip(normals @ (between / np.linalg.norm(between)).astype(np.float32), 0.0, 1.0) ** 28
     return total + 0.10 * shine
 
 
@@ -159,11 +162,11 @@ def _openness(depth: np.ndarray, covered: np.ndarray, pixel_mm: float) -> np.nda
     depth, covered, pixel_mm = depth[::step, ::step], covered[::step, ::step], pixel_mm * step
     openness = np.ones(depth.shape, dtype=np.float32)
     height = np.where(covered, depth, 0).astype(np.float32)
-    for radius_mm in _CREVICE_RADII_MM:
-        sigma = radius_mm / pixel_mm
+    for radius in _CREVICE_RADII:
+        sigma = radius * len(depth)
         share = np.maximum(ndimage.gaussian_filter(covered.astype(np.float32), sigma, truncate=2.5), 1e-3)
         around = ndimage.gaussian_filter(height, sigma, truncate=2.5) / share
-        sunk = np.clip((around - height) / (2.5 * radius_mm), 0.0, 1.0)
+        sunk = np.clip((around - height) / (2.5 * sigma * pixel_mm), 0.0, 1.0)
         openness *= 1 - 0.55 * sunk
     return openness.repeat(step, axis=0).repeat(step, axis=1)
 
@@ -173,11 +176,10 @@ def _linear(srgb: np.ndarray) -> np.ndarray:
 
 
 def _reduced(linear: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """Average blocks of fine pixels into one, weighting colours by coverage, and return sRGB with alpha."""
+    """Average blocks of fine pixels (0 where nothing is) into one, weighted by coverage; return sRGB with alpha."""
     rows, columns = (length // _SUPERSAMPLING for length in covered.shape)
     blocks = (rows, _SUPERSAMPLING, columns, _SUPERSAMPLING)
-    weight = covered.astype(np.float32)
-    alpha = weight.reshape(blocks).mean(axis=(1, 3))
-    color = (linear * weight[..., None]).reshape(*blocks, 3).mean(axis=(1, 3)) / np.maximum(alpha, 1e-6)[..., None]
+    alpha = covered.astype(np.float32).reshape(blocks).mean(axis=(1, 3))
+    color = linear.reshape(*blocks, 3).mean(axis=(1, 3)) / np.maximum(alpha, 1e-6)[..., None]
     srgb = np.clip(color, 0.0, 1.0) ** (1 / 2.2)
     return np.round(255 * np.concatenate([srgb, alpha[..., None]], axis=2)).astype(np.uint8)

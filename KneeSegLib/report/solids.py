@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from KneeSegLib.report.slices import Picture, bar_length_mm, png_bytes
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-_ROWS = 720
+_LARGEST_ROWS, _LARGEST_COLUMNS = 720, 1440  # of all pictures side by side
 _MARGIN = 0.06
 _TEXT_SHARE = 0.026
 _SIDE_VIEWS = {"right": FROM_RIGHT, "left": FROM_LEFT}
@@ -40,31 +39,32 @@ def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
     heights = np.concatenate([mesh.points[:, 2] for mesh in meshes.values()])
     bottom, top = float(heights.min()), float(heights.max())
     height_mm = (top - bottom) * (1 + 2 * _MARGIN)
-    pictures = []
-    for caption, view, seen in views:
+    centers, widths_mm = [], []
+    for _, view, seen in views:
         points = np.concatenate([mesh.points for mesh in seen])
         right = np.asarray(view.right, dtype=float)
         across = points @ right
         center = points.mean(axis=0)
         center += right * ((across.min() + across.max()) / 2 - center @ right)
         center[2] = (bottom + top) / 2
-        width_mm = float(np.ptp(across)) + 2 * _MARGIN * height_mm
-        pixels = shaded(seen, view, center, (width_mm, height_mm), height_mm / _ROWS)
-        pictures.append(
-            Picture(
-                caption=caption,
-                width_mm=width_mm,
-                height_mm=height_mm,
-                png=png_bytes(pixels),
-                png_box_mm=(0.0, 0.0, width_mm, height_mm),
-                letters=view.letters,
-                text_mm=_TEXT_SHARE * height_mm,
-                bar_mm=bar_length_mm(min(height_mm, 3 * width_mm) / 2),
-                dark=False,
-            )
+        centers.append(center)
+        widths_mm.append(float(np.ptp(across)) + 2 * _MARGIN * height_mm)
+    pixel_mm = max(height_mm / _LARGEST_ROWS, sum(widths_mm) / _LARGEST_COLUMNS)
+    bar_mm = bar_length_mm(min(height_mm / 2, *(1.5 * width_mm for width_mm in widths_mm)))
+    return [
+        Picture(
+            caption=caption,
+            width_mm=width_mm,
+            height_mm=height_mm,
+            png=png_bytes(shaded(seen, view, center, (width_mm, height_mm), pixel_mm)),
+            png_box_mm=(0.0, 0.0, width_mm, height_mm),
+            letters=view.letters,
+            text_mm=_TEXT_SHARE * max(height_mm, 0.67 * sum(widths_mm)),
+            bar_mm=bar_mm,
+            dark=False,
         )
-    shared_bar = min(picture.bar_mm for picture in pictures)
-    return [dataclasses.replace(picture, bar_mm=shared_bar) for picture in pictures]
+        for (caption, view, seen), center, width_mm in zip(views, centers, widths_mm)
+    ]
 
 
 def _mesh(surface: vtkPolyData, structure: Structure) -> Mesh:
