@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from KneeSegLib.errors import ModelError
+
 
 def pipelines() -> None:
     """List the pipelines and whether their networks are installed."""
@@ -10,10 +12,9 @@ def pipelines() -> None:
     from rich.table import Table
 
     from KneeSegLib import TRAINING_STATEMENT
-    from KneeSegLib.bundles import list_bundles
     from KneeSegLib.pipelines.table import PIPELINES
 
-    installed = {bundle.name for bundle in list_bundles()}
+    installed = _installed_networks()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("Pipeline", "What it does", "Networks", "Available"):
         table.add_column(heading, no_wrap=heading == "Pipeline")
@@ -28,3 +29,12 @@ def pipelines() -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(TRAINING_STATEMENT, style="dim")
+
+
+def _installed_networks() -> set[str]:
+    from KneeSegLib.bundles import list_bundles
+
+    try:
+        return {bundle.name for bundle in list_bundles()}
+    except ModelError:  # not even a folder for them
+        return set()
