@@ -22,7 +22,7 @@ def as_known_error(error: BaseException) -> KneeSegError | None:
     """Return ``error`` as one that a person can act on, or None if nobody expected it."""
     if isinstance(error, KneeSegError):
         return error
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):  # older typers wrap it
         return Cancelled()
     if isinstance(error, OSError):
         return _of_the_system(error)
