@@ -195,6 +195,7 @@ def _structure_record(found: FoundStructure, quality: Any) -> dict[str, Any]:
             "coordinate_system": "LPS",
             "unit": "mm",
             "quality": quality,
+            "problems": quality.problems,
         },
         "warnings": found.warnings,
     }

@@ -111,6 +111,7 @@ def test_the_record_of_a_structure_is_enough_to_use_it(record, saved):
     assert femur["box_index"] == {"first": [16, 14, 28], "last": [43, 33, 49]}
     assert (saved / femur["surface"]["file"]).is_file()
     assert femur["surface"]["quality"]["watertight"] is True
+    assert isinstance(femur["surface"]["problems"], list)
 
 
 def test_not_a_number_becomes_null():
