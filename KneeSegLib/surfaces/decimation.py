@@ -17,11 +17,11 @@ _LESS_AND_LESS = (1.0, 1.1, 1.25, 1.5, 2.0)
 
 
 def decimate(polydata: vtkPolyData, target_edge_mm: float) -> vtkPolyData:
-    """Return a copy with edges of about ``target_edge_mm``: longer where the surface is flat, shorter where it is curved.
+    """Return a copy with edges of about ``target_edge_mm``: longer where it is flat, shorter where it is curved.
 
     The number of triangles is that of an even mesh with edges of this length. Edges collapse in the order of the error
-    that this makes (M. Garland, P. Heckbert, Surface simplification using quadric error metrics, SIGGRAPH 1997). Pieces,
-    handles and watertightness stay as they are: where the full reduction would change them, less is reduced.
+    that this makes (M. Garland, P. Heckbert, Surface simplification using quadric error metrics, SIGGRAPH 1997).
+    Pieces, handles and watertightness stay as they are: where the full reduction would change them, less is reduced.
 
     Raises:
         InputError: the length is not positive.

@@ -1,7 +1,7 @@
 """Surface files: STL, PLY, OBJ and VTP in mm, with the coordinate system said in the file and checked after writing.
 
-The token ``SPACE=LPS`` or ``SPACE=RAS`` is what 3D Slicer looks for (STL header, PLY and OBJ comments, VTP field data), so a
-surface lands where the image is. Without it, readers assume LPS.
+The token ``SPACE=LPS`` or ``SPACE=RAS`` is what 3D Slicer looks for (STL header, PLY and OBJ comments, VTP field data),
+so a surface lands where the image is. Without it, readers assume LPS.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def write_surface(
     if coordinate_system not in COORDINATE_SYSTEMS:
         raise InputError(f"Surfaces are written in LPS or RAS coordinates, not in {coordinate_system!r}.")
     if polydata.GetNumberOfPolys() == 0:
-        raise InputError(f"The surface of the {structure.name.lower()} is empty; there is nothing to write to {path.name}.")
+        raise InputError(
+            f"The surface of the {structure.name.lower()} is empty; there is nothing to write to {path.name}."
+        )
     in_file = polydata if coordinate_system == "LPS" else _between_lps_and_ras(polydata)
     with write_whole(path) as unfinished:
         file_format.write(in_file, unfinished, _title(structure, coordinate_system))
@@ -109,7 +111,7 @@ def _compare(written: vtkPolyData, found: vtkPolyData, path: Path) -> None:
         raise OutputError(f"{path} reads back with other bounds than were written; nothing was kept.")
 
 
-# One pair of functions for each format: (polydata, path, title) to a file, and a file to (polydata, text with the title).
+# Two functions for each format: (polydata, path, title) to a file, and a file to (polydata, text with the title).
 
 
 def _write_stl(polydata: vtkPolyData, path: Path, title: str) -> None:

@@ -4,8 +4,8 @@ The surface is where a signed field changes sign: positive at every voxel centre
 other one, so mask and surface can never contradict each other. With a margin image the field has sub-voxel accuracy;
 without one it is plus or minus one and smoothing takes the steps of the grid out again, by at most half a voxel.
 
-Marching cubes as VTK tables them give a closed two-manifold for any such field, corner-touching voxels included, because
-no sample lies on the zero level itself (checked in Testing/surfaces on random noise).
+Marching cubes as VTK tables them give a closed two-manifold for any such field, corner-touching voxels included,
+because no sample lies on the zero level itself (checked in Testing/surfaces on random noise).
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def surface_of(
     Args:
         labels: 3D label image, any spacing and direction (left-handed ones too).
         structure: which structure.
-        margin: p(structure) minus the largest other probability, -1..1 (integer types: scaled by their maximum), on a crop
-            of the grid of ``labels``. Used where its sign agrees with ``labels``, which have the last word.
-        smoothing: a key of ``SMOOTHINGS``. The default moves no point by more than half a voxel from the mask's boundary.
+        margin: p(structure) minus the largest other probability, -1..1 (integer types: scaled by their maximum), on a
+            crop of the grid of ``labels``. Used where its sign agrees with ``labels``, which have the last word.
+        smoothing: a key of ``SMOOTHINGS``. With the default the surface stays within about half a voxel of the mask's
+            boundary, however thin the bone.
         target_edge_mm: decimate to about this length of edges; None keeps every triangle.
 
     Bones that the image cuts off are closed by a flat cap on the image's border, half a voxel beyond the last voxel
@@ -88,9 +89,10 @@ def _surface(inside: np.ndarray, grid: sitk.Image, margin: sitk.Image | None, sm
 
     spacing = np.array(grid.GetSpacing())
     on_border = (index_points <= -0.5) | (index_points >= np.array(grid.GetSize()) - 0.5)
-    rounds = DEFAULT_ROUNDS if margin is None else _ROUNDS_ON_A_MARGIN
+    rounds = _ROUNDS_ON_A_MARGIN if margin is not None and smoothing == DEFAULT_SMOOTHING else DEFAULT_ROUNDS
     moved_mm = smoothed_points(index_points * spacing, triangles, smoothing, rounds, on_border)
     if smoothing == DEFAULT_SMOOTHING:
+        # What is pulled back stands out as a kink of one vertex; a second, short smoothing takes it in.
         moved_mm = np.where(on_border, moved_mm, _near_the_boundary(moved_mm, index_points, triangles, spacing))
         moved_mm = smoothed_points(moved_mm, triangles, smoothing, _ROUNDS_OVER_KINKS, on_border)
     moved = moved_mm / spacing
@@ -140,11 +142,15 @@ def _take_margin(field: np.ndarray, first_voxel: np.ndarray, margin: sitk.Image,
     values = values[tuple(there)]
     scale = np.iinfo(values.dtype).max if np.issubdtype(values.dtype, np.integer) else 1.0
     values = np.clip(values.astype(np.float32) / scale, -_MARGIN_LIMIT, _MARGIN_LIMIT)
-    # The margin of a two-class softmax is tanh(distance / width): its inverse is straight across the boundary, which is what
-    # the linear interpolation of marching cubes needs (0.003 instead of 0.07 voxel on an analytic sphere).
+    # The margin of a two-class softmax is tanh(distance / width): its inverse is straight across the boundary, which is
+    # what the linear interpolation of marching cubes needs (0.003 instead of 0.07 voxel on an analytic sphere).
     values = np.arctanh(values)
     agrees = (values > 0) == (part > 0)
-    np.copyto(part, np.where(part > 0, np.maximum(values, _SMALLEST_FIELD), np.minimum(values, -_SMALLEST_FIELD)), where=agrees)
+    np.copyto(
+        part,
+        np.where(part > 0, np.maximum(values, _SMALLEST_FIELD), np.minimum(values, -_SMALLEST_FIELD)),
+        where=agrees,
+    )
 
 
 def _offset_on_grid(margin: sitk.Image, labels: sitk.Image) -> np.ndarray:
@@ -163,8 +169,8 @@ def _offset_on_grid(margin: sitk.Image, labels: sitk.Image) -> np.ndarray:
 def _closed(field: np.ndarray) -> np.ndarray:
     """Return ``field`` with one more layer all round that is negative everywhere.
 
-    Where the structure reaches the first or last voxels, the layer repeats their values with the opposite sign: the surface
-    closes half-way between, which is the border of those voxels.
+    Where the structure reaches the first or last voxels, the layer repeats their values with the opposite sign: the
+    surface closes half-way between, which is the border of those voxels.
     """
     closed = np.pad(field, 1, "edge")
     for axis in range(3):
@@ -198,8 +204,8 @@ def _near_the_boundary(
 ) -> np.ndarray:
     """Pull points that left the mask's boundary by more than half a voxel back along the normal.
 
-    A vertex of marching cubes lies on an edge between two voxel centres: the coordinate along that edge is the only one that
-    is not whole, and the mask's boundary crosses it half-way.
+    A vertex of marching cubes lies on an edge between two voxel centres: the coordinate along that edge is the only one
+    that is not whole, and the mask's boundary crosses it half-way.
     """
     is_whole = index_points == np.round(index_points)
     boundary_mm = np.where(is_whole, index_points, np.floor(index_points) + 0.5) * spacing

@@ -35,7 +35,7 @@ class SurfaceQuality:
         volume_mm3: enclosed volume; negative where the surface is inside out.
         area_mm2: area of the surface.
         mean_distance_mm, max_distance_mm: from the surface's points to the mask's boundary.
-        max_distance_from_mask_mm: from the mask's boundary to the surface; large where the surface lost a part of the mask.
+        max_distance_from_mask_mm: from the mask's boundary to the surface; large where a part of the mask was lost.
         voxel_mm: the mask's largest spacing, which limits how well its boundary is known.
     """
 
@@ -55,9 +55,10 @@ class SurfaceQuality:
     def problems(self) -> tuple[str, ...]:
         """One sentence for each promise of the export that this surface breaks; empty when it keeps them all.
 
-        Promised are: watertight, no non-manifold edge, normals outward, mean distance to the mask's boundary at most 0.1 mm
-        and largest at most 0.5 mm. Where voxels are coarse the mask itself knows no better: the true surface of a smooth
-        bone lies 0.15 voxel from its mask's boundary on average and up to 0.5 voxel away, so no less is asked for.
+        Promised are: watertight, no non-manifold edge, normals outward, mean distance to the mask's boundary at most
+        0.1 mm and largest at most 0.5 mm. Where voxels are coarse the mask itself knows no better: the true surface of
+        a smooth bone lies 0.15 voxel from its mask's boundary on average and up to 0.5 voxel away, so no less is asked
+        for.
         """
         mean_goal = max(MEAN_DISTANCE_GOAL_MM, _MEAN_DISTANCE_GOAL_VOXELS * self.voxel_mm)
         max_goal = max(MAX_DISTANCE_GOAL_MM, _MAX_DISTANCE_GOAL_VOXELS * self.voxel_mm)
@@ -71,7 +72,9 @@ class SurfaceQuality:
         if self.self_intersections:
             found.append(f"The surface runs through itself in {self.self_intersections} places.")
         if not self.mean_distance_mm <= mean_goal:
-            found.append(f"The surface is {self.mean_distance_mm:.2f} mm from the mask on average ({mean_goal:.2f} allowed).")
+            found.append(
+                f"The surface is {self.mean_distance_mm:.2f} mm from the mask on average ({mean_goal:.2f} allowed)."
+            )
         if not self.max_distance_mm <= max_goal:
             found.append(f"The surface is up to {self.max_distance_mm:.2f} mm from the mask ({max_goal:.2f} allowed).")
         return tuple(found)
@@ -120,4 +123,3 @@ def distances(points: np.ndarray, surface: vtkPolyData) -> np.ndarray:
     signed = vtkDoubleArray()
     implicit.FunctionValue(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float64)), signed)
     return np.abs(vtk_to_numpy(signed))
-

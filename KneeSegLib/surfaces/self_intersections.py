@@ -56,7 +56,7 @@ def _pairs_nearby(corners: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]
 
 
 def _passes_through(start: np.ndarray, end: np.ndarray, triangle: np.ndarray) -> np.ndarray:
-    """Whether each segment (K, 3) to (K, 3) crosses the inside of its triangle (K, 3, 3) (Möller and Trumbore, 1997)."""
+    """Whether each segment (K, 3) to (K, 3) crosses the inside of its triangle (K, 3, 3) (Möller, Trumbore 1997)."""
     direction = end - start
     first, second = triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]
     across = np.cross(direction, second)

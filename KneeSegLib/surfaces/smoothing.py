@@ -3,8 +3,9 @@
 Two filters, by name (``SMOOTHINGS``):
 
 ``"volume-preserving"``
-    The default. A low-pass filter takes the terraces of the voxel grid out; what it takes from the shape itself (a small
-    sphere shrinks, a thin plate too) is the slowly varying part of the movement along the normals, and is given back.
+    The default. A low-pass filter takes the terraces of the voxel grid out; what it takes from the shape itself (a
+    small sphere shrinks, a thin plate too) is the slowly varying part of the movement along the normals, and is given
+    back.
 ``"inverse-distance-laplacian"``
     Every point moves to the mean of its neighbours, weighted by one over their distance, as in the paper on low-field
     MR of the knee (A. Belyaev, Mesh smoothing and enhancing). It shrinks, most of all where bone is thin: offered
@@ -24,8 +25,14 @@ from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.surfaces.triangles import directed_edges, enclosed_volume, point_normals, points_of, polydata_from
-from KneeSegLib.surfaces.triangles import triangles_of
+from KneeSegLib.surfaces.triangles import (
+    directed_edges,
+    enclosed_volume,
+    point_normals,
+    points_of,
+    polydata_from,
+    triangles_of,
+)
 
 DEFAULT_SMOOTHING = "volume-preserving"
 DEFAULT_ROUNDS = 20
@@ -35,7 +42,7 @@ _FIGURES_ARRAY = "SmoothingMovedMeanMmMaxMmVolumeRatio"
 
 @dataclass(frozen=True)
 class Movement:
-    """What a smoothing did. Distances are along the surface's normal: sliding within the surface is no change of shape."""
+    """What a smoothing did. Distances are along the normal: sliding within the surface is no change of shape."""
 
     smoothing: str
     mean_mm: float
@@ -90,7 +97,9 @@ def _volume_preserving(points: np.ndarray, triangles: np.ndarray, rounds: int, f
     return smoothed + normals * _filtered(lambda values: mean_of_neighbours @ values, taken, gains)[:, None]
 
 
-def _inverse_distance_laplacian(points: np.ndarray, triangles: np.ndarray, rounds: int, fixed: np.ndarray) -> np.ndarray:
+def _inverse_distance_laplacian(
+    points: np.ndarray, triangles: np.ndarray, rounds: int, fixed: np.ndarray
+) -> np.ndarray:
     neighbours = _neighbours(len(points), triangles)
     source = np.repeat(np.arange(len(points)), np.diff(neighbours.indptr))
     for _ in range(rounds):
@@ -132,7 +141,7 @@ def _low_pass(degree: int) -> np.ndarray:
 
 
 def _filtered(average: Callable[[np.ndarray], np.ndarray], values: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """Return the Chebyshev series with coefficients ``gains`` in the linear operator ``average``, applied to ``values``."""
+    """Apply to ``values`` the Chebyshev series with coefficients ``gains`` in the linear operator ``average``."""
     before, current = values, average(values)
     total = gains[0] * before + gains[1] * current
     for gain in gains[2:]:

@@ -25,9 +25,9 @@ def continues_the_shaft(
 ) -> np.ndarray:
     """Return the voxels (bool, as ``components``) of the pieces that continue the main component beyond a gap.
 
-    A piece does when it is large enough to matter (5 % of the main one), and the line between the two ends that face each
-    other runs along both ends (30 degrees). Gaps inside the image may be 30 mm long; where both pieces are cut off by
-    the image's border, 150 mm: the bone was outside the field of view there.
+    A piece does when it is large enough to matter (5 % of the main one), and the line between the two ends that face
+    each other runs along both ends (30 degrees). Gaps inside the image may be 30 mm long; where both pieces are cut off
+    by the image's border, 150 mm: the bone was outside the field of view there.
 
     Args:
         components: int (Z, Y, X), component numbers, 0 outside.
@@ -38,9 +38,7 @@ def continues_the_shaft(
     """
     continuing = np.zeros(components.shape, bool)
     candidates = [
-        piece
-        for piece in range(1, len(voxels))
-        if piece != main and voxels[piece] >= _SMALLEST_SHARE * voxels[main]
+        piece for piece in range(1, len(voxels)) if piece != main and voxels[piece] >= _SMALLEST_SHARE * voxels[main]
     ]
     if not candidates:
         return continuing

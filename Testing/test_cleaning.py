@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from KneeSegLib.anatomy import structure
+from KneeSegLib.cleaning import clean, closing_with_ball, fill_holes, keep_component_that_belongs, rename_by_neighbour
+
+FEMUR, TIBIA, FIBULA = (structure(bone, "right") for bone in ("femur", "tibia", "fibula"))
+LEG = [FEMUR, TIBIA, FIBULA]
+SPACING = (1.0, 1.0, 1.0)
+ALL_CUT = ((True, True),) * 3
+NOTHING_CUT = ((False, False),) * 3
+
+
+@pytest.fixture
+def knee() -> np.ndarray:
+    """Femur over tibia with a gap between them, both cut off by the image; a fibula beside the tibia. 80 x 60 x 60."""
+    y, x = np.mgrid[:60, :60]
+    labels = np.zeros((80, 60, 60), np.uint8)
+    labels[42:, np.hypot(y - 30, x - 30) < 12] = FEMUR.label_value
+    labels[:40, np.hypot(y - 30, x - 30) < 11] = TIBIA.label_value
+    labels[:36, np.hypot(y - 40, x - 48) < 4] = FIBULA.label_value
+    return labels
+
+
+def _tube(outer: float, inner: float, slices: int = 30) -> np.ndarray:
+    y, x = np.mgrid[:40, :40] - 20
+    radius = np.hypot(y, x)
+    return np.broadcast_to((radius < outer) & (radius >= inner), (slices, 40, 40)).copy()
+
+
+def test_what_is_right_stays_as_it_is(knee):
+    assert np.array_equal(clean(knee, SPACING, LEG), knee)
+
+
+def test_shaft_called_by_its_neighbours_name_is_renamed_and_not_removed(knee):
+    wrong = knee.copy()
+    wrong[:20][knee[:20] == TIBIA.label_value] = FEMUR.label_value
+    assert np.array_equal(clean(wrong, SPACING, LEG), knee)
+
+
+def test_chain_of_wrong_names_is_resolved(knee):
+    """The middle of the tibia is called fibula and its end femur: the end touches tibia only once the middle is one."""
+    wrong = knee.copy()
+    is_tibia = knee == TIBIA.label_value
+    wrong[10:13][is_tibia[10:13]] = FIBULA.label_value
+    wrong[:10][is_tibia[:10]] = FEMUR.label_value
+    assert np.array_equal(rename_by_neighbour(wrong, SPACING, LEG), knee)
+
+
+def test_piece_takes_the_name_of_the_bone_that_it_touches_most(knee):
+    wrong = knee.copy()
+    wrong[40:42, 25:35, 25:35] = FIBULA.label_value
+    wrong[40:42, 29, 29] = 0
+    wrong[40, 25:35, 25:28] = 0
+    renamed = rename_by_neighbour(wrong, SPACING, LEG)
+    assert (renamed[wrong == FIBULA.label_value] == FEMUR.label_value)[-200:].any()
+    assert not (renamed[40:42] == FIBULA.label_value).any()
+
+
+def test_blob_that_merely_touches_a_bone_is_removed_and_not_renamed(knee):
+    wrong = knee.copy()
+    blob = np.zeros(knee.shape, bool)
+    blob[50:60, 44:56, 25:35] = True
+    blob[55, 41:44, 30] = True
+    blob &= knee == 0
+    wrong[blob] = TIBIA.label_value
+    assert not clean(wrong, SPACING, LEG)[blob].any()
+
+
+def test_pieces_are_never_renamed_to_a_bone_of_the_other_leg(knee):
+    other = structure("tibia", "left")
+    wrong = knee.copy()
+    wrong[:20][knee[:20] == TIBIA.label_value] = other.label_value
+    wrong[60:70, :8, :8] = other.label_value
+    renamed = rename_by_neighbour(wrong, SPACING, [*LEG, other])
+    assert np.array_equal(renamed, wrong)
+
+
+def test_cartilage_is_not_renamed_to_the_bone_it_lies_on(knee):
+    cartilage = structure("femoral_cartilage", "right")
+    labels = knee.copy()
+    labels[41, 22:28, 22:38] = labels[41, 32:38, 22:38] = cartilage.label_value
+    assert np.array_equal(clean(labels, SPACING, [*LEG, cartilage]), labels)
+
+
+def test_labels_that_were_not_asked_for_stay(knee):
+    labels = knee.copy()
+    labels[70:75, :5, :5] = FIBULA.label_value
+    assert np.array_equal(clean(labels, SPACING, [FEMUR, TIBIA]), labels)
+
+
+def test_input_is_not_changed(knee):
+    wrong = knee.copy()
+    wrong[:5, :5, :5] = FEMUR.label_value
+    before = wrong.copy()
+    clean(wrong, SPACING, LEG)
+    assert np.array_equal(wrong, before)
+
+
+def test_labels_without_any_structure_are_fine():
+    assert not clean(np.zeros((4, 5, 6), np.uint8), SPACING, LEG).any()
+
+
+@pytest.mark.parametrize("as_box", [True, False])
+def test_anchor_decides_and_not_size(as_box):
+    mask = np.zeros((20, 40, 40), bool)
+    mask[2:18, 2:20, 2:20] = True
+    mask[5:9, 30:36, 30:36] = True
+    anchor: tuple[slice, ...] | np.ndarray = (slice(4, 12), slice(28, 38), slice(28, 38))
+    if not as_box:
+        box, anchor = anchor, np.zeros(mask.shape, bool)
+        anchor[box] = True
+    kept = keep_component_that_belongs(mask, SPACING, anchor)
+    assert kept.sum() == 4 * 6 * 6
+    assert keep_component_that_belongs(mask, SPACING).sum() == 16 * 18 * 18
+
+
+def test_anchor_that_meets_nothing_falls_back_to_size():
+    mask = np.zeros((20, 20, 20), bool)
+    mask[2:10, 2:10, 2:10] = mask[15:17, 15:17, 15:17] = True
+    kept = keep_component_that_belongs(mask, SPACING, (slice(12, 14),) * 3)
+    assert kept.sum() == 8**3
+
+
+def test_clean_passes_the_anchor_on(knee):
+    wrong = knee.copy()
+    wrong[50:80, 2:16, 2:16] = FIBULA.label_value
+    assert (clean(wrong, SPACING, LEG)[:36] != FIBULA.label_value).all()
+    anchors = {FIBULA.key: (slice(0, 36), slice(34, 46), slice(42, 54))}
+    assert np.array_equal(clean(wrong, SPACING, LEG, anchors), knee)
+
+
+def test_components_that_touch_by_a_corner_are_two():
+    mask = np.zeros((6, 6, 6), bool)
+    mask[:3, :3, :3] = mask[3:5, 3:5, 3:5] = True
+    assert keep_component_that_belongs(mask, SPACING).sum() == 27
+
+
+def test_shaft_that_goes_on_beyond_lost_slices_is_kept():
+    shaft = _tube(10, 0, 120)
+    shaft[50:60] = False
+    assert np.array_equal(keep_component_that_belongs(shaft, SPACING, cut_faces=NOTHING_CUT), shaft)
+
+
+def test_shaft_that_leaves_the_image_and_comes_back_is_kept():
+    z, y, x = np.mgrid[:160, :40, :45]
+    bowed = np.hypot(y - 20, x - 54 + 24 * ((z - 80) / 80) ** 2) < 8
+    assert ndimage.label(bowed)[1] == 2
+    assert np.array_equal(keep_component_that_belongs(bowed, SPACING, cut_faces=ALL_CUT), bowed)
+
+
+def test_piece_beside_the_shaft_is_not_its_continuation():
+    mask = np.zeros((120, 60, 60), bool)
+    mask[:, 5:20, 5:20] = True
+    mask[40:70, 28:40, 5:20] = True
+    kept = keep_component_that_belongs(mask, SPACING, cut_faces=NOTHING_CUT)
+    assert not kept[:, 28:].any()
+
+
+def test_far_piece_is_kept_only_where_the_image_explains_the_gap():
+    shaft = _tube(10, 0, 200)
+    shaft[60:130] = False
+    assert keep_component_that_belongs(shaft, SPACING, cut_faces=NOTHING_CUT)[:60].sum() == 0
+    assert keep_component_that_belongs(shaft, SPACING, cut_faces=ALL_CUT)[:60].any()
+
+
+def test_both_plateaus_of_cartilage_are_kept_and_specks_are_not():
+    mask = np.zeros((6, 40, 40), bool)
+    mask[2:4, 5:15, 5:15] = mask[2:4, 5:15, 25:33] = mask[4, 30, 30] = True
+    kept = keep_component_that_belongs(mask, SPACING, kind="cartilage")
+    assert kept.sum() == mask.sum() - 1
+
+
+def test_cavity_is_filled():
+    mask = np.zeros((20, 20, 20), bool)
+    mask[3:17, 3:17, 3:17] = True
+    hollow = mask.copy()
+    hollow[6:12, 6:12, 6:12] = False
+    assert np.array_equal(fill_holes(hollow, SPACING), mask)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_medullary_canal_that_the_image_cuts_is_filled(axis):
+    tube, solid = (np.moveaxis(_tube(12, inner), 0, axis) for inner in (8, 0))
+    assert np.array_equal(fill_holes(tube, SPACING, cut_faces=ALL_CUT), solid)
+
+
+def test_tube_that_ends_inside_the_image_stays_open():
+    tube = _tube(12, 8)
+    assert np.array_equal(fill_holes(tube, SPACING, cut_faces=NOTHING_CUT), tube)
+
+
+def test_canal_of_a_long_bone_is_filled_although_its_wall_leaks():
+    tube, solid = _tube(12, 8), _tube(12, 0)
+    tube[14, 20, 28:33] = False
+    filled = fill_holes(tube, SPACING, is_long_bone=True, cut_faces=NOTHING_CUT)
+    others = np.arange(30) != 14
+    assert np.array_equal(filled[others], solid[others])
+
+
+def test_large_opening_in_a_transverse_slice_stays_open():
+    """A ring with an opening of 50 mm across is no shaft."""
+    y, x = np.mgrid[:100, :100] - 50
+    ring = np.broadcast_to((np.hypot(y, x) < 35) & (np.hypot(y, x) > 25), (10, 100, 100))
+    assert np.array_equal(fill_holes(ring, SPACING, is_long_bone=True, cut_faces=NOTHING_CUT), ring)
+
+
+def test_foramen_of_the_hip_bone_and_notch_of_the_knee_stay_open():
+    plate = np.zeros((40, 12, 40), bool)
+    plate[5:35, 4:8, 5:35] = True
+    plate[12:26, :, 12:26] = False
+    assert np.array_equal(fill_holes(plate, SPACING, cut_faces=ALL_CUT), plate)
+    notch = np.zeros((30, 40, 40), bool)
+    notch[:, 5:35, 5:35] = True
+    notch[:15, 20:, 15:25] = False
+    assert np.array_equal(fill_holes(notch, SPACING, is_long_bone=True, cut_faces=ALL_CUT), notch)
+
+
+def test_bone_in_the_corner_of_the_image_is_not_flooded():
+    mask = np.zeros((20, 20, 20), bool)
+    mask[:8, :8, :8] = True
+    mask[2:5, 2:5, 2:5] = False
+    filled = fill_holes(mask, SPACING, cut_faces=ALL_CUT)
+    assert filled.sum() == 8**3
+
+
+def test_another_bone_inside_a_cavity_is_not_overwritten(knee):
+    labels = np.zeros((20, 20, 20), np.uint8)
+    labels[3:17, 3:17, 3:17] = FEMUR.label_value
+    labels[6:14, 6:14, 6:14] = 0
+    labels[9:11, 9:11, 9:11] = TIBIA.label_value
+    cleaned = clean(labels, SPACING, LEG)
+    assert (cleaned == TIBIA.label_value).sum() == 8
+    assert (cleaned == FEMUR.label_value).sum() == 14**3 - 8
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.5, 0.8, 0.5)])
+def test_closing_equals_the_closing_with_a_ball_of_voxels(spacing):
+    radius = 3.1
+    coarse = ndimage.zoom(np.random.default_rng(3).random((6, 8, 8)), 4, order=1) > 0.62
+    half = [int(radius / step) for step in spacing]
+    grid = np.meshgrid(*(np.arange(-n, n + 1) * step for n, step in zip(half, spacing)), indexing="ij")
+    ball = sum(axis**2 for axis in grid) <= radius**2
+    pad = [n + 1 for n in half]
+    padded = np.pad(coarse, [(n, n) for n in pad])
+    expected = ndimage.binary_closing(padded, ball)[tuple(slice(n, -n) for n in pad)]
+    assert expected.sum() > coarse.sum()
+    assert np.array_equal(closing_with_ball(coarse, radius, spacing), expected)
+
+
+def test_closing_of_nothing_is_nothing():
+    assert not closing_with_ball(np.zeros((4, 4, 4), bool), 2.0, SPACING).any()
