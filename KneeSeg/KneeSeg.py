@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -115,7 +114,9 @@ class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def initializeParameterNode(self):
         self.setParameterNode(self.logic.getParameterNode())
         if self._parameterNode.volume is None:
-            self._parameterNode.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            volumeNodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            volumeNodes = [node for node in volumeNodes if not scene.problemWith(node)]
+            self._parameterNode.volume = volumeNodes[0] if volumeNodes else None
 
     def setParameterNode(self, parameterNode):
         if self._parameterNode is not None:
@@ -209,6 +210,8 @@ class KneeSegTest(ScriptedLoadableModuleTest):
         self.delayDisplay("KneeSeg: all self-tests passed")
 
     def test_volumeIsHandedOverAndResultComesBack(self):
+        import SimpleITK as sitk
+
         volumeNode = self._addVolume()
         transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
@@ -250,6 +253,8 @@ class KneeSegTest(ScriptedLoadableModuleTest):
         return slicer.util.addVolumeFromArray(np.where(ball, 900, 0).astype(np.int16), name="Ball")
 
     def _writeResult(self, image, folder):
+        import SimpleITK as sitk
+
         from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME, structures_of
         from KneeSegLib.segmentation_file import write_segmentation
         from KneeSegLib.surfaces import surface_of, write_surface

@@ -52,7 +52,7 @@ class State(enum.Enum):
 
 
 class SegmentationRun:
-    """A run in a child process. Read ``state``, ``fraction``, ``message`` and ``warnings`` after each :meth:`poll`.
+    """A run in a child process. Read ``state``, ``fraction`` and ``message`` after each :meth:`poll`.
 
     When ``finished``, ``segmentationNode`` holds the new node, or ``error`` says in a sentence why there is none.
     """
@@ -69,12 +69,12 @@ class SegmentationRun:
         self.state = State.running
         self.fraction = 0.0
         self.message = "Starting"
-        self.warnings: list[str] = []
         self.error: errors.KneeSegError | None = None
         self.segmentationNode = None
         self._runner = runner if runner is not None else ChildProcess()
         self._clock = clock
         self._folder: Path | None = None
+        self._grid: tuple[float, ...] = ()
         self._resultFolder: Path | None = None
         self._childError: errors.KneeSegError | None = None
         self._cancelReason = ""
@@ -93,10 +93,11 @@ class SegmentationRun:
         problem = scene.problemWith(self.volumeNode)
         if problem:
             raise errors.InputError(problem)
-        self._folder = Path(tempfile.mkdtemp(prefix="KneeSeg-", dir=_temporaryPath()))
-        volumeFile, target = self._folder / "volume.nrrd", self._folder / "result"
         try:
+            self._folder = Path(tempfile.mkdtemp(prefix="KneeSeg-", dir=_temporaryPath()))
+            volumeFile, target = self._folder / "volume.nrrd", self._folder / "result"
             scene.writeVolume(self.volumeNode, volumeFile)
+            self._grid = scene.gridOf(self.volumeNode)
             command = [pythonExecutable(), "-m", "KneeSegLib", "segment", str(volumeFile), "-o", str(target)]
             command += [*self.options.arguments(), "--progress", "json", "--cancel-on-stdin-close"]
             self._runner.start(command, childEnvironment(), self._folder)
@@ -154,8 +155,6 @@ class SegmentationRun:
             if kind == "progress" and self.state is State.running:
                 self.fraction = min(max(float(event["fraction"]), 0.0), 1.0)
                 self.message = str(event["message"])
-            elif kind == "warning":
-                self.warnings.append(str(event["message"]))
             elif kind == "result":
                 self._resultFolder = Path(event["folder"])
             elif kind == "error":
@@ -174,11 +173,17 @@ class SegmentationRun:
             self._addResult()
 
     def _addResult(self) -> None:
+        if scene.problemWith(self.volumeNode) or scene.gridOf(self.volumeNode) != self._grid:
+            sentence = "The volume was changed while it was segmented and the result no longer fits; segment it again."
+            self._conclude(State.failed, errors.InputError(sentence))
+            return
         try:
             self.segmentationNode = scene.addResult(self._resultFolder, self.volumeNode)
         except errors.KneeSegError as error:
             self._conclude(State.failed, error)
         else:
+            for warning in scene.warningsOf(self.segmentationNode):
+                logging.warning("KneeSeg: %s", warning)
             self.fraction = 1.0
             self.message = "Done"
             self._conclude(State.done)

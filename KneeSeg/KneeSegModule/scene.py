@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import slicer
 import vtk
 
-from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME
-from KneeSegLib.errors import KneeSegError, OutputError
+from KneeSegLib.errors import KneeSegError, ModelError, OutputError
 from KneeSegLib.resources import terminology_file
 from KneeSegLib.terminology import TERMINOLOGY_NAME
 
@@ -38,6 +38,14 @@ def problemWith(volumeNode) -> str:
     return ""
 
 
+def gridOf(volumeNode) -> tuple[float, ...]:
+    """Return RAS-from-index matrix (by rows) and size, to compare."""
+    rasFromIndex = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(rasFromIndex)
+    elements = (rasFromIndex.GetElement(row, column) for row in range(4) for column in range(4))
+    return (*elements, *volumeNode.GetImageData().GetDimensions())
+
+
 def writeVolume(volumeNode, path: Path) -> None:
     """Write the volume with its own grid, not that of a parent transform; uncompressed, since it is read once.
 
@@ -60,6 +68,8 @@ def addResult(folder: Path, volumeNode):
     Raises:
         KneeSegError: the result cannot be read; the scene is as it was.
     """
+    from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME
+
     scene = slicer.mrmlScene
     try:
         case = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
@@ -99,8 +109,12 @@ def registerTerminology() -> None:
     logic = slicer.modules.terminologies.logic()
     loaded: list[str] = []
     logic.GetLoadedTerminologyNames(loaded)
-    if TERMINOLOGY_NAME not in loaded:
+    if TERMINOLOGY_NAME in loaded:
+        return
+    try:
         logic.LoadTerminologyFromFile(str(terminology_file()))
+    except ModelError as error:  # segments carry their names all the same
+        logging.error("KneeSeg: %s", error)
 
 
 def _placeBeside(volumeNode, segmentationNode) -> None:

@@ -9,10 +9,15 @@ import sys
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
+from slicer_support import mrml
 from slicer_support.mrml import REPOSITORY
 
 from KneeSegLib import errors
+from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.bundles import list_bundles
+from KneeSegLib.pipelines.table import PIPELINES
 
 
 @pytest.fixture
@@ -52,6 +57,37 @@ def test_missing_packages_are_named_before_a_process_is_started(logic, volumeNod
         logic.segment(volumeNode)
 
 
+def networksOfTheKnee() -> bool:
+    try:
+        return set(PIPELINES["ct-knee"].bundles) <= {bundle.name for bundle in list_bundles()}
+    except errors.ModelError:
+        return False
+
+
+@pytest.mark.skipif(not networksOfTheKnee(), reason="the networks of the knee are not in Resources/Models")
+def test_generated_knee_comes_back_as_segments_under_the_transform_of_the_volume(logic, scene, tmp_path):
+    from KneeSegLib.synthesis.demonstration import demonstration_case
+
+    case = demonstration_case("knee", side="left", spacing_mm=1.2)
+    sitk.WriteImage(case.image, tmp_path / "knee.nrrd")
+    volumeNode = mrml.loadVolume(tmp_path / "knee.nrrd")
+    transformNode = mrml.addTransform()
+    volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
+    heard: list[float] = []
+
+    segmentationNode = logic.segment(
+        volumeNode, "ct-knee", device="cpu", progress=lambda fraction, message: heard.append(fraction)
+    )
+
+    assert segmentationNode.GetParentTransformNode() is transformNode
+    assert heard == sorted(heard) and len(set(heard)) > 10
+    truth = sitk.GetArrayViewFromImage(case.labels)
+    for bone in JOINT_BONES["knee"]:
+        wanted = truth == structure(bone, "left").label_value
+        found = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, f"{bone}_left", volumeNode) > 0
+        assert 2 * (wanted & found).sum() / (wanted.sum() + found.sum()) > 0.85
+
+
 def test_parameters_are_kept_in_the_scene(logic, volumeNode):
     from KneeSegModule.choices import Pipeline, Side
 
@@ -76,6 +112,18 @@ def test_module_is_found_in_developer_mode_from_its_own_folder():
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert os.path.samefile(done.stdout.strip(), REPOSITORY / "KneeSegLib" / "__init__.py")
+
+
+def test_loading_the_module_into_slicer_costs_little():
+    script = (
+        "import numpy, slicer, sys, vtk\n"
+        f"slicer.__path__.append({str(REPOSITORY / 'Testing' / 'slicer' / 'documented_bases')!r})\n"
+        f"sys.path[:0] = [{str(REPOSITORY / 'KneeSeg')!r}, {str(REPOSITORY)!r}]\n"
+        "import KneeSeg\n"
+        "print(sorted({'SimpleITK', 'scipy', 'torch', 'typer', 'jinja2', 'qt'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 ALLOWED = {"slicer", "vtk", "SimpleITK", "numpy", "KneeSegLib", "KneeSegModule"} | set(sys.stdlib_module_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import slicer
+from KneeSegModule import run as run_module
 from KneeSegModule.run import GRACE_S, Options, SegmentationRun, State
 from slicer_support import mrml
 from slicer_support.runners import FakeRunner, ScriptRunner
@@ -56,10 +57,11 @@ def test_progress_is_that_of_the_child(run, runner):
     assert (run.state, run.fraction, run.message) == (State.running, 0.31, "Knee, right: slices 40 of 210")
 
 
-def test_warnings_are_kept_while_running(run, runner):
-    runner.says(event="warning", message="The slices lean by 8 degrees.")
+def test_warnings_of_the_result_go_to_the_log(run, runner, resultFolder, caplog):
+    runner.says(event="result", folder=str(resultFolder), structures=[])
+    runner.ends()
     run.poll()
-    assert run.warnings == ["The slices lean by 8 degrees."]
+    assert "KneeSeg: The femur is cut by the edge of the scan." in caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,24 @@ def test_volume_deleted_in_mid_run_cancels_it_and_says_so(run, runner, volumeNod
     assert run.state is State.cancelled and "removed from the scene" in str(run.error) and segmentations() == 0
 
 
+def test_volume_moved_for_good_in_mid_run_gets_no_misplaced_result(run, runner, volumeNode, resultFolder):
+    volumeNode.SetAndObserveTransformNodeID(mrml.addTransform().GetID())
+    volumeNode.HardenTransform()
+    runner.says(event="result", folder=str(resultFolder), structures=[])
+    runner.ends()
+    run.poll()
+    assert run.state is State.failed and "was changed while" in str(run.error) and segmentations() == 0
+
+
+def test_transform_given_to_the_volume_in_mid_run_holds_for_the_result(run, runner, volumeNode, resultFolder):
+    transformNode = mrml.addTransform()
+    volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
+    runner.says(event="result", folder=str(resultFolder), structures=[])
+    runner.ends()
+    run.poll()
+    assert run.segmentationNode.GetParentTransformNode() is transformNode
+
+
 def test_scene_cleared_in_mid_run_cancels_it(run, runner):
     slicer.mrmlScene.Clear(False)
     run.poll()
@@ -214,6 +234,12 @@ def test_unusable_volume_starts_no_process(scene, runner):
     with pytest.raises(errors.InputError, match="holds no image"):
         SegmentationRun(empty, Options(), runner).start()
     assert runner.command == []
+
+
+def test_missing_temporary_folder_is_an_error(volumeNode, runner, monkeypatch, tmp_path):
+    monkeypatch.setattr(run_module, "_temporaryPath", lambda: str(tmp_path / "missing"))
+    with pytest.raises(errors.ResourceError, match="missing"):
+        SegmentationRun(volumeNode, Options(), runner).start()
 
 
 def test_process_that_cannot_be_started_leaves_no_files(volumeNode, runner):

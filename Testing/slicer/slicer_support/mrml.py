@@ -67,6 +67,16 @@ def addVolume(shape=(24, 32, 40), ijkToRas=None, name="Leg CT"):
     return slicer.util.addVolumeFromArray(array, ijkToRAS=obliqueMatrix() if ijkToRas is None else ijkToRas, name=name)
 
 
+def loadVolume(path: Path):
+    """Read an image file into a new volume node."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", path.name.split(".")[0])
+    storageNode = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storageNode.SetFileName(str(path))
+    if not storageNode.ReadData(node):
+        raise OSError(f"{path} could not be read")
+    return node
+
+
 def balls(shape) -> dict[str, np.ndarray]:
     """Return the voxels of two balls, which stand for bones, by structure key."""
     k, j, i = np.indices(shape)
