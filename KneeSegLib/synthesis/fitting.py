@@ -35,6 +35,11 @@ class Surface:
         points, normals = mesh.vertices[kept], mesh.normals()[kept]
         return cls(points, normals, cKDTree(points))
 
+    def within(self, height_mm: float) -> Surface:
+        """The part below a height (z)."""
+        kept = self.points[:, 2] < height_mm
+        return Surface(self.points[kept], self.normals[kept], cKDTree(self.points[kept]))
+
 
 @dataclass(frozen=True)
 class Alignment:
@@ -117,6 +122,31 @@ def fitted_person(
         coefficients[:free] = np.clip(coefficients[:free] + solution[7:], -2, 2)
         transform = _motion(solution[:7], True) @ transform
     return coefficients, Alignment(transform, residual)
+
+
+def continued(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
+    """Small similarity that makes a modelled shaft run on from a scanned one, whose last piece is given.
+
+    A round shaft says nothing about turning around it or sliding along it: weak springs hold what the surface leaves open.
+
+    Args:
+        scanned: the wall of the scanned shaft near its cut.
+        center: a point near it, about which the motion is small.
+    """
+    total = np.eye(4)
+    home, back = translation(-center), translation(center)
+    targets = apply(home, scanned.points)
+    springs = np.sqrt(len(targets)) * np.diag([10.0, 10.0, 10.0, 0.1, 0.1, 0.1, 5.0])
+    for _ in range(_STEPS):
+        shape = moving.moved(total).moved(home)
+        normals = shape.normals()
+        _, nearest = cKDTree(shape.vertices).query(targets)
+        kept = np.einsum("nx,nx->n", normals[nearest], scanned.normals) > 0.5
+        columns, offset = _motion_columns(shape.vertices[nearest[kept]], normals[nearest[kept]], targets[kept], True)
+        # The springs damp each step; many steps still go all the way where the surface pulls.
+        solution = np.linalg.lstsq(np.concatenate([columns, springs]), np.concatenate([offset, np.zeros(7)]), rcond=None)[0]
+        total = back @ _motion(solution, True) @ home @ total
+    return total
 
 
 def _motion_columns(points: np.ndarray, normals: np.ndarray, targets: np.ndarray, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
