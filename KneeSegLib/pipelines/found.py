@@ -56,7 +56,8 @@ def doubts_about(legs: list[Leg], shares: Mapping[str, list[Share]], scan: Grid)
         )
     if pixel_mm > COARSE_PIXELS_MM:
         sentences.append(
-            f"The pixels measure {pixel_mm:.1f} mm, which makes edges uncertain; {COARSE_PIXELS_MM} mm or less are advised."
+            f"The pixels measure {pixel_mm:.1f} mm, which makes edges uncertain; "
+            f"{COARSE_PIXELS_MM} mm or less are advised."
         )
     for leg in legs:
         sentences += leg.doubts

@@ -56,11 +56,12 @@ def leg_phantom(
     z_mm: tuple[float, float] = (0.0, 1000.0),
     x_mm: tuple[float, float] | None = None,
     spacing_mm: tuple[float, float, float] = (3.0, 3.0, 3.0),
+    y_mm: tuple[float, float] = (-75.0, 75.0),
     other_bones: list[Solid] = (),
 ) -> Phantom:
     """Return legs between two heights. ``spacing_mm`` is (z, y, x); the sole is at z = 0, the back at positive y."""
     low, high = x_mm or (-170.0 if "right" in sides else 5.0, 170.0 if "left" in sides else -5.0)
-    z, y, x = (np.arange(a + step / 2, b, step) for (a, b), step in zip((z_mm, (-75.0, 75.0), (low, high)), spacing_mm))
+    z, y, x = (np.arange(a + step / 2, b, step) for (a, b), step in zip((z_mm, y_mm, (low, high)), spacing_mm))
     hu = np.full((len(z), len(y), len(x)), AIR_HU, np.int16)
     truth = np.zeros(hu.shape, np.uint8)
     across = {side: -(x + LEG_AXIS_MM) if side == "right" else x - LEG_AXIS_MM for side in sides}
