@@ -8,8 +8,8 @@ from torch import nn
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import BONES, SIDES, structure
-from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ResourceError
-from KneeSegLib.pipelines import PIPELINES, QUALITIES
+from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError, ResourceError
+from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
 from KneeSegLib.volume import Volume, read_volume
 from Testing.phantoms.legs import OracleBundles, leg_phantom
@@ -207,6 +207,18 @@ def test_mr_images_are_refused_by_name(knee):
     mr = Volume(knee.image, "MR", "knee MR")
     with pytest.raises(InputError, match="MR"):
         segmented(mr)
+
+
+def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_has_nothing_for_an_mr_yet():
+    assert _fitting(PIPELINES["auto"], "CT", "leg").name == "ct-leg"
+    with pytest.raises(InputError, match="'knee' is an MR image, and this version has pipelines for CT only"):
+        _fitting(PIPELINES["auto"], "MR", "knee")
+
+
+def test_missing_weights_are_named(knee, monkeypatch, tmp_path):
+    monkeypatch.setattr("KneeSegLib.bundles.bundle.models_folder", lambda: tmp_path)
+    with pytest.raises(ModelError, match="ct-localiser"):
+        ks.segment(knee.image)
 
 
 @pytest.mark.parametrize(
