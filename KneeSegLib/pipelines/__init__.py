@@ -65,9 +65,9 @@ def segment(
     started = time.perf_counter()
     volume = read_volume(input, series)
     seconds = time.perf_counter() - started
-    _check_modality(volume.modality, volume.source, PIPELINES[pipeline])
-    case = CtLeg(PIPELINES[pipeline], side, QUALITIES[quality], device).segment(volume, working)
-    case.provenance["options"]["series"] = series
+    chosen = _fitting(PIPELINES[pipeline], volume.modality, volume.source)
+    case = CtLeg(chosen, side, QUALITIES[quality], device).segment(volume, working)
+    case.provenance["options"] |= {"pipeline": pipeline, "series": series}
     case.provenance["timings"] = {"reading": seconds, **case.provenance["timings"]}
     return case
 
@@ -77,9 +77,12 @@ def _check_choice(what: str, given: str, choices) -> None:
         raise InputError(f"There is no {what} {given!r}; choose one of {', '.join(choices)}.")
 
 
-def _check_modality(modality: str | None, source: str, pipeline: Pipeline) -> None:
-    ways = ", ".join(name for name, entry in PIPELINES.items() if entry.modality == modality)
-    if pipeline.name == AUTO and modality is not None and not ways:
+def _fitting(pipeline: Pipeline, modality: str | None, source: str) -> Pipeline:
+    """Return the pipeline, or for the automatic one the one that an image of this modality goes through."""
+    if pipeline.name != AUTO:
+        return pipeline
+    if modality == "MR":
         raise InputError(
-            f"'{source}' is an {modality} image, and this version has pipelines for CT only; give a CT of the leg."
+            f"'{source}' is an MR image, and this version has pipelines for CT only; give a CT of the leg."
         )
+    return PIPELINES["ct-leg"]
