@@ -1,0 +1,89 @@
+"""Accuracy on people whom no network was trained on: renders each, segments it, prints and saves the table.
+
+    python Testing/benchmarks/held_out.py --prepared work/prepared --output work/held_out.json
+
+People are those of the group ``test`` among the prepared ones (``python -m KneeSegLib.synthesis.prepare``); every second one is
+rendered as a left leg. The images come from the same renderer as the training images: this measures how well the networks
+learned what they were taught, on new anatomy, and not how well they do on real scans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+import KneeSegLib as ks
+from KneeSegLib.anatomy import structure
+from KneeSegLib.errors import KneeSegError
+from KneeSegLib.evaluation import evaluate
+from KneeSegLib.evaluation.summary import summarize
+from KneeSegLib.synthesis.anatomy_file import Anatomy
+from KneeSegLib.synthesis.cases import synthesize_case
+from KneeSegLib.synthesis.placement import PreparedPerson
+
+SHOWN = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--output", type=Path, default=Path("work/held_out.json"))
+    arguments.add_argument("--joint", choices=("hip", "knee", "ankle"), action="append")
+    arguments.add_argument("--spacing", type=float, default=0.7, help="mm, in-plane and between slices")
+    arguments.add_argument("--seed", type=int, default=7000)
+    options = arguments.parse_args()
+    torch.set_num_threads(2)
+    results = {}
+    for joint in options.joint or ("hip", "knee", "ankle"):
+        results[joint] = measured(joint, options.prepared, options.spacing, options.seed)
+    options.output.write_text(json.dumps(_plain(results), indent=1), encoding="utf-8")
+    print(f"\nFull figures: {options.output}")
+
+
+def measured(joint: str, prepared: Path, spacing_mm: float, seed: int) -> dict:
+    """Figures of one joint's pipeline over its test people, sides pooled by mirroring the keys to the right."""
+    cases = {}
+    for number, path in enumerate(sorted(prepared.glob(f"{joint}_test_*.npz"))):
+        side = ("right", "left")[number % 2]
+        truth = synthesize_case(PreparedPerson(Anatomy.load(path)), spacing_mm, side=side, seed=seed + number)
+        started = time.perf_counter()
+        try:
+            found = ks.segment(truth.image, pipeline=f"ct-{joint}", device="cpu")
+        except KneeSegError as error:
+            print(f"{path.stem} ({side}): {error}")
+            continue
+        seconds = time.perf_counter() - started
+        agreements = evaluate(truth.labels, found.labels)
+        cases[path.stem] = {_as_right(key): value for key, value in agreements.items()}
+        row = "  ".join(f"{k} {v.metrics['dice']:.4f}/{v.metrics['assd_mm']:.2f}" for k, v in agreements.items())
+        print(f"{path.stem} ({side}, {seconds:.0f} s): {row}", flush=True)
+    summary = summarize(cases)
+    print(f"\n| {joint}, {len(cases)} people | Dice | ASSD mm | HD95 mm | NSD 1 mm |\n| --- | --- | --- | --- | --- |")
+    for key, row in summary.items():
+        cells = " | ".join(f"{row.metrics[name].mean:.3f} ± {row.metrics[name].sd:.3f}" for name in SHOWN)
+        print(f"| {key.removesuffix('_right')} | {cells} |", flush=True)
+    return {key: asdict(row) for key, row in summary.items()}
+
+
+def _as_right(key: str) -> str:
+    bone, _, side = key.rpartition("_")
+    return structure(bone, "right").key if side == "left" else key
+
+
+def _plain(value):
+    """NaN is no JSON: undefined figures become null."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+if __name__ == "__main__":
+    main()
