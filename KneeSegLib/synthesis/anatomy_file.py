@@ -1,11 +1,11 @@
 """Prepared anatomy: what image synthesis reads, and all it needs to read it is numpy.
 
-A file (``.npz``) holds the bones of one joint, or of the pelvis and both legs, of one person as fields on a regular grid.
-Axes are LPS: array index z runs inferior to superior, y anterior to posterior, x towards the patient's left.
+A file (``.npz``) holds the bones of one joint, or of the pelvis and both legs, of one person as fields on a regular
+grid. Axes are LPS: array index z runs inferior to superior, y anterior to posterior, x towards the patient's left.
 
-Signed distances change slowly, so they are written as differences between neighbours (the three-dimensional predictor of
-Ibarria et al., *Out-of-core compression and decompression of large n-dimensional scalar fields*, 2003), which deflates to
-about a third; the sums that undo it are exact.
+Signed distances change slowly, so they are written as differences between neighbours (the three-dimensional predictor
+of Ibarria et al., *Out-of-core compression and decompression of large n-dimensional scalar fields*, 2003), which
+deflate well; the sums that undo them are exact.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Anatomy:
 
     Attributes:
         nearest: uint8 [Z, Y, X], index into :data:`CLASSES` of the nearest bone, 0 further than the band from any.
-        sdf: int8 [Z, Y, X], signed distance to the nearest bone surface in 0.1 mm, negative inside, clipped to +-12.7 mm.
+        sdf: int8 [Z, Y, X], signed distance to the nearest bone surface in 0.1 mm, negative inside, up to +-12.7.
         cortex: uint8 [Z/4, Y/4, X/4], thickness of the cortex of the nearest bone in 0.05 mm.
         far: uint8 [Z/4, Y/4, X/4], unsigned distance to the nearest bone in mm, clipped to 255.
         spacing_mm: edge of a fine voxel along z, y, x.
         origin_mm: LPS position (x, y, z) of the centre of voxel [0, 0, 0].
         joint, group, subject, sources: what it shows, which split it belongs to, who it is, which data it is made of.
 
-    Voxel ``i`` of a coarse axis covers the fine voxels ``4 i .. 4 i + 3``: interpolation by a factor of 4 without aligned
-    corners puts it where it belongs. Every extent of the fine grid is a multiple of 4.
+    Voxel ``i`` of a coarse axis covers the fine voxels ``4 i .. 4 i + 3``: interpolation by a factor of 4 without
+    aligned corners puts it where it belongs. Every extent of the fine grid is a multiple of 4.
     """
 
     nearest: np.ndarray
@@ -85,10 +85,13 @@ class Anatomy:
             shape = self.sdf.shape if name in ("nearest", "sdf") else coarse_shape
             if field.dtype != kind or field.shape != shape:
                 raise InputError(
-                    f"Prepared anatomy {self.subject!r}: {name} is {field.dtype} {field.shape}, expected {np.dtype(kind)} {shape}."
+                    f"Prepared anatomy {self.subject!r}: {name} is {field.dtype} {field.shape}, "
+                    f"expected {np.dtype(kind)} {shape}."
                 )
         if any(extent % COARSE for extent in self.sdf.shape):
-            raise InputError(f"Prepared anatomy {self.subject!r}: extents {self.sdf.shape} are not multiples of {COARSE}.")
+            raise InputError(
+                f"Prepared anatomy {self.subject!r}: extents {self.sdf.shape} are not multiples of {COARSE}."
+            )
 
     def save(self, path: str | Path) -> None:
         """Write to ``path`` (``.npz``), beside it first, so that a file that exists is whole."""

@@ -1,7 +1,7 @@
 """Ankles with their feet: 26 scanned ankles, scanned hindfeet, two people's whole legs, and legs of the shape model.
 
-No talus, tibia, fibula or calcaneus of a validation or test person is in any training case. The unlabelled bones in front
-of them come from two people's feet throughout.
+No talus, tibia, fibula or calcaneus of a validation or test person is in any training case. The unlabelled bones in
+front of them come from two people's feet throughout.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def recipes() -> dict[str, Recipe]:
         if number % 4 == 1 and number // 4 < 5:
             subject, side = TRAINING_HINDFEET[number // 4]
             donor = TRAINING_ANKLES[(7 * (number // 4) + 3) % 20]
-            table[f"foot{subject.replace('_', '')}"] = Recipe("train", feet.FEET[(number // 4 + 1) % 4], donor, (subject, side), True)
+            table[f"foot{subject.replace('_', '')}"] = Recipe(
+                "train", feet.FEET[(number // 4 + 1) % 4], donor, (subject, side), True
+            )
     for side in ("right", "left"):
         table[f"legfemale{side}"] = Recipe("train", f"female_{side}")
     for number, (ankle, (group, hindfoot)) in enumerate(HELD_OUT.items()):
@@ -104,9 +106,13 @@ def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
     bones = moved(bones, axis.turned(_plantar_flexion(recipe, random)), *foot)
 
     shaft = bones["tibia"].ends
-    forward = bones["metatarsals_and_phalanges"].mesh.vertices.mean(axis=0) - bones["calcaneus"].mesh.vertices.mean(axis=0)
+    forward = bones["metatarsals_and_phalanges"].mesh.vertices.mean(axis=0) - bones["calcaneus"].mesh.vertices.mean(
+        axis=0
+    )
     bones = recentered(moved(bones, upright(shaft, forward)), np.zeros(3))
-    turn = rotation(np.array([0.0, 0.0, 1.0]), random.uniform(-20, 20)) @ rotation(random.standard_normal(3), random.uniform(0, 5))
+    turn = rotation(np.array([0.0, 0.0, 1.0]), random.uniform(-20, 20)) @ rotation(
+        random.standard_normal(3), random.uniform(0, 5)
+    )
     bones = moved(bones, turn)
     gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 2.0)
     return voxelized([(bone, "right") for bone in bones.values()], _box(bones), gap_mm, name, sources)
@@ -121,7 +127,10 @@ def assembled_ankle(
     coefficients = model.random_coefficients(random)
     if subject.startswith("leg"):
         meshes = feet.whole_foot(data, recipe.foot)
-        leg = {part: Bone(part, meshes[part], long_axis(meshes[part]), cortex_factor=factor) for part in ("tibia", "fibula")}
+        leg = {
+            part: Bone(part, meshes[part], long_axis(meshes[part]), cortex_factor=factor)
+            for part in ("tibia", "fibula")
+        }
         return {**leg, **feet.foot_bones(meshes, factor)}, [feet.FOOT_SOURCE]
     if recipe.ankle is None:
         limb = model.limb(coefficients, factor)
@@ -152,7 +161,7 @@ def _varied(foot: dict[str, Mesh], random: np.random.Generator) -> dict[str, Mes
 
 
 def _plantar_flexion(recipe: Recipe, random: np.random.Generator) -> float:
-    """Degrees from the pose in which the leg was scanned: standing, or lying with the foot pointed where no ankle scan is used."""
+    """Degrees from the pose of the scan: standing, or lying with the foot pointed where no ankle scan is used."""
     if recipe.ankle is None:
         return random.uniform(-35, 0)
     return random.uniform(-8, 15) if random.random() < 0.6 else random.uniform(-15, 30)

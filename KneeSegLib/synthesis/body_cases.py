@@ -48,7 +48,9 @@ def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
     bones = [(bone, "right") for part, bone in pelvis.items() if part != "hip_bone_opposite"]
     bones.append((Bone("hip_bone", pelvis["hip_bone_opposite"].mesh, cortex_factor=factor), "left"))
     bones += [(bone, "right") for bone in right.values()] + [(bone, "left") for bone in left.values()]
-    tilt = rotation(np.array([1.0, 0.0, 0.0]), random.uniform(-4, 4)) @ rotation(random.standard_normal(3), random.uniform(0, 4))
+    tilt = rotation(np.array([1.0, 0.0, 0.0]), random.uniform(-4, 4)) @ rotation(
+        random.standard_normal(3), random.uniform(0, 4)
+    )
     bones = [(bone.moved(tilt), side) for bone, side in bones]
     vertices = np.concatenate([bone.mesh.vertices for bone, _ in bones])
     grid = Grid.around(vertices.min(axis=0) - MARGIN_MM, vertices.max(axis=0) + MARGIN_MM, SPACING_MM)
@@ -57,7 +59,13 @@ def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
 
 
 def _leg(
-    model: LimbModel, coefficients: np.ndarray, size: float, factor: float, data: Path, foot: str, random: np.random.Generator
+    model: LimbModel,
+    coefficients: np.ndarray,
+    size: float,
+    factor: float,
+    data: Path,
+    foot: str,
+    random: np.random.Generator,
 ) -> dict[str, Bone]:
     """A posed right leg with a foot, the centre of its femoral head at the origin."""
     limb = enlarged(model.limb(coefficients, factor), size)

@@ -1,4 +1,4 @@
-"""A bone of a person: its surface, how thick its cortex is along it, and how a scanned end is spliced onto a modelled shaft."""
+"""A bone of a person: its surface, the thickness of its cortex, and a scanned end spliced onto a modelled shaft."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from KneeSegLib.synthesis.anatomy_file import CLASSES
-from KneeSegLib.synthesis.distance import BAND_MM, Grid, signed_distance
+from KneeSegLib.synthesis.distance import REACH_MM, Grid, signed_distance
 from KneeSegLib.synthesis.meshes import Mesh, apply, scaling
 
 CORTEX_PROFILES_MM: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]] = {
-    # distance from the proximal end, thickness there; distance from the distal end, thickness there (mm, whole-size bone)
-    "femur": ((0, 25, 40, 55, 80, 130), (0.6, 0.7, 1.3, 2.0, 4.0, 6.5), (0, 28, 50, 75, 110, 160), (0.5, 0.6, 1.2, 2.4, 4.5, 6.5)),
-    "tibia": ((0, 15, 35, 60, 100, 150), (0.6, 0.8, 1.2, 2.2, 4.2, 5.5), (0, 20, 40, 70, 110, 150), (0.5, 0.9, 1.6, 3.0, 4.5, 5.5)),
+    # distance from the proximal end, thickness there; distance from the distal end, thickness there (mm)
+    "femur": (
+        (0, 25, 40, 55, 80, 130),
+        (0.6, 0.7, 1.3, 2.0, 4.0, 6.5),
+        (0, 28, 50, 75, 110, 160),
+        (0.5, 0.6, 1.2, 2.4, 4.5, 6.5),
+    ),
+    "tibia": (
+        (0, 15, 35, 60, 100, 150),
+        (0.6, 0.8, 1.2, 2.2, 4.2, 5.5),
+        (0, 20, 40, 70, 110, 150),
+        (0.5, 0.9, 1.6, 3.0, 4.5, 5.5),
+    ),
     "fibula": ((0, 15, 40, 80), (0.5, 0.7, 1.6, 2.5), (0, 20, 45, 80), (0.6, 0.8, 1.7, 2.5)),
 }
-"""After the cortical maps of Treece et al. (proximal femur, 2010) and textbook mid-shaft values; neck of the femur 1 to 2 mm."""
+"""Round figures for adults: thin shells at the joints, 1 to 2 mm at the femoral neck, thick walls in the shafts."""
 FLAT_CORTEX_MM = {"hip_bone": 1.1, "patella": 0.8, "talus": 0.6, "calcaneus": 0.7, "other": 0.7}
 
 
@@ -28,7 +38,7 @@ class Splice:
     Attributes:
         mesh: the scanned end, closed.
         cut: boolean (T,), its triangles that close the cut through the shaft.
-        point, direction: a point on the cut and the unit vector along the shaft, from the scanned end into the missing part.
+        point, direction: a point on the cut and the unit vector along the shaft, from the scanned end onward.
         length_mm: the two surfaces pass into each other over this length below the cut.
     """
 
@@ -98,7 +108,7 @@ class Bone:
     def distance(self, grid: Grid) -> tuple[np.ndarray, tuple[slice, slice, slice]] | None:
         """Signed distance in mm on the part of the grid that the bone's band meets; None where it meets none of it."""
         low, high = self.bounds()
-        part = grid.part(low - BAND_MM, high + BAND_MM)
+        part = grid.part(low - REACH_MM, high + REACH_MM)
         if part is None:
             return None
         local, where = part

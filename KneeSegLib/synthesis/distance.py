@@ -1,7 +1,7 @@
 """Signed distances: from a closed mesh to a regular grid, and many bones joined into one field without overlaps.
 
-Near the surface the distance is exact, to the triangle that holds the nearest of densely set surface points; further away
-it is the distance to the foot that the nearest voxel of the surface found. What is inside is asked of VTK's polygon stencil.
+Near the surface the distance is exact, to the triangle that holds the nearest of densely set surface points; further
+away it is the distance to the piece of surface that a nearer voxel found. VTK's polygon stencil says what is inside.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from scipy.spatial import cKDTree
 
 from KneeSegLib.synthesis.meshes import Mesh, surface_points
 
-BAND_MM = 13.0
+REACH_MM = 13.0
 """Distances are right up to here and clipped beyond."""
 
 _EXACT_MM = 4.0
-_NEIGHBOURS = (2, 1)
+_NEIGHBOURS = (2, 1, 1)
+_DISC_VOXELS = 1.5
 _POINT_SPACING_MM = 0.8
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular grid along the LPS axes: position (x, y, z) of the first voxel's centre, voxel edge, extents (z, y, x)."""
+    """A grid along the LPS axes: position (x, y, z) of the first voxel's centre, voxel edge, extents (z, y, x)."""
 
     origin_mm: tuple[float, float, float]
     spacing_mm: float
@@ -32,7 +33,7 @@ class Grid:
 
     @classmethod
     def around(cls, low: np.ndarray, high: np.ndarray, spacing_mm: float, multiple: int = 4) -> Grid:
-        """The grid that covers the box between corners ``low`` and ``high`` (x, y, z), extents rounded up to a multiple."""
+        """The grid that covers the box between two corners (x, y, z), its extents rounded up to a multiple."""
         extents = np.ceil((np.asarray(high) - low) / spacing_mm / multiple).astype(int) * multiple
         return cls(tuple(np.asarray(low, float)), spacing_mm, tuple(int(extent) for extent in extents[::-1]))
 
@@ -54,21 +55,21 @@ class Grid:
 
 
 def signed_distance(mesh: Mesh, grid: Grid, open_triangles: np.ndarray | None = None) -> np.ndarray:
-    """Signed distance in mm, negative inside, clipped to +-:data:`BAND_MM`; float32 with the grid's shape (z, y, x).
+    """Signed distance in mm, negative inside, clipped to +-:data:`REACH_MM`; float32 with the grid's shape (z, y, x).
 
     Args:
         mesh: closed surface.
-        open_triangles: boolean (T,), triangles that close the mesh but are no real surface (a cut through a shaft): they
-            count for what is inside, not for the distance.
+        open_triangles: boolean (T,), triangles that close the mesh but are no real surface (a cut through a shaft):
+            they count for what is inside, not for the distance.
     """
     inside = _inside(mesh, grid)
     surface = mesh if open_triangles is None else mesh.without(open_triangles)
     corners = surface.vertices[surface.triangles]
     low, high = _corners(grid)
-    reach = BAND_MM + grid.spacing_mm
+    reach = REACH_MM + grid.spacing_mm
     near_grid = np.all((corners.max(axis=1) > low - reach) & (corners.min(axis=1) < high + reach), axis=1)
     if not near_grid.any():
-        return np.where(inside, -BAND_MM, BAND_MM).astype(np.float32)
+        return np.where(inside, -REACH_MM, REACH_MM).astype(np.float32)
     distance = _unsigned_distance(surface.without(~near_grid), grid)
     return np.where(inside, -distance, distance)
 
@@ -80,54 +81,57 @@ def _unsigned_distance(surface: Mesh, grid: Grid) -> np.ndarray:
     reached, nearest = cKDTree(points).query(positions, distance_upper_bound=_EXACT_MM)
     close = np.isfinite(reached)
     where, positions = tuple(axis[close] for axis in where), positions[close]
-    feet = nearest_on_triangles(positions, surface.vertices[surface.triangles[owners[nearest[close]]]])
+    triangles = surface.vertices[surface.triangles[owners[nearest[close]]]]
+    feet = nearest_on_triangles(positions, triangles)
     exact = np.linalg.norm(positions - feet, axis=1)
     if len(exact) == 0:
-        return np.full(grid.shape, BAND_MM, np.float32)
+        return np.full(grid.shape, REACH_MM, np.float32)
 
-    # Further away, the nearest voxel of the surface layer lends its foot: off by a second-order error only.
-    layer = exact < grid.spacing_mm
+    # Further away, the nearest voxel of the exact layer lends its foot.
     foot_index = np.full(grid.shape, -1, np.int32)
-    foot_index[tuple(axis[layer] for axis in where)] = np.flatnonzero(layer)
+    foot_index[where] = np.arange(len(feet))
     indices = distance_transform_edt(foot_index < 0, return_distances=False, return_indices=True)
-    foot_index = foot_index[tuple(indices)]
-    distance = np.minimum(_distance_to_better_foot(foot_index, feet.astype(np.float32), grid), BAND_MM)
+    discs = feet.astype(np.float32), _normals(triangles).astype(np.float32)
+    distance = np.minimum(_distance_to_discs(foot_index[tuple(indices)], *discs, grid), REACH_MM)
     distance[where] = exact
     return distance
 
 
-def _distance_to_better_foot(foot_index: np.ndarray, feet: np.ndarray, grid: Grid) -> np.ndarray:
-    """Distance of each voxel to its own foot or, if nearer, to that of a neighbour: Danielsson's correction."""
-    x, y, z = (along.astype(np.float32) for along in grid.coordinates())
+def _distance_to_discs(index: np.ndarray, feet: np.ndarray, normals: np.ndarray, grid: Grid) -> np.ndarray:
+    """Distance of each voxel to its own foot or, if nearer, to that of a neighbour (Danielsson's correction).
+
+    Feet lie about a voxel apart, so each stands for a disc of the surface around it.
+    """
+    along = [axis.astype(np.float32) for axis in grid.coordinates()]
+    radius_squared = np.float32((_DISC_VOXELS * grid.spacing_mm) ** 2)
 
     def squared_distance(indices: np.ndarray, part: tuple[slice, ...]) -> np.ndarray:
-        foot = feet[indices]
-        return (
-            (foot[..., 0] - x[part[2]]) ** 2
-            + (foot[..., 1] - y[part[1], None]) ** 2
-            + (foot[..., 2] - z[part[0], None, None]) ** 2
-        )
+        height, squared = np.float32(0), np.float32(0)
+        for axis in range(3):
+            shape = [1, 1, 1]
+            shape[2 - axis] = -1
+            offset = along[axis][part[2 - axis]].reshape(shape) - feet[indices, axis]
+            height = height + offset * normals[indices, axis]
+            squared = squared + offset * offset
+        return np.maximum(height * height, squared - radius_squared)
 
-    everywhere = (slice(None),) * 3
-    squared = squared_distance(foot_index, everywhere)
+    squared = squared_distance(index, (slice(None),) * 3)
     for reach in _NEIGHBOURS:
         for axis in range(3):
             for lower, upper in ((slice(None, -reach), slice(reach, None)), (slice(reach, None), slice(None, -reach))):
-                part, neighbour = list(everywhere), list(everywhere)
+                part, neighbour = [slice(None)] * 3, [slice(None)] * 3
                 part[axis], neighbour[axis] = lower, upper
-                candidates = foot_index[tuple(neighbour)]
+                candidates = index[tuple(neighbour)]
                 offered = squared_distance(candidates, tuple(part))
                 better = offered < squared[tuple(part)]
                 squared[tuple(part)][better] = offered[better]
-                foot_index[tuple(part)][better] = candidates[better]
+                index[tuple(part)][better] = candidates[better]
     return np.sqrt(squared)
 
 
 def nearest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """The point of each triangle (N, 3, 3) that is nearest to its point (N, 3)."""
-    a = triangles[:, 0]
-    normal = np.cross(triangles[:, 1] - a, triangles[:, 2] - a)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    a, normal = triangles[:, 0], _normals(triangles)
     feet = points - np.einsum("nx,nx->n", points - a, normal)[:, None] * normal
     over = np.ones(len(points), bool)
     squared = np.full(len(points), np.inf)
@@ -145,6 +149,12 @@ def nearest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarra
     return np.where(over[:, None], feet, edge_feet)
 
 
+def _normals(triangles: np.ndarray) -> np.ndarray:
+    """Unit normals (N, 3) of triangles (N, 3, 3)."""
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+
+
 class BoneFields:
     """Joins the distance fields of bones one by one: keeps the nearest and the second nearest bone of every voxel.
 
@@ -153,8 +163,8 @@ class BoneFields:
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self._first = np.full(grid.shape, BAND_MM, np.float32)
-        self._second = np.full(grid.shape, BAND_MM, np.float32)
+        self._first = np.full(grid.shape, REACH_MM, np.float32)
+        self._second = np.full(grid.shape, REACH_MM, np.float32)
         self._nearest = np.zeros(grid.shape, np.uint8)
 
     def add(self, distance: np.ndarray, bone_number: int, where: tuple[slice, ...] = (slice(None),) * 3) -> None:
@@ -167,9 +177,9 @@ class BoneFields:
 
     def joined(self, gap_mm: float) -> tuple[np.ndarray, np.ndarray]:
         """Signed distance to the nearest bone in mm (float32) and that bone's number (uint8, 0 beyond the band)."""
-        shortage = np.maximum(gap_mm - (self._first + self._second), 0)
-        distance = np.minimum(self._first + shortage / 2, BAND_MM)
-        return distance, np.where(distance < BAND_MM, self._nearest, 0).astype(np.uint8)
+        shortage = np.maximum(gap_mm - (self._first + self._second), 0) * (self._second < REACH_MM)
+        distance = np.minimum(self._first + shortage / 2, REACH_MM)
+        return distance, np.where(distance < REACH_MM, self._nearest, 0).astype(np.uint8)
 
 
 def _corners(grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -44,7 +44,7 @@ def scanned_hindfoot(data: Path, subject: str, side: str) -> dict[str, Mesh]:
 
 @lru_cache(maxsize=8)
 def whole_foot(data: Path, foot: str) -> dict[str, Mesh]:
-    """Every bone of a foot (an entry of :data:`FEET`), with tibia and fibula where there is a tibia; right, about its talus."""
+    """Every bone of a foot (an entry of :data:`FEET`), with the leg where there is a tibia; right, about its talus."""
     stem = Path(data) / "foot_meshes" / "visible_human" / foot
     names = ["talus", "calcaneus", *MIDFOOT] + (["tibia", "fibula"] if foot.startswith("female") else [])
     return _as_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in names}, foot.split("_")[1])

@@ -1,7 +1,8 @@
 """Registration of surfaces: a similarity, or the shape model, fitted to a scanned piece of bone.
 
-Place what is fitted near the origin: small turns are taken about it. Both minimise the distance of points to the tangent planes of their nearest neighbours by Gauss-Newton steps (Chen and Medioni,
-*Object modelling by registration of multiple range images*, 1992), the shape model with its coefficients as further unknowns.
+Both minimise the distance of points to the tangent planes of their nearest neighbours by Gauss-Newton steps (Chen and
+Medioni, *Object modelling by registration of multiple range images*, 1992), the shape model with its coefficients as
+further unknowns. Place what is fitted near the origin: small turns are taken about it.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class Surface:
         points, normals = mesh.vertices[kept], mesh.normals()[kept]
         return cls(points, normals, cKDTree(points))
 
-    def within(self, height_mm: float) -> Surface:
-        """The part below a height (z)."""
-        kept = self.points[:, 2] < height_mm
+    def near(self, point: np.ndarray, direction: np.ndarray, reach_mm: float) -> Surface:
+        """The part that lies beyond a plane across ``direction``, ``reach_mm`` before ``point``."""
+        kept = (self.points - point) @ direction > -reach_mm
         return Surface(self.points[kept], self.normals[kept], cKDTree(self.points[kept]))
 
 
@@ -61,11 +62,13 @@ def aligned(moving: Mesh, fixed: Mesh, starts: Sequence[np.ndarray], scaled: boo
     best = None
     for start in starts:
         transform = translation(fixed.vertices.mean(axis=0)) @ start @ translation(-center)
-        for step in range(_STEPS):
+        for _ in range(_STEPS):
             placed = apply(transform, points)
             distance, nearest = surface.tree.query(placed)
             kept = distance <= max(np.quantile(distance, 0.9), 1e-6)
-            columns, offset = _motion_columns(placed[kept], surface.normals[nearest[kept]], surface.points[nearest[kept]], scaled)
+            columns, offset = _motion_columns(
+                placed[kept], surface.normals[nearest[kept]], surface.points[nearest[kept]], scaled
+            )
             solution = np.linalg.lstsq(columns, offset, rcond=None)[0]
             transform = _motion(solution, scaled) @ transform
         residual = float(np.sqrt(np.mean(surface.tree.query(apply(transform, points))[0] ** 2)))
@@ -94,7 +97,9 @@ def fitted_person(
     coefficients, transform = prior.copy(), start
     # Neighbouring points say the same: so many independent ones there are at most.
     stiffness = points_per_bone / 60 * deviation_mm**2
-    samples = {name: np.arange(len(s.points))[:: max(1, len(s.points) // points_per_bone)] for name, s in targets.items()}
+    samples = {
+        name: np.arange(len(s.points))[:: max(1, len(s.points) // points_per_bone)] for name, s in targets.items()
+    }
     residual = np.inf
     for step in range(_STEPS):
         rows, offsets = [], []
@@ -105,7 +110,9 @@ def fitted_person(
             target = surface.points[chosen]
             distance, nearest = cKDTree(shape.vertices).query(target)
             normals = shape.normals()[nearest]
-            kept = (distance <= np.quantile(distance, 0.95)) & (np.einsum("nx,nx->n", normals, surface.normals[chosen]) > 0.3)
+            kept = (distance <= np.quantile(distance, 0.95)) & (
+                np.einsum("nx,nx->n", normals, surface.normals[chosen]) > 0.3
+            )
             normals, points, target = normals[kept], shape.vertices[nearest[kept]], target[kept]
             columns, offset = _motion_columns(points, normals, target, True)
             directions = model.modes[name][:free, nearest[kept]] @ transform[:3, :3].T
@@ -127,7 +134,8 @@ def fitted_person(
 def continued(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
     """Small similarity that makes a modelled shaft run on from a scanned one, whose last piece is given.
 
-    A round shaft says nothing about turning around it or sliding along it: weak springs hold what the surface leaves open.
+    A round shaft says nothing about turning around it or sliding along it: weak springs hold what is
+    left open.
 
     Args:
         scanned: the wall of the scanned shaft near its cut.
@@ -144,12 +152,16 @@ def continued(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
         kept = np.einsum("nx,nx->n", normals[nearest], scanned.normals) > 0.5
         columns, offset = _motion_columns(shape.vertices[nearest[kept]], normals[nearest[kept]], targets[kept], True)
         # The springs damp each step; many steps still go all the way where the surface pulls.
-        solution = np.linalg.lstsq(np.concatenate([columns, springs]), np.concatenate([offset, np.zeros(7)]), rcond=None)[0]
+        solution = np.linalg.lstsq(
+            np.concatenate([columns, springs]), np.concatenate([offset, np.zeros(7)]), rcond=None
+        )[0]
         total = back @ _motion(solution, True) @ home @ total
     return total
 
 
-def _motion_columns(points: np.ndarray, normals: np.ndarray, targets: np.ndarray, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
+def _motion_columns(
+    points: np.ndarray, normals: np.ndarray, targets: np.ndarray, scaled: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """What small turns, shifts (and growth) change in the distances to the tangent planes, and those distances."""
     columns = [np.cross(points, normals), normals]
     if scaled:

@@ -9,7 +9,7 @@ import numpy as np
 from KneeSegLib.synthesis.anatomy_file import Anatomy
 from KneeSegLib.synthesis.bones import Bone, enlarged, moved
 from KneeSegLib.synthesis.distance import Grid
-from KneeSegLib.synthesis.fitting import Surface, aligned, continued, fitted_person
+from KneeSegLib.synthesis.fitting import Surface, aligned, fitted_person
 from KneeSegLib.synthesis.joints import fitted_sphere, posed_hip, random_hip_pose
 from KneeSegLib.synthesis.legs import cut_triangles, spliced
 from KneeSegLib.synthesis.meshes import Mesh, read_mesh, rotation, translation
@@ -21,8 +21,6 @@ SPACING_MM = 1.25
 BELOW_HEAD_MM = 225.0
 ACROSS_MIDLINE_MM = 40.0
 MARGIN_MM = 14.0
-CONTINUED_MM = 35.0
-"""So much of a scanned shaft says how the modelled one runs on."""
 DOWN = np.array([0.0, 0.0, -1.0])
 BONES = ("femur", "hip_bone", "hip_bone_opposite", "sacrum")
 
@@ -80,9 +78,7 @@ def _with_scanned_femur(
     start = aligned(upper, scanned, turns).transform
     coefficients, fit = fitted_person(model, {"femur": Surface.of(scanned, cut)}, start, prior)
     limb = {part: bone.moved(fit.transform) for part, bone in model.limb(coefficients, cortex_factor).items()}
-    wall = Surface.of(scanned, cut).within(scanned.vertices[:, 2].min() + CONTINUED_MM)
-    limb["femur"] = limb["femur"].moved(continued(limb["femur"].mesh, wall, wall.points.mean(axis=0)))
-    limb["femur"] = spliced(limb["femur"], scanned, DOWN, 20.0)
+    limb["femur"] = spliced(limb["femur"], scanned, DOWN, 20.0, 35.0)
     # The pelvis back upright, whichever way the thigh lay in the scanner.
     upright = np.eye(4)
     upright[:3, :3] = np.linalg.inv(fit.transform[:3, :3] / np.cbrt(np.linalg.det(fit.transform[:3, :3])))

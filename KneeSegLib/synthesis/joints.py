@@ -36,7 +36,7 @@ def fitted_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
 def knee_flexion_axis(femur: Mesh) -> Axis:
     """Axis through the centres of circles fitted to the backs of both condyles; it points to the patient's left.
 
-    Positive angles about it carry the foot of an upright leg backwards: flexion. (The cylindrical axis of Eckhoff et al. 2003.)
+    This is the cylindrical axis. Positive angles about it carry the foot of an upright leg backwards: flexion.
     """
     vertices, normals = femur.vertices, femur.normals()
     distal = vertices[:, 2] < vertices[:, 2].min() + 45
@@ -62,8 +62,10 @@ def knee_flexion_axis(femur: Mesh) -> Axis:
     return Axis((centers[0] + centers[1]) / 2, direction)
 
 
-def slide_to_gap(moving: np.ndarray, fixed: Mesh, direction: np.ndarray, gap_mm: float, reach_mm: float = 25.0) -> np.ndarray:
-    """Shift along ``direction`` (away from ``fixed``) after which the least distance of points to a surface is ``gap_mm``.
+def slide_to_gap(
+    moving: np.ndarray, fixed: Mesh, direction: np.ndarray, gap_mm: float, reach_mm: float = 25.0
+) -> np.ndarray:
+    """Shift along ``direction`` (away from ``fixed``) that makes the least distance of points to a surface ``gap_mm``.
 
     Args:
         moving: points (N, 3) of the moving bone's surface.
@@ -91,7 +93,7 @@ def slide_to_gap(moving: np.ndarray, fixed: Mesh, direction: np.ndarray, gap_mm:
 
 @dataclass(frozen=True)
 class KneePose:
-    """Degrees and millimetres. Tibial rotation is inward, varus brings the foot to the middle, patella height is upward."""
+    """Degrees and millimetres. Tibial rotation is inward, varus brings the foot inward, patella height is upward."""
 
     flexion: float = 0.0
     tibial_rotation: float = 0.0

@@ -22,7 +22,9 @@ BONES = ("femur", "patella", "tibia", "fibula")
 
 def case_names() -> list[CaseName]:
     groups = (("train", 20), ("validation", 3), ("test", 3))
-    modelled = [CaseName("knee", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)]
+    modelled = [
+        CaseName("knee", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)
+    ]
     return modelled[:4] + [CaseName("knee", "train", subject) for subject in LABEL_MAPS] + modelled[4:]
 
 

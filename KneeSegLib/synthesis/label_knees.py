@@ -1,7 +1,7 @@
 """Two people's knees from label maps: signed distances of the labels, smoothed until the slice steps are gone.
 
-The bones end where the image ended. They are continued beyond by repeating their last slice, so that distances near the end are
-those of a longer bone, and the prepared volume stops inside what was really seen.
+The bones end where the image ended. They are continued beyond by repeating their last slice, so that distances near the
+end are those of a longer bone, and the prepared volume stops inside what was really seen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
 from KneeSegLib.synthesis.bones import Bone
-from KneeSegLib.synthesis.distance import BAND_MM, BoneFields, Grid
+from KneeSegLib.synthesis.distance import REACH_MM, BoneFields, Grid
 from KneeSegLib.synthesis.meshes import Mesh
 from KneeSegLib.synthesis.voxels import CaseName, assembled
 
@@ -26,7 +26,7 @@ _INSIDE_MM = 2.0
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A label map of the data pack: its file, whose side it shows, the label of each bone, and its source with licence."""
+    """A label map of the data pack: its file, the side it shows, the label of each bone, its source with licence."""
 
     file: str
     side: str
@@ -67,8 +67,10 @@ def label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anato
 
     fields = BoneFields(grid)
     for number, label in enumerate(label_map.labels.values(), start=1):
-        distance = sitk.Resample(_smooth_distance(image == label), reference, sitk.Transform(), sitk.sitkLinear, BAND_MM)
-        fields.add(np.clip(sitk.GetArrayFromImage(distance), -BAND_MM, BAND_MM), number)
+        distance = sitk.Resample(
+            _smooth_distance(image == label), reference, sitk.Transform(), sitk.sitkLinear, REACH_MM
+        )
+        fields.add(np.clip(sitk.GetArrayFromImage(distance), -REACH_MM, REACH_MM), number)
     distance, numbers = fields.joined(0.3 if random.random() < 0.15 else random.uniform(0.5, 1.5))
     if label_map.side == "left":
         distance, numbers = distance[:, :, ::-1], numbers[:, :, ::-1]
@@ -76,7 +78,9 @@ def label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anato
         grid = Grid((origin_x, *grid.origin_mm[1:]), SPACING_MM, grid.shape)
     classes = np.array([0, *(CLASSES.index(f"{bone}_right") for bone in label_map.labels)], np.uint8)
     factor = random.uniform(0.6, 1.25)
-    functions = [_cortex_of(bone, distance, numbers == number, grid, factor) for number, bone in enumerate(label_map.labels, 1)]
+    functions = [
+        _cortex_of(bone, distance, numbers == number, grid, factor) for number, bone in enumerate(label_map.labels, 1)
+    ]
     return assembled(distance, numbers, classes, functions, grid, name, [label_map.source])
 
 
@@ -100,19 +104,23 @@ def _continued(image, label_map: LabelMap):
 
 
 def _bounds(image) -> tuple[np.ndarray, np.ndarray]:
-    """Corners (x, y, z) of the upright box around the bones whose top and bottom lie inside what was seen, even if it is tilted."""
+    """Corners (x, y, z) of the upright box around the bones; its top and bottom lie inside what was seen."""
     import SimpleITK as sitk
 
     labels = sitk.GetArrayViewFromImage(image)
     added = int(np.ceil(_CONTINUED_MM / image.GetSpacing()[2]))
     filled = np.argwhere(labels[added:-added] > 0)[:, ::-1] + (0, 0, added)
-    spread = np.array([image.TransformContinuousIndexToPhysicalPoint([float(i) for i in index]) for index in filled[::50]])
+    spread = np.array(
+        [image.TransformContinuousIndexToPhysicalPoint([float(i) for i in index]) for index in filled[::50]]
+    )
     low, high = spread.min(axis=0) - 12.0, spread.max(axis=0) + 12.0
     corners = filled[:, :2].min(axis=0), filled[:, :2].max(axis=0)
 
     def heights(slice_index: int) -> list[float]:
         return [
-            image.TransformIndexToPhysicalPoint([int(x[0]), int(y[1]), slice_index])[2] for x in corners for y in corners
+            image.TransformIndexToPhysicalPoint([int(x[0]), int(y[1]), slice_index])[2]
+            for x in corners
+            for y in corners
         ]
 
     low[2] = max(heights(added)) + _INSIDE_MM
@@ -130,18 +138,20 @@ def _smooth_distance(mask):
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(mask)
     box, sizes = shape.GetBoundingBox(1), mask.GetSize()
-    margins = [int(np.ceil((BAND_MM + 2) / spacing)) for spacing in mask.GetSpacing()]
+    margins = [int(np.ceil((REACH_MM + 2) / spacing)) for spacing in mask.GetSpacing()]
     first = [max(0, start - margin) for start, margin in zip(box[:3], margins)]
     last = [min(size, start + extent + margin) for start, extent, margin, size in zip(box[:3], box[3:], margins, sizes)]
     mask = mask[first[0] : last[0], first[1] : last[1], first[2] : last[2]]
     outward = sitk.SignedMaurerDistanceMap(mask, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    inward = sitk.SignedMaurerDistanceMap(mask == 0, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    distance = sitk.Clamp((outward - inward) / 2.0, sitk.sitkFloat32, -BAND_MM - 3, BAND_MM + 3)
+    inward = sitk.SignedMaurerDistanceMap(
+        mask == 0, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+    )
+    distance = sitk.Clamp((outward - inward) / 2.0, sitk.sitkFloat32, -REACH_MM - 3, REACH_MM + 3)
     return sitk.SmoothingRecursiveGaussian(distance, _SMOOTHING_MM)
 
 
 def _cortex_of(bone: str, distance: np.ndarray, near: np.ndarray, grid: Grid, factor: float):
-    """Cortical thickness along the vertical: the end at the joint is in the volume, the other is taken to be far away."""
+    """Cortical thickness along the vertical: one end of a bone is in the volume, the other is taken to be far away."""
     heights = grid.origin_mm[2] + grid.spacing_mm * np.flatnonzero((near & (distance < 0)).any(axis=(1, 2)))
     far_mm = 330.0
     upper = heights[0] + far_mm if bone == "femur" else heights[-1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from KneeSegLib.synthesis.bones import Bone, Splice
 from KneeSegLib.synthesis.feet import whole_foot
-from KneeSegLib.synthesis.fitting import Surface, aligned, fitted_person
+from KneeSegLib.synthesis.fitting import Surface, aligned, continued, fitted_person
 from KneeSegLib.synthesis.joints import Axis, fitted_sphere
 from KneeSegLib.synthesis.meshes import Mesh, apply, joined, rotation, translation
 from KneeSegLib.synthesis.people import LimbModel, long_axis
@@ -25,11 +26,17 @@ def cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
     return (normals @ direction > 0.7) & (along > (mesh.vertices @ direction).max() - 0.8)
 
 
-def spliced(bone: Bone, scanned: Mesh, direction: np.ndarray, length_mm: float) -> Bone:
-    """A modelled bone whose end is replaced by a scanned one that was cut across ``direction``."""
+def spliced(bone: Bone, scanned: Mesh, direction: np.ndarray, length_mm: float, continued_mm: float) -> Bone:
+    """A modelled bone whose end is replaced by a scanned one that was cut across ``direction``.
+
+    Args:
+        length_mm: one passes into the other over this length.
+        continued_mm: so much of the scanned shaft says how the modelled one runs on.
+    """
     cut = cut_triangles(scanned, direction)
     point = scanned.vertices[scanned.triangles[cut]].mean(axis=(0, 1))
-    return Bone(bone.kind, bone.mesh, bone.ends, Splice(scanned, cut, point, direction, length_mm), bone.cortex_factor)
+    bone = bone.moved(continued(bone.mesh, Surface.of(scanned, cut).near(point, direction, continued_mm), point))
+    return replace(bone, splice=Splice(scanned, cut, point, direction, length_mm))
 
 
 def leg_onto(
@@ -50,7 +57,7 @@ def leg_onto(
         mesh = model.mesh(name, coefficients).moved(fit.transform)
         bone = Bone(name, mesh, long_axis(mesh), cortex_factor=cortex_factor)
         length = 15.0 if name == "fibula" else min(15.0, 0.7 * (ankle[name].vertices[:, 2].max() - plafond))
-        bones[name] = spliced(bone, ankle[name], UP, length)
+        bones[name] = spliced(bone, ankle[name], UP, length, 18.0)
     return bones, fit.residual_mm
 
 
@@ -72,7 +79,7 @@ def _lowest(vertices: np.ndarray, height_mm: float = 4.0) -> np.ndarray:
 def foot_onto_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> dict[str, Mesh]:
     """A whole foot under a whole tibia and fibula.
 
-    The foot whose person has a tibia goes by the ends of tibia and fibula; another one first goes onto that foot's talus.
+    The foot whose person has a tibia goes by the ends of tibia and fibula; another one by that foot's talus.
     """
     template = whole_foot(data, foot if foot.startswith("female") else "female_right")
     target = joined([_lower_part(tibia), _lower_part(fibula)])
@@ -114,7 +121,7 @@ def ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
 
 
 def upright(shaft: np.ndarray, forward: np.ndarray) -> np.ndarray:
-    """4 x 4 turn that brings a shaft (ends (2, 3), upper first) upright and what points ``forward`` to the front (-y)."""
+    """4 x 4 turn that brings a shaft (ends (2, 3), upper first) upright and the direction ``forward`` to the front."""
     up = shaft[0] - shaft[1]
     up /= np.linalg.norm(up)
     back = -(forward - (forward @ up) * up)

@@ -1,4 +1,4 @@
-"""Triangle meshes of bones: read, move, mirror, sample. Millimetres, LPS, outward normals (counter-clockwise from outside)."""
+"""Triangle meshes of bones: read, move, mirror, sample. Millimetres, LPS, triangles counter-clockwise from outside."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class LimbModel:
         return len(next(iter(self.modes.values())))
 
     def random_coefficients(self, random: np.random.Generator) -> np.ndarray:
-        """Coefficients (K,) in standard deviations, normal, cut at +-2: beyond it the model's shapes are not trusted."""
+        """Coefficients (K,) in standard deviations, normal, cut at +-2: its shapes are not trusted beyond."""
         return np.clip(random.standard_normal(self.size), -2, 2)
 
     def vertices(self, name: str, coefficients: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Prepare anatomy for image synthesis: one file for each joint of each person.
 
-``python -m KneeSegLib.synthesis.prepare --data ../shared/data --output work/prepared [--joint knee] [--limit N] [--seed 0]``
+``python -m KneeSegLib.synthesis.prepare --data ../shared/data --output work/prepared [--joint knee] [--limit N]``
 
-Every case draws its random numbers from its own name, so that it comes out the same alone or among others; files that exist
-are kept. The data pack's README files say who is who: people never cross from one group to another.
+Every case draws its random numbers from its own name, so that it comes out the same alone or among others; files that
+exist are kept. People never cross from one group to another; the data pack's README files say who is who.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class CaseName:
 def voxelized(
     bones: Sequence[tuple[Bone, str]], grid: Grid, gap_mm: float, name: CaseName, sources: Sequence[str]
 ) -> Anatomy:
-    """Fields of bones, each with its side (``"right"``, ``"left"``), on a grid; none nearer to another than ``gap_mm``."""
+    """Fields of bones, each with its side (``"right"``, ``"left"``), on a grid; at least ``gap_mm`` between them."""
     fields = BoneFields(grid)
     for number, (bone, _) in enumerate(bones, start=1):
         part = bone.distance(grid)
@@ -58,7 +58,9 @@ def assembled(
         cortex_functions: for bone 1, 2, ...: thickness in mm of the cortex at points (N, 3) in mm.
     """
     anatomy = Anatomy(
-        nearest=np.where(np.abs(distance) < BAND_MM, classes[numbers], np.where(distance < 0, classes[numbers], 0)).astype(np.uint8),
+        nearest=np.where(
+            np.abs(distance) < BAND_MM, classes[numbers], np.where(distance < 0, classes[numbers], 0)
+        ).astype(np.uint8),
         sdf=np.round(np.clip(distance, -BAND_MM, BAND_MM) / SDF_UNIT_MM).astype(np.int8),
         cortex=_cortex(numbers, cortex_functions, grid),
         far=_far(distance, grid.spacing_mm),
@@ -96,7 +98,10 @@ def _cortex(numbers: np.ndarray, functions: Sequence, grid: Grid) -> np.ndarray:
 
 def _far(distance: np.ndarray, spacing_mm: float) -> np.ndarray:
     low, high = COARSE // 2 - 1, COARSE // 2
-    centers = sum(distance[i::COARSE, j::COARSE, k::COARSE] for i in (low, high) for j in (low, high) for k in (low, high)) / 8
+    centers = (
+        sum(distance[i::COARSE, j::COARSE, k::COARSE] for i in (low, high) for j in (low, high) for k in (low, high))
+        / 8
+    )
     known = centers < 10.0
     if not known.any():
         return np.full(centers.shape, 255, np.uint8)
