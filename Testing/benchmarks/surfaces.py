@@ -100,7 +100,7 @@ def main() -> None:
             )
     print(f"\n{'':34s} triangles  pieces  mean mm  max mm  problems")
     for bone, surface in zip([*BONES, BONES[0]], [*surfaces, coarse]):
-        quality = surface_quality(surface, image == bone.label_value)
+        quality = surface_quality(surface, image == bone.label_value, with_self_intersections=True)
         print(
             f"{bone.key:34s} {surface.GetNumberOfPolys():9d} {quality.components:7d} {quality.mean_distance_mm:8.3f} "
             f"{quality.max_distance_mm:7.3f}  {' '.join(quality.problems) or 'none'}"

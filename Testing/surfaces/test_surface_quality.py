@@ -25,7 +25,7 @@ def ball():
 
 
 def test_figures_of_a_ball(ball):
-    quality = surface_quality(surface_of_mask(ball), ball)
+    quality = surface_quality(surface_of_mask(ball), ball, with_self_intersections=True)
     assert quality.watertight
     assert quality.open_edges == quality.non_manifold_edges == quality.self_intersections == 0
     assert quality.components == 1
@@ -61,6 +61,17 @@ def test_lost_part_of_the_mask_shows(ball):
     quality = surface_quality(surface_of_mask(ball), sitk.GetImageFromArray(two))
     assert quality.max_distance_mm < 0.6
     assert quality.max_distance_from_mask_mm > 20
+
+
+def test_self_intersections_are_counted_where_asked_for_and_are_a_problem_then(ball):
+    surface = surface_of_mask(ball)
+    points = points_of(surface)
+    points[0] = 2 * points.mean(axis=0) - points[0]  # one vertex pulled out on the far side
+    spiked = polydata_from(points, triangles_of(surface))
+    counted = surface_quality(spiked, ball, with_self_intersections=True)
+    assert counted.self_intersections > 0
+    assert any("runs through itself" in problem for problem in counted.problems)
+    assert surface_quality(spiked, ball).self_intersections is None
 
 
 def test_missing_triangle_opens_the_surface():
@@ -124,7 +135,7 @@ def test_coarse_voxels_are_judged_by_what_they_can_know(ball):
 def test_decimation_keeps_shape_and_topology(ball):
     surface = surface_of_mask(ball)
     coarse = decimate(surface, 2.0)
-    quality = surface_quality(coarse, ball)
+    quality = surface_quality(coarse, ball, with_self_intersections=True)
     assert quality.problems == ()
     assert quality.volume_mm3 == pytest.approx(surface_quality(surface, ball).volume_mm3, rel=0.01)
     expected = quality.area_mm2 / (math.sqrt(3) / 4 * 2.0**2)
