@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from KneeSegLib.case import Case
+    from KneeSegLib.volume import Volume
 
 __all__ = ["AUTO", "DEVICE_CHOICES", "PIPELINES", "QUALITIES", "SIDE_CHOICES", "Pipeline", "Quality", "segment"]
 
@@ -57,7 +59,6 @@ def segment(
     _check_choice("side", side, SIDE_CHOICES)
     _check_choice("quality", quality, QUALITIES)
     _check_choice("device", device, DEVICE_CHOICES)
-    from KneeSegLib.pipelines.ct_leg import CtLeg
     from KneeSegLib.volume import read_volume
 
     reading, working = parts(progress, (5, 95))
@@ -65,24 +66,34 @@ def segment(
     started = time.perf_counter()
     volume = read_volume(input, series)
     seconds = time.perf_counter() - started
-    chosen = _fitting(PIPELINES[pipeline], volume.modality, volume.source)
+    chosen = _fitting(PIPELINES[pipeline], volume)
+    # It brings torch, which takes seconds: not before the image is known to be fit.
+    from KneeSegLib.pipelines.ct_leg import CtLeg
+
     case = CtLeg(chosen, side, QUALITIES[quality], device).segment(volume, working)
     case.provenance["options"] |= {"pipeline": pipeline, "series": series}
     case.provenance["timings"] = {"reading": seconds, **case.provenance["timings"]}
     return case
 
 
-def _check_choice(what: str, given: str, choices) -> None:
+def _check_choice(what: str, given: str, choices: Collection[str]) -> None:
     if given not in choices:
         raise InputError(f"There is no {what} {given!r}; choose one of {', '.join(choices)}.")
 
 
-def _fitting(pipeline: Pipeline, modality: str | None, source: str) -> Pipeline:
-    """Return the pipeline, or for the automatic one the one that an image of this modality goes through."""
-    if pipeline.name != AUTO:
-        return pipeline
-    if modality == "MR":
-        raise InputError(
-            f"'{source}' is an MR image, and this version has pipelines for CT only; give a CT of the leg."
-        )
-    return PIPELINES["ct-leg"]
+def _fitting(pipeline: Pipeline, volume: Volume) -> Pipeline:
+    """Return the pipeline that ``volume`` goes through, once it is sure that it can.
+
+    Raises:
+        InputError: as :func:`KneeSegLib.volume.check_ct`.
+    """
+    from KneeSegLib.volume import check_ct
+
+    if pipeline.name == AUTO:
+        if volume.modality == "MR":
+            raise InputError(
+                f"'{volume.source}' is an MR image, and this version has pipelines for CT only; give a CT of the leg."
+            )
+        pipeline = PIPELINES["ct-leg"]
+    check_ct(volume)
+    return pipeline

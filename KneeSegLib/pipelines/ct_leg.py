@@ -1,10 +1,8 @@
-"""CT of the leg: three slice networks, one per joint, on transverse slices, told where to look and what is what by two
-coarse ones.
+"""CT of the leg: three slice networks, one per joint, told where to look and what is what by two coarse ones.
 
-After "Three 2D U-Nets for CT of the lower limb": one specialist each for hip, knee and ankle. What the paper leaves to
-the user
-is done here: the joints are found and their side is named, both legs are taken, and the shafts between the joints are
-labelled.
+After "Three 2D U-Nets for CT of the lower limb": one specialist each for hip, knee and ankle, on transverse slices.
+What the paper leaves to the user is done here: the joints are found and their side is named, both legs are taken, and
+the shafts between the joints are labelled.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bon
 from KneeSegLib.pipelines.stopwatch import Stopwatch
 from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, SPECIALIST_BUNDLES, Pipeline, Quality
 from KneeSegLib.progress import Progress, no_progress, parts
-from KneeSegLib.volume import Volume, check_ct, to_lps
+from KneeSegLib.volume import Volume, to_lps
 
 BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
@@ -81,8 +79,11 @@ class CtLeg:
         self._ready: dict[str, nn.Module] = {}
 
     def segment(self, volume: Volume, progress: Progress = no_progress) -> Case:
-        """Return the case; raises as :func:`KneeSegLib.pipelines.segment`."""
-        check_ct(volume)
+        """Return the case; raises as :func:`KneeSegLib.pipelines.segment`.
+
+        Args:
+            volume: has passed :func:`KneeSegLib.volume.check_ct`.
+        """
         self._require_memory(volume)
         stopwatch = Stopwatch()
         finding, segmenting, finishing = parts(progress, (8, 86, 6))
@@ -132,8 +133,9 @@ class CtLeg:
         answers = []
         for share, reporting in zip(shares, parts(progress, [self._work([share]) for share in shares])):
             network, facts = self._network(SPECIALIST_BUNDLES[share.joint])
+            spacing_mm = facts["spacing_mm"][::-1]  # x, y, z in the bundle
             grid = specialist_grid(
-                box_of_share(share, leg), scan.grid, facts["spacing_mm"], getattr(network, "stride", 32), leg.side
+                box_of_share(share, leg), scan.grid, spacing_mm, getattr(network, "stride", 32), leg.side
             )
             message = f"{share.joint.capitalize()}, {leg.side}: slices"
             offsets = facts["channels"].get("neighbour_offsets_mm", ())

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
 from KneeSegLib.volume import Volume, read_volume
 from Testing.phantoms.legs import OracleBundles, leg_phantom
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def segmented(image, pipeline="ct-leg", side="auto", quality="standard", bundles=None, **more):
@@ -205,14 +210,30 @@ def test_too_little_memory_is_said_before_the_work_starts(knee, monkeypatch):
 
 def test_mr_images_are_refused_by_name(knee):
     mr = Volume(knee.image, "MR", "knee MR")
-    with pytest.raises(InputError, match="MR"):
-        segmented(mr)
+    with pytest.raises(InputError, match="'knee MR' is an MR image, expected a CT"):
+        _fitting(PIPELINES["ct-knee"], mr)
 
 
-def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_has_nothing_for_an_mr_yet():
-    assert _fitting(PIPELINES["auto"], "CT", "leg").name == "ct-leg"
+def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_has_nothing_for_an_mr_yet(knee):
+    assert _fitting(PIPELINES["auto"], Volume(knee.image, "CT", "leg")).name == "ct-leg"
     with pytest.raises(InputError, match="'knee' is an MR image, and this version has pipelines for CT only"):
-        _fitting(PIPELINES["auto"], "MR", "knee")
+        _fitting(PIPELINES["auto"], Volume(knee.image, "MR", "knee"))
+
+
+def test_an_unusable_scan_is_refused_before_torch_is_loaded(tmp_path):
+    picture = sitk.GetImageFromArray(np.full((60, 60, 60), 7, np.uint8))
+    sitk.WriteImage(picture, str(tmp_path / "picture.nrrd"))
+    program = f"""
+import sys
+import KneeSegLib as ks
+from KneeSegLib.errors import InputError
+try:
+    ks.segment({str(tmp_path / "picture.nrrd")!r})
+except InputError:
+    print("refused,", "with" if "torch" in sys.modules else "without", "torch")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "refused, without torch\n", done.stderr
 
 
 def test_missing_weights_are_named(knee, monkeypatch, tmp_path):
