@@ -25,6 +25,9 @@ DRAIN_S = 2.0
 
 LAST_LINES = 20
 
+END_S = 2.0
+"""How long a killed process may take to be gone."""
+
 
 class Runner(Protocol):
     """What a run needs from a process; tests put a fake one in its place for the ugly moments."""
@@ -107,9 +110,12 @@ class ChildProcess:
                 stderr=subprocess.DEVNULL,
                 creationflags=_WINDOWS_FLAGS,
             )
-            return
-        with contextlib.suppress(ProcessLookupError):  # the group has ended meanwhile
-            os.killpg(self._process.pid, signal.SIGKILL)
+        else:
+            with contextlib.suppress(ProcessLookupError):  # the group has ended meanwhile
+                os.killpg(self._process.pid, signal.SIGKILL)
+        # Nobody may ask for its status afterwards: it would stay as a zombie, and on Windows hold its files open.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_S)
 
 
 def _read(stream: IO[bytes], keep) -> None:

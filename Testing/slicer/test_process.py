@@ -89,6 +89,14 @@ def test_kill_ends_a_launcher_and_the_interpreter_that_it_started(tmp_path):
     waitUntil(lambda: not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE)
 
 
+def test_killed_process_is_gone_at_once_and_no_zombie(tmp_path):
+    child = started("import os, time; print(os.getpid(), flush=True); time.sleep(60)", tmp_path)
+    lines: list[str] = []
+    waitUntil(lambda: lines.extend(child.lines()) or lines)
+    child.kill()
+    assert not psutil.pid_exists(int(lines[0]))
+
+
 def test_end_is_noticed_although_a_grandchild_holds_the_pipes(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "DRAIN_S", 0.2)
     script = (
