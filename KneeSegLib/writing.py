@@ -55,8 +55,7 @@ def write_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         OutputError: ``target`` exists and ``overwrite`` is false (raised before the block runs), it is a file, its
-        parent
-            cannot be written to, or the disk is full.
+            parent cannot be written to, or the disk is full.
     """
     final = _final_path(target)
     _refuse_existing(target, final, overwrite)
@@ -147,11 +146,12 @@ def _put_in_place(partial: Path, target: Path) -> None:
         os.rename(partial, target)
         return
     replaced = _beside(target, "replaced")
-    os.rename(target, replaced)
     try:
+        os.rename(target, replaced)
         os.rename(partial, target)
-    except OSError:
-        os.rename(replaced, target)
+    except BaseException:  # an interrupt between the two as well
+        if not target.exists():
+            os.rename(replaced, target)
         raise
     for entry in replaced.iterdir():
         if not (target / entry.name).exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_failure_while_overwriting_keeps_the_old_folder(tmp_path):
     with pytest.raises(RuntimeError), write_folder(tmp_path / "out", overwrite=True) as partial:
         (partial / "case.json").write_text("new")
         raise RuntimeError
+    assert (tmp_path / "out" / "case.json").read_text() == "old" and names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("renames_done", [0, 1])
+def test_interrupt_while_the_new_folder_is_put_in_place_keeps_the_old_one(renames_done, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "case.json").write_text("old")
+    rename, done = os.rename, []
+
+    def interrupted(source, target):
+        if len(done) == renames_done:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        done.append(rename(source, target))
+
+    with pytest.raises(KeyboardInterrupt), write_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "case.json").write_text("new")
+        monkeypatch.setattr(os, "rename", interrupted)
     assert (tmp_path / "out" / "case.json").read_text() == "old" and names(tmp_path) == ["out"]
 
 
