@@ -71,14 +71,18 @@ class Structure:
 
     @property
     def code(self) -> Code:
+        """What it is, without its side."""
         return self.tissue.code
 
     @property
     def side_code(self) -> Code:
+        """The patient's side, as a modifier of :attr:`code`."""
         return SIDE_CODES[self.side]
 
 
 _LEFT_OFFSET = 100
+_CARTILAGE = Code("309312004", "Cartilage")
+_MENISCUS = Code("74135004", "Meniscus")
 
 TISSUES: tuple[Tissue, ...] = (
     Tissue("hip_bone", "hip bone", "bone", Code("29836001", "Hip bone"), (221, 130, 101), 1),
@@ -88,11 +92,11 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("fibula", "fibula", "bone", Code("87342007", "Fibula"), (186, 120, 200), 5),
     Tissue("talus", "talus", "bone", Code("67453005", "Talus"), (88, 190, 178), 6),
     Tissue("calcaneus", "calcaneus", "bone", Code("80144004", "Calcaneus"), (226, 110, 132), 7),
-    Tissue("femoral_cartilage", "femoral cartilage", "cartilage", Code("309312004", "Cartilage"), (120, 220, 255), 21),
-    Tissue("tibial_cartilage", "tibial cartilage", "cartilage", Code("309312004", "Cartilage"), (255, 180, 60), 22),
-    Tissue("patellar_cartilage", "patellar cartilage", "cartilage", Code("309312004", "Cartilage"), (180, 255, 120), 23),
-    Tissue("medial_meniscus", "medial meniscus", "meniscus", Code("74135004", "Meniscus"), (255, 110, 220), 31),
-    Tissue("lateral_meniscus", "lateral meniscus", "meniscus", Code("74135004", "Meniscus"), (170, 90, 255), 32),
+    Tissue("femoral_cartilage", "femoral cartilage", "cartilage", _CARTILAGE, (120, 220, 255), 21),
+    Tissue("tibial_cartilage", "tibial cartilage", "cartilage", _CARTILAGE, (255, 180, 60), 22),
+    Tissue("patellar_cartilage", "patellar cartilage", "cartilage", _CARTILAGE, (180, 255, 120), 23),
+    Tissue("medial_meniscus", "medial meniscus", "meniscus", _MENISCUS, (255, 110, 220), 31),
+    Tissue("lateral_meniscus", "lateral meniscus", "meniscus", _MENISCUS, (170, 90, 255), 32),
 )
 
 STRUCTURES: tuple[Structure, ...] = tuple(Structure(tissue, side) for side in SIDES for tissue in TISSUES)
@@ -129,8 +133,3 @@ def structure_of_label(label_value: int) -> Structure:
         return _BY_LABEL_VALUE[int(label_value)]
     except KeyError:
         raise KeyError(f"No structure has the label value {label_value}.") from None
-
-
-def other_side(side: Side) -> Side:
-    """Return the opposite side of the body."""
-    return "left" if side == "right" else "right"

@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import STRUCTURES, Structure
 from KneeSegLib.progress import Progress, each, no_progress, parts
-from KneeSegLib.segmentation_file import Extent, write_segmentation
+from KneeSegLib.segmentation_file import SEGMENTATION_NAME, Extent, write_segmentation
 from KneeSegLib.writing import write_folder
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ CASE_FORMAT = "KneeSeg case"
 CASE_FORMAT_VERSION = 1
 """Raised when a field of ``case.json`` changes its meaning or disappears; new fields do not raise it."""
 
-SEGMENTATION_NAME = "segmentation.seg.nrrd"
 SURFACES_NAME = "surfaces"
 REPORT_NAME = "report.html"
 RECORD_NAME = "case.json"

@@ -19,6 +19,9 @@ from KneeSegLib.writing import write_whole
 
 Extent = tuple[int, int, int, int, int, int]
 
+SEGMENTATION_NAME = "segmentation.seg.nrrd"
+"""Name of the segmentation in a result folder."""
+
 GZIP_LEVEL = 2
 """As quick as level 1 on label images and a third smaller; level 6 takes four times as long."""
 

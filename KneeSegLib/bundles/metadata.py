@@ -23,18 +23,6 @@ REQUIRED = (
     "network_data_format",
     FACTS,
 )
-REQUIRED_FACTS = (
-    "name",
-    "network",
-    "channels",
-    "spacing_mm",
-    "classes",
-    "recipe",
-    "training_statement",
-    "sources",
-    "figures",
-    "sha256",
-)
 GIVEN_FACTS = (
     "name",
     "kind",
@@ -47,6 +35,8 @@ GIVEN_FACTS = (
     "figures",
 )
 """What only the one who trained the network can say."""
+
+REQUIRED_FACTS = (*GIVEN_FACTS, "network", "sha256")
 
 _CHANNELS = {
     "slices": ("HU / 1000", "bone window, 200 to 1900 HU", "Laplacian of the bone window"),

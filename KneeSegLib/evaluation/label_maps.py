@@ -11,9 +11,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import STRUCTURES, Structure, structure
 from KneeSegLib.errors import InputError
-
-RESULT_FILE = "segmentation.seg.nrrd"
-"""Name of the segmentation inside a result folder."""
+from KneeSegLib.segmentation_file import SEGMENTATION_NAME
 
 LARGEST_LABEL_VALUE = 65535
 
@@ -54,9 +52,9 @@ def segmentation_path(path: str | Path) -> Path:
     """Return the label map's file: ``path`` itself, or the segmentation in it if it is a result folder."""
     path = Path(path)
     if path.is_dir():
-        if not (path / RESULT_FILE).is_file():
-            raise InputError(f"The folder {path} holds no {RESULT_FILE}; give a result folder or a label image.")
-        return path / RESULT_FILE
+        if not (path / SEGMENTATION_NAME).is_file():
+            raise InputError(f"The folder {path} holds no {SEGMENTATION_NAME}; give a result folder or a label image.")
+        return path / SEGMENTATION_NAME
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the spelling.")
     return path

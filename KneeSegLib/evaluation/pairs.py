@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.evaluation.label_maps import RESULT_FILE
+from KneeSegLib.segmentation_file import SEGMENTATION_NAME
 
 ENDINGS = (".seg.nrrd", ".nii.gz", ".nrrd", ".nii", ".mha", ".mhd", ".nhdr")
 
@@ -47,13 +47,13 @@ def pairs_of(reference: str | Path, prediction: str | Path) -> list[Pair]:
 
 
 def _holds_several(path: Path) -> bool:
-    return path.is_dir() and not (path / RESULT_FILE).is_file()
+    return path.is_dir() and not (path / SEGMENTATION_NAME).is_file()
 
 
 def _cases_in(folder: Path) -> dict[str, Path]:
     cases: dict[str, Path] = {}
     for entry in sorted(folder.iterdir()):
-        if not (entry.name.endswith(ENDINGS) or (entry / RESULT_FILE).is_file()):
+        if not (entry.name.endswith(ENDINGS) or (entry / SEGMENTATION_NAME).is_file()):
             continue
         case = _case_name(entry)
         if case in cases:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from KneeSegLib.surfaces.triangles import point_normals
+
 _SUPERSAMPLING = 2
 _CANDIDATES_AT_ONCE = 1 << 21
 _LIGHTS = (  # direction in the viewer's frame (right, up, towards the viewer), strength
@@ -42,6 +44,7 @@ class Viewpoint:
 
     @property
     def lps_to_screen(self) -> np.ndarray:
+        """Rotation (3, 3) from LPS to the viewer's right, up and towards."""
         return np.array([self.right, self.up, self.towards], dtype=float)
 
 
@@ -72,12 +75,12 @@ def shaded(
         on_screen = (mesh.points - center_mm) @ view.lps_to_screen.T
         on_screen[:, 0] = on_screen[:, 0] / fine_mm + columns / 2
         on_screen[:, 1] = rows / 2 - on_screen[:, 1] / fine_mm
-        point_normals = _point_normals(mesh) @ view.lps_to_screen.T
+        normals_on_screen = point_normals(mesh.points, mesh.triangles) @ view.lps_to_screen.T
         for pixels, heights, corners, weights in _covered_pixels(on_screen, mesh.triangles, rows, columns):
             np.maximum.at(depth, pixels, heights)
             seen = depth[pixels] == heights
             pixels, corners, weights = pixels[seen], corners[seen], weights[seen]
-            normals[pixels] = np.einsum("nc,ncd->nd", weights, point_normals[corners])
+            normals[pixels] = np.einsum("nc,ncd->nd", weights, normals_on_screen[corners])
             owner[pixels] = number
     depth = depth.reshape(rows, columns)
     covered = (owner >= 0).reshape(rows, columns)
@@ -88,15 +91,6 @@ def shaded(
         light = _light(normals[owner >= 0]) * openness
         linear[covered] = colors[owner[owner >= 0]] * light[:, None]
     return _reduced(linear, covered)
-
-
-def _point_normals(mesh: Mesh) -> np.ndarray:
-    corners = mesh.points[mesh.triangles]
-    areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    flat = mesh.triangles.ravel()
-    sums = [np.bincount(flat, np.repeat(areas[:, axis], 3), len(mesh.points)) for axis in range(3)]
-    normals = np.stack(sums, axis=1)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _covered_pixels(

@@ -68,8 +68,6 @@ def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
 
 
 def _mesh(surface: vtkPolyData, structure: Structure) -> Mesh:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from KneeSegLib.surfaces.triangles import points_of, triangles_of
 
-    connectivity = vtk_to_numpy(surface.GetPolys().GetConnectivityArray())
-    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    return Mesh(points, connectivity.reshape(-1, 3), structure.color)
+    return Mesh(points_of(surface), triangles_of(surface), structure.color)
