@@ -37,9 +37,8 @@ def read_image_file(path: Path) -> sitk.Image:
         size = size[:3]
     _require_scalar_volume(size, reader.GetNumberOfComponents(), reader.GetPixelID(), path.name)
     _require_whole_nifti(path)
-    bytes_per_voxel = (
-        sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent() + 4
-    )  # as stored, and as float32
+    # As stored, and as float32.
+    bytes_per_voxel = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent() + 4
     require_memory(
         bytes_per_voxel * int(np.prod(size, dtype=np.int64)),
         f"Reading {' x '.join(map(str, size))} voxels from {path.name}",

@@ -1,7 +1,8 @@
 """How long work tells its caller where it stands, and how it is stopped.
 
-A progress callback takes ``(fraction, message)`` with ``0 <= fraction <= 1``. It may raise :class:`~KneeSegLib.errors.Cancelled`,
-which travels up through the pipeline untouched: work is stopped between two slices or patches.
+A progress callback takes ``(fraction, message)`` with ``0 <= fraction <= 1``. It may raise
+:class:`~KneeSegLib.errors.Cancelled`, which travels up through the pipeline untouched: work is stopped between two
+slices or patches.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ def boxes_of(labels: np.ndarray, only: int = 0) -> dict[int, tuple[slice, ...]]:
 
 
 def cut_faces_of(box: tuple[slice, ...], shape: tuple[int, ...]) -> list[tuple[bool, bool]]:
+    """Return for each axis whether the box begins with the array's first layer, and whether it ends with the last."""
     return [(edge.start == 0, edge.stop == size) for edge, size in zip(box, shape)]
 
 

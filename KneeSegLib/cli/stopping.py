@@ -37,12 +37,7 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        names = (
-            "SIGINT",
-            "SIGTERM",
-            "SIGHUP",
-            "SIGBREAK",
-        )  # the last but one is missing on Windows, the last elsewhere
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no SIGHUP on Windows, SIGBREAK only there
         signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
         # A signal that is ignored stays ignored: that is what nohup asks for.
         before = {number: signal.getsignal(number) for number in signals if signal.getsignal(number) != signal.SIG_IGN}

@@ -3,10 +3,10 @@
 A value that is not defined, because one of the masks is empty, is NaN and never 0 or 1.
 
 Two notions of a surface are in use, as in MONAI. ASSD, HD and HD95 are measured between the outermost voxels of the
-masks (those with a face on the outside), each counted once: the convention of MedPy and of most published figures. NSD is
-a share of area and is measured between surface elements (:mod:`~KneeSegLib.evaluation.surface_elements`). Those are no
-ground for ASSD: they lie on both sides of the surface, so that two spheres whose radii differ by a fifth of a voxel come
-out at a third of that.
+masks (those with a face on the outside), each counted once: the convention of MedPy and of most published figures. NSD
+is a share of area and is measured between surface elements (:mod:`~KneeSegLib.evaluation.surface_elements`). Those are
+no ground for ASSD: they lie on both sides of the surface, so that two spheres whose radii differ by a fifth of a voxel
+come out at a third of that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The surface of a voxel mask as small elements with a place and an area.
 
 The definition is that of the surface-distance package by S. Nikolov et al., "Clinically applicable segmentation of head
-and neck anatomy for radiotherapy" (JMIR 2021): every corner shared by 2x2x2 voxels of which some, but not all, belong to
-the mask carries one element; its area is that of the isosurface through those eight voxels.
+and neck anatomy for radiotherapy" (JMIR 2021): every corner shared by 2x2x2 voxels of which some, but not all, belong
+to the mask carries one element; its area is that of the isosurface through those eight voxels.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ def area_of_code(spacing_mm: tuple[float, float, float]) -> np.ndarray:
     z_mm, y_mm, x_mm = spacing_mm
     areas = np.linalg.norm(triangle_normals * (y_mm * x_mm, z_mm * x_mm, z_mm * y_mm), axis=1)
     area = np.bincount(codes, weights=areas, minlength=256)
-    return np.minimum(
-        area, area[::-1]
-    )  # inside and outside exchanged, the surface is the same: take the simpler topology
+    # Inside and outside exchanged, the surface is the same: take the simpler topology.
+    return np.minimum(area, area[::-1])
 
 
 @lru_cache(maxsize=1)

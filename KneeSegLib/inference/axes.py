@@ -1,9 +1,9 @@
 """Regular grids whose axes run along the patient: what separable resampling needs to know, and nothing else.
 
 Positions are millimetres along the axes of the scan turned towards the patient (:func:`KneeSegLib.grid.to_lps`): z to
-the head, y to the back, x to the patient's left, each counted from the centre of the scan's first voxel. A grid whose x
-axis has a
-negative step sees the patient in a mirror: this is how left legs are shown to networks that know right ones.
+the head, y to the back, x to the patient's left, each counted from the centre of the scan's first voxel. A grid
+whose x axis has a negative step sees the patient in a mirror: this is how left legs are shown to networks that know
+right ones.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Axis:
 
     @property
     def spacing_mm(self) -> float:
+        """Distance of neighbouring samples."""
         return abs(self.step_mm)
 
     @property
@@ -83,10 +84,12 @@ class Grid(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Samples along z, y and x."""
         return tuple(axis.count for axis in self)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
+        """Distances of neighbouring samples along z, y and x."""
         return tuple(axis.spacing_mm for axis in self)
 
     def part(self, slices: tuple[slice, slice, slice]) -> Grid:
@@ -133,6 +136,7 @@ class Box(NamedTuple):
         return cls(*((min(low for low, _ in pairs), max(high for _, high in pairs)) for pairs in zip(*boxes)))
 
     def grown(self, margin_mm: float) -> Box:
+        """The box with a margin on every side."""
         return Box(*((low - margin_mm, high + margin_mm) for low, high in self))
 
     def within(self, other: Box) -> Box:

@@ -21,8 +21,8 @@ def coarse_probabilities(
     """Return class probabilities for a coarse volume.
 
     Args:
-        network: ``(1, C, D, H, W)`` to logits ``(1, K, D, H, W)``, for D, H, W multiples of ``network.stride`` (default
-        16).
+        network: ``(1, C, D, H, W)`` to logits ``(1, K, D, H, W)``, for D, H, W multiples of ``network.stride``
+            (default 16).
         channels: ``(C, D, H, W)``; zero has to mean "nothing there", it is what the volume is padded with.
 
     Returns:

@@ -31,9 +31,8 @@ class FusionWeights:
     """How much each opinion counts. All of fusion's numbers stand here.
 
     Attributes:
-        naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel and its
-        word
-            serves against bones of the other leg, which neither of the others can tell from this one's.
+        naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
+            word serves against bones of the other leg, which neither of the others can tell from this one's.
         other: what the slices, which have no such class, are taken to give "other".
         slices_floor, naming_floor, localiser_floor: added to each probability before its logarithm, so that no opinion
             can rule a name out alone; the localiser's is large because it sees thin bones only faintly.

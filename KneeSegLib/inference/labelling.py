@@ -62,8 +62,8 @@ def label_leg(
     """Bring the specialists' answers for one leg onto the scan's grid.
 
     Args:
-        answers: see :func:`KneeSegLib.inference.fusion.fused`; neighbours fade into each other by the weights of their
-        shares.
+        answers: see :func:`KneeSegLib.inference.fusion.fused`; neighbours fade into each other by the weights of
+            their shares.
         scan: the scan's grid.
 
     Raises:

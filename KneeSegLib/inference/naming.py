@@ -22,9 +22,11 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Names:
-    """``values`` is ``(7, D, H, W)`` on ``grid`` in the order of :data:`KneeSegLib.anatomy.BONES`: how likely bone that
-    lies there
-    is to be that one. What is missing to one is the probability of being some other bone."""
+    """What the naming network says.
+
+    ``values`` is ``(7, D, H, W)`` on ``grid`` in the order of :data:`KneeSegLib.anatomy.BONES`: how likely bone that
+    lies there is to be that one. What is missing to one is the probability of being some other bone.
+    """
 
     grid: Grid
     values: torch.Tensor

@@ -80,10 +80,10 @@ def vote(left_shares: Mapping[str, tuple[float, float]], geometry: Mapping[str, 
     """Decide the side of one leg.
 
     Args:
-        left_shares: per bone its volume in cm3 and the share (0..1) of its probability that the localiser gives to the
-        left side.
+        left_shares: per bone its volume in cm3 and the share (0..1) of its probability that the localiser gives to
+            the left side.
         geometry: what anatomy says, see :func:`sides_by_anatomy`: a sentence about what was seen, and the side it
-        stands for.
+            stands for.
     """
     votes = [(min(volume / FULL_VOTE_CM3, 1.0), 2.0 * share - 1.0) for volume, share in left_shares.values()]
     votes += [(GEOMETRY_VOTES, 1.0 if side == "left" else -1.0) for side in geometry.values()]

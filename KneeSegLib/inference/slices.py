@@ -43,8 +43,8 @@ def specialist_grid(box: Box, scan: Grid, spacing_mm: Sequence[float], stride: i
 
     Args:
         box: what it has to see.
-        spacing_mm: the network's (slice, row, column) spacing. Slices that the scan has further apart are taken as they
-        are.
+        spacing_mm: the network's (slice, row, column) spacing. Slices that the scan has further apart are taken as
+            they are.
         stride: rows and columns are multiples of it.
         side: a left leg is shown in a mirror.
     """
@@ -76,8 +76,8 @@ def slice_probabilities(
     """Apply a specialist to every ``slice_step``-th slice of ``grid`` (thick slices: to every one).
 
     Args:
-        network: ``(N, C, H, W)`` channels of :func:`~KneeSegLib.inference.channels.slice_channels` to logits ``(N, K,
-        H, W)``.
+        network: ``(N, C, H, W)`` channels of :func:`~KneeSegLib.inference.channels.slice_channels` to logits
+            ``(N, K, H, W)``.
         hu: ``(D, H, W)`` scan in HU on ``scan``.
         grid: see :func:`specialist_grid`.
 

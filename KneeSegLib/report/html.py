@@ -31,6 +31,7 @@ class ShownRegion:
 
     @property
     def one_sided(self) -> bool:
+        """Whether all structures belong to one leg, so that the title alone names the side."""
         return len({structure.side for structure in self.structures}) == 1
 
 

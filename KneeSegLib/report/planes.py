@@ -42,6 +42,7 @@ class Grid:
 
     @classmethod
     def of(cls, image: sitk.Image) -> Grid:
+        """Return the grid of a reoriented image."""
         return cls(image.GetSize()[::-1], image.GetSpacing()[::-1])
 
 

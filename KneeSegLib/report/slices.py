@@ -72,10 +72,8 @@ class SlicePainter:
             display_range: the values shown as black and as white.
         """
         self._given_labels = labels
-        self._lps_image, self._lps_labels = (
-            to_lps(image),
-            to_lps(labels),
-        )  # array views live only as long as their images
+        # Array views live only as long as their images.
+        self._lps_image, self._lps_labels = to_lps(image), to_lps(labels)
         self._margins = {key: to_lps(margin) for key, margin in margins.items()}
         self._image = sitk.GetArrayViewFromImage(self._lps_image)
         self.labels = sitk.GetArrayViewFromImage(self._lps_labels)

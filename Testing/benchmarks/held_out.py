@@ -2,9 +2,9 @@
 
     python Testing/benchmarks/held_out.py --prepared work/prepared --output work/held_out.json
 
-People are those of the group ``test`` among the prepared ones (``python -m KneeSegLib.synthesis.prepare``); every second one is
-rendered as a left leg. The images come from the same renderer as the training images: this measures how well the networks
-learned what they were taught, on new anatomy, and not how well they do on real scans.
+People are those of the group ``test`` among the prepared ones (``kneeseg synthesize --prepare``); every second one is
+rendered as a left leg. The images come from the same renderer as the training images: this measures how well the
+networks learned what they were taught, on new anatomy, and not how well they do on real scans.
 """
 
 from __future__ import annotations
