@@ -34,7 +34,8 @@ def clock():
 def run(volumeNode, runner, clock):
     run = SegmentationRun(volumeNode, Options("ct-knee", "right", "fast", "cpu"), runner, clock)
     run.start()
-    return run
+    yield run
+    run.stop(patience_s=0.0)  # removes the temporary files of a run that the test left in the middle
 
 
 def segmentations() -> int:
