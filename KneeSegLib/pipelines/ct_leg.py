@@ -7,7 +7,7 @@ the shafts between the joints are labelled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 import SimpleITK as sitk
 from torch import nn
 
-from KneeSegLib.anatomy import BONES, structure
+from KneeSegLib.anatomy import BONES, JOINT_BONES, structure
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
 from KneeSegLib.cleaning import clean
+from KneeSegLib.errors import ModelError
 from KneeSegLib.inference.axes import Box, Grid
 from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
 from KneeSegLib.inference.fusion import fused
@@ -30,7 +31,7 @@ from KneeSegLib.inference.seams import Share, box_of_share, shares_of
 from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
-from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones
+from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones, require_bones
 from KneeSegLib.pipelines.stopwatch import Stopwatch
 from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, SPECIALIST_BUNDLES, Pipeline, Quality
 from KneeSegLib.progress import Progress, no_progress, parts
@@ -113,7 +114,9 @@ class CtLeg:
         with stopwatch("assembling"):
             finishing(0.0, "Putting the labels on the image's grid")
             case = case_of(volume, scan.image, labelled, doubts_about(legs, shares, scan.grid))
-            case.warnings += missing_bones(legs, shares, {found.structure.key for found in case.structures})
+            found_keys = {found.structure.key for found in case.structures}
+            require_bones(found_keys, legs, volume.source)
+            case.warnings += missing_bones(legs, shares, found_keys)
         case.provenance.update(self._provenance(legs, shares, stopwatch))
         finishing(1.0, "Segmented")
         return case
@@ -133,6 +136,7 @@ class CtLeg:
         answers = []
         for share, reporting in zip(shares, parts(progress, [self._work([share]) for share in shares])):
             network, facts = self._network(SPECIALIST_BUNDLES[share.joint])
+            _check_classes(share.joint, facts["classes"])
             spacing_mm = facts["spacing_mm"][::-1]  # x, y, z in the bundle
             grid = specialist_grid(
                 box_of_share(share, leg), scan.grid, spacing_mm, getattr(network, "stride", 32), leg.side
@@ -197,6 +201,15 @@ class CtLeg:
             "timings": stopwatch.seconds,
             "legs": [_leg_record(leg, shares[leg.side]) for leg in legs],
         }
+
+
+def _check_classes(joint: str, classes: Sequence[str]) -> None:
+    """Raise unless a specialist's channels are what its answers are taken for: a wrong order would be wrong names."""
+    if tuple(classes[1:]) != JOINT_BONES[joint]:
+        raise ModelError(
+            f"The bundle for the {joint} names the classes {', '.join(classes)}, expected background, "
+            f"{', '.join(JOINT_BONES[joint])}; install the weights that belong to this version."
+        )
 
 
 def _leg_record(leg: Leg, shares: list[Share]) -> dict[str, Any]:

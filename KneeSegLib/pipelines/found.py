@@ -76,6 +76,15 @@ def doubts_about(legs: list[Leg], shares: Mapping[str, list[Share]], scan: Grid)
     return sentences
 
 
+def require_bones(found: Collection[str], legs: list[Leg], source: str) -> None:
+    """Raise ``AnatomyNotFoundError`` if the labels hold nothing; ``found`` are keys of structures."""
+    if not found:
+        raise AnatomyNotFoundError(
+            f"'{source}' seems to show {_joints_of(legs)}, but no bone in it could be labelled; "
+            "check the image or choose another series."
+        )
+
+
 def missing_bones(legs: list[Leg], shares: Mapping[str, list[Share]], found: Collection[str]) -> list[str]:
     """Return sentences about bones that the localiser saw, a specialist was asked about, and the labels do not hold.
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import KneeSegLib as ks
-from KneeSegLib.anatomy import BONES, SIDES, structure
+from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, structure
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError, ResourceError
 from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
@@ -186,6 +186,41 @@ def test_no_leg_in_view_is_one_sentence():
     phantom = leg_phantom(("right",), (560.0, 780.0))
     with pytest.raises(AnatomyNotFoundError, match="No hip, knee or ankle was found in"):
         segmented(phantom.image)
+
+
+class SeesNothing(nn.Module):
+    """A specialist that finds background everywhere."""
+
+    stride = 32
+
+    def forward(self, slices):
+        logits = torch.zeros((len(slices), 1 + len(JOINT_BONES["knee"]), *slices.shape[2:]))
+        logits[:, 0] = 9.0
+        return logits
+
+
+def specialists_changed(**changes):
+    """The bundles of the phantom, but for changes to those of the joints."""
+
+    def bundle(name):
+        found = OracleBundles()(name)
+        if name == "ct-knee":
+            found.network = changes.get("network", found.network)
+            found.metadata["kneeseg"] |= changes.get("facts", {})
+        return found
+
+    return bundle
+
+
+def test_a_leg_in_which_no_bone_can_be_labelled_is_no_empty_result(knee):
+    with pytest.raises(AnatomyNotFoundError, match="seems to show the right knee, but no bone in it could be labelled"):
+        segmented(knee.image, bundles=specialists_changed(network=lambda device="cpu": SeesNothing()))
+
+
+def test_a_specialist_with_its_classes_in_another_order_is_refused(knee):
+    classes = ["background", *reversed(JOINT_BONES["knee"])]
+    with pytest.raises(ModelError, match="install the weights that belong to this version"):
+        segmented(knee.image, bundles=specialists_changed(facts={"classes": classes}))
 
 
 def test_a_joint_that_is_not_in_view_is_named_with_what_is(knee):
