@@ -15,6 +15,12 @@ from KneeSegLib.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import Recipe
 
+_DESCRIPTIONS = {
+    "slices": "2D U-Net that labels {classes} on transverse CT slices of right legs (left ones in a mirror).",
+    "localiser": "Coarse 3D U-Net that says which bones of which leg are where in a CT scan, averaged to 4 mm.",
+    "naming": "Coarse 3D U-Net that says which bone each part of a bone mask is ({classes}); it sees no grey values.",
+}
+
 
 def export_bundle(
     recipe: Recipe, training_folder: Path, prepared: Path, bundle_folder: Path, figures: dict[str, Any] | None = None
@@ -40,6 +46,7 @@ def bundle_description(
     """What a bundle says about itself beside the network: channels, grid, classes, recipe, sources and measured figures."""
     return {
         "name": recipe.name,
+        "description": _DESCRIPTIONS[recipe.kind].format(classes=", ".join(recipe.classes[1:])),
         "kind": recipe.kind,
         "channels": {"neighbour_offsets_mm": list(recipe.neighbour_offsets_mm)},
         "spacing_mm": [recipe.spacing_mm] * 3,

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from KneeSegLib import networks
-from KneeSegLib.training.losses import total_loss
+from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import SOURCES, Samples, SampleSource, read_people
 
@@ -64,6 +64,9 @@ class Training:
         )
         self.pools = {shape: Pool(recipe.pool) for shape in recipe.shapes}
         self.owed = {shape: 0.0 for shape in recipe.shapes}
+        # On processors with bfloat16, 3D convolutions take 0.6 of the time with it; 2D ones gain nothing.
+        self.mixed_precision = self.device.type == "cuda" or (recipe.kind != "slices" and cpu_has_bfloat16())
+        self.merged = merged_sides(recipe.classes)
         self.step = 0
         self._resume()
 
@@ -140,10 +143,13 @@ class Training:
         inputs = samples.inputs.to(self.device)
         if recipe.kind == "slices":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
             logits = self.network(inputs)
         loss = total_loss(
-            logits.float(), *(t.to(self.device) for t in (samples.classes, samples.occupancy, samples.weight)), recipe.losses
+            logits.float(),
+            *(t.to(self.device) for t in (samples.classes, samples.occupancy, samples.weight)),
+            recipe.losses,
+            self.merged,
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -188,6 +194,11 @@ def build_network(recipe: Recipe) -> torch.nn.Module:
     config = dict(recipe.network_config)
     name = config.pop("_target_").rsplit(".", 1)[1]
     return getattr(networks, name)(**config)
+
+
+def cpu_has_bfloat16() -> bool:
+    """True where the processor computes with bfloat16 itself (AVX-512 BF16); older torch cannot say and gets False."""
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
 def learning_rate_share(step: int, steps: int) -> float:

@@ -2,9 +2,14 @@
 
 Truth is ``(classes, occupancy)`` of :class:`~KneeSegLib.training.samples.Samples`: the share ``occupancy`` of a voxel belongs to
 channel ``classes``, the rest to channel 0.
+
+Where channels come in right and left pairs, the loss first asks which bone it is (the pair's summed probability) and then, with a
+weight of its own, which side: a network that has to answer both at once learns neither, for the sides of a body look alike.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 
@@ -12,14 +17,29 @@ from KneeSegLib.training.recipe import Losses
 
 
 def total_loss(
-    logits: torch.Tensor, classes: torch.Tensor, occupancy: torch.Tensor, weight: torch.Tensor, losses: Losses
+    logits: torch.Tensor,
+    classes: torch.Tensor,
+    occupancy: torch.Tensor,
+    weight: torch.Tensor,
+    losses: Losses,
+    merged: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The recipe's weighted sum; ``logits`` ``(N, C, ...)``, the rest ``(N, ...)``."""
+    """The recipe's weighted sum; ``logits`` ``(N, C, ...)``, the others ``(N, ...)``.
+
+    Args:
+        merged: ``(C,)`` channel after right and left have been merged (:func:`merged_sides`); None where there are no sides.
+    """
     log_probability = torch.log_softmax(logits, dim=1)
     index = classes.long().unsqueeze(1)
+    total = logits.sum() * 0.0
+    if merged is not None:
+        own = log_probability.gather(1, index).squeeze(1)
+        log_probability, index = _merged(log_probability, merged), merged.to(index.device)[index]
+        either = log_probability.gather(1, index).squeeze(1)
+        total = total + losses.side * _mean(either - own, weight * occupancy)
     own = log_probability.gather(1, index).squeeze(1)
     surprise = -(occupancy * own + (1.0 - occupancy) * log_probability[:, 0])
-    total = losses.cross_entropy * _mean(surprise, weight)
+    total = total + losses.cross_entropy * _mean(surprise, weight)
     if losses.distance_weighted:
         # A voxel that a boundary crosses is neither empty nor full.
         edge = 4.0 * occupancy * (1.0 - occupancy)
@@ -27,6 +47,20 @@ def total_loss(
     if losses.dice:
         total = total + losses.dice * soft_dice_loss(log_probability.exp(), index, occupancy, weight)
     return total
+
+
+def merged_sides(names: Sequence[str]) -> torch.Tensor | None:
+    """Map channels to channels without sides; None if no name ends in ``_right`` or ``_left``."""
+    plain = [name.removesuffix("_right").removesuffix("_left") for name in names]
+    if plain == list(names):
+        return None
+    kept = list(dict.fromkeys(plain))
+    return torch.tensor([kept.index(name) for name in plain])
+
+
+def _merged(log_probability: torch.Tensor, merged: torch.Tensor) -> torch.Tensor:
+    groups = [torch.nonzero(merged == group)[:, 0].tolist() for group in range(int(merged.max()) + 1)]
+    return torch.stack([log_probability[:, group].logsumexp(dim=1) for group in groups], dim=1)
 
 
 def soft_dice_loss(

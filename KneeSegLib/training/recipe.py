@@ -26,6 +26,7 @@ class Losses:
     cross_entropy: float = 1.0
     dice: float = 0.0
     distance_weighted: float = 0.0
+    side: float = 0.0
 
 
 @dataclass(frozen=True)

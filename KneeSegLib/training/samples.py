@@ -98,8 +98,10 @@ class LocaliserSource(SampleSource):
             outside = ~_random_box(hu.shape, generator)
             hu = hu.masked_fill(outside, -1000.0)
             filled = filled.masked_fill(outside, 0.0)
+        # Most of a scan is far from any bone; what is near one decides.
+        weight = torch.where(classes > 0, 1.0, 0.1)
         filled = filled * (classes > 0)
-        return Samples(localiser_channels(hu)[None], classes[None], filled[None], torch.ones_like(filled)[None])
+        return Samples(localiser_channels(hu)[None], classes[None], filled[None], weight[None])
 
 
 class NamingSource(SampleSource):

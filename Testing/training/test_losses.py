@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from KneeSegLib.training.losses import total_loss
+from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Losses
 
 
@@ -48,3 +48,19 @@ def test_the_distance_weighted_term_counts_the_boundary_alone():
     with_edge = total_loss(logits, classes, torch.tensor([[[0.5, 1.0, 0.0]]]), weight, losses)
     assert without_edge.item() == 0.0
     assert with_edge.item() == pytest.approx(math.log(2.0), abs=1e-5)
+
+
+def test_bone_and_side_are_asked_apart():
+    """0.6 for the right and 0.3 for the left femur: the bone is known to 0.9, its side to two thirds."""
+    merged = merged_sides(("none", "femur_right", "femur_left"))
+    assert merged.tolist() == [0, 1, 1]
+    classes, filled, weight = torch.ones(1, 1, 1), torch.ones(1, 1, 1), torch.ones(1, 1, 1)
+    logits = logits_of(torch.tensor([0.1, 0.6, 0.3]).reshape(3, 1, 1))
+    bone = total_loss(logits, classes, filled, weight, Losses(), merged)
+    side = total_loss(logits, classes, filled, weight, Losses(cross_entropy=0.0, side=1.0), merged)
+    assert bone.item() == pytest.approx(-math.log(0.9), abs=1e-5)
+    assert side.item() == pytest.approx(-math.log(2 / 3), abs=1e-5)
+
+
+def test_names_without_sides_are_not_merged():
+    assert merged_sides(("background", "femur", "tibia")) is None
