@@ -40,8 +40,8 @@ def slice_channels(
 ) -> torch.Tensor:
     """Build the network's input for some slices of a volume.
 
-    Channels: the slice, the slice windowed to 200..1900 HU, the Laplacian of that window (the paper's three), then the slices
-    that lie ``neighbour_offsets_mm`` away along the axis, interpolated linearly and repeated beyond the ends.
+    Channels: the slice, the slice windowed to 200..1900 HU, the Laplacian of that window (the paper's three), then the
+    slices that lie ``neighbour_offsets_mm`` away along the axis, interpolated linearly and repeated beyond the ends.
 
     Args:
         volume_hu: ``(D, H, W)`` float tensor in HU, slices from inferior to superior.

@@ -16,7 +16,8 @@ class CoarseUNet3D(nn.Module):
         out_channels: classes, background first.
         widths: feature channels per level, highest resolution first.
 
-    Shapes: ``(N, in_channels, D, H, W)`` to logits ``(N, out_channels, D, H, W)``; D, H, W are multiples of :attr:`stride`.
+    Shapes: ``(N, in_channels, D, H, W)`` to logits ``(N, out_channels, D, H, W)``; D, H, W are
+    multiples of :attr:`stride`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, widths: Sequence[int] = (12, 24, 48, 64, 96)) -> None:

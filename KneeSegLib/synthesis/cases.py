@@ -1,4 +1,4 @@
-"""Whole synthetic cases with their truth: what ``kneeseg synthesize`` writes, and what demo, tests and tables measure on."""
+"""Whole synthetic cases with their truth: for ``kneeseg synthesize``, and for demo, tests and tables to measure on."""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ def _sized(soft: SoftTissue, joint: str) -> SoftTissue:
     )
 
 
-def random_centre(person: PreparedPerson, shape: Sequence[int], spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
+def random_centre(
+    person: PreparedPerson, shape: Sequence[int], spacing_mm: float, generator: torch.Generator
+) -> torch.Tensor:
     """A centre for a grid of ``shape`` such that its slices stay within the prepared box, and its sides mostly do."""
     centre = []
     for axis, (extent, size) in enumerate(zip(person.extent_mm, shape)):

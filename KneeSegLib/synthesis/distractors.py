@@ -1,4 +1,4 @@
-"""Things that look like what is wanted and are not: the other leg, loose ossicles, arms beside the hips, spine and ribs.
+"""Things that look like what is wanted and are not: the other leg, loose ossicles, arms beside hips, spine and ribs.
 
 Each takes a scene and returns it with more bone in it; new bone carries the class ``other`` (or the other side's).
 """
@@ -56,11 +56,17 @@ def with_other_leg(
     extent = person.extent_mm
     # The grid's centre moves in the mirrored person as far as it lies from that person's middle, the other way round.
     mirrored_centre = torch.tensor(
-        [float(centre_mm[0]) + uniform((-15.0, 15.0), generator), float(centre_mm[1]), extent[2] - float(centre_mm[2]) + gap_mm]
+        [
+            float(centre_mm[0]) + uniform((-15.0, 15.0), generator),
+            float(centre_mm[1]),
+            extent[2] - float(centre_mm[2]) + gap_mm,
+        ]
     )
     points = random_points(scene.distance_mm.shape, scene.spacing_mm, mirrored_centre, warp, generator, mirrored=True)
     other = person.sample(points, scene.spacing_mm)
-    other = replace(other, nearest=mirrored_classes(other.nearest), far_mm=torch.where(other.known, other.far_mm, 255.0))
+    other = replace(
+        other, nearest=mirrored_classes(other.nearest), far_mm=torch.where(other.known, other.far_mm, 255.0)
+    )
     return joined(scene, other)
 
 
@@ -108,7 +114,7 @@ def with_torso(scene: Scene, pelvis_top: float, middle_x: float, generator: torc
 
 
 def with_arms(scene: Scene, person: PreparedPerson, warp: Warp, generator: torch.Generator) -> Scene:
-    """Add limbs that are thinner and upside down beside the body: arms and hands, made of legs at half to two thirds of their size."""
+    """Add arms beside the body: legs upside down, at half to two thirds of their size."""
     extent = person.extent_mm
     smaller = replace(warp, scale=(0.5, 0.7), tilt_degrees=(-20.0, 20.0))
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm

@@ -1,7 +1,7 @@
 """Random fields and filters: the cheap stuff that most of a synthetic image is made of.
 
-Volumes are ``(D, H, W)`` float32 tensors with isotropic or per-axis spacing in mm, slices first. Randomness comes from the
-:class:`torch.Generator` that is passed in, so that the same seed gives the same image.
+Volumes are ``(D, H, W)`` float32 tensors with isotropic or per-axis spacing in mm, slices first. Randomness comes from
+the :class:`torch.Generator` that is passed in, so that the same seed gives the same image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def chance(probability: float, generator: torch.Generator) -> bool:
 
 
 def smooth_noise(shape: Sequence[int], spacing_mm: float, scale_mm: float, generator: torch.Generator) -> torch.Tensor:
-    """Noise of mean 0 and standard deviation near 1 that varies over about ``scale_mm``: coarse white noise, upsampled."""
+    """Noise of mean 0 and standard deviation near 1 that varies over ``scale_mm``: coarse white noise, upsampled."""
     coarse = [max(2, math.ceil(size * spacing_mm / scale_mm) + 2) for size in shape]
     seeds = torch.randn(1, 1, *coarse, generator=generator)
     # Only the part that the volume covers is upsampled, so that scale_mm holds whatever the shape.
@@ -54,9 +54,7 @@ def blurred(volume: torch.Tensor, sigma_voxels: Sequence[float]) -> torch.Tensor
         padded = functional.pad(result, padding, mode="replicate")
         # A sum of shifted copies is faster than conv3d for such short kernels on a CPU.
         size = volume.shape[axis]
-        result = sum(
-            weight * padded.narrow(2 + axis, offset, size) for offset, weight in enumerate(kernel.tolist())
-        )
+        result = sum(weight * padded.narrow(2 + axis, offset, size) for offset, weight in enumerate(kernel.tolist()))
     return result[0, 0]
 
 

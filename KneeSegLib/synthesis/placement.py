@@ -13,6 +13,7 @@ from torch.nn import functional
 from KneeSegLib.synthesis.anatomy_file import BAND_MM, COARSE, CORTEX_UNIT_MM, SDF_UNIT_MM, Anatomy
 from KneeSegLib.synthesis.fields import smooth_noise, uniform
 
+
 @dataclass
 class Scene:
     """What is where on the rendering grid; all ``(D, H, W)`` tensors.
@@ -66,7 +67,7 @@ class PreparedPerson:
         return tuple(size * self.spacing_mm for size in self.shape)
 
     def sample(self, points_mm: torch.Tensor, spacing_mm: float) -> Scene:
-        """Read the person at ``points_mm`` ``(D, H, W, 3)``: positions ``(z, y, x)`` in the prepared box, from its first corner."""
+        """Read the person at ``points_mm`` ``(D, H, W, 3)``: ``(z, y, x)`` in its box, from the first voxel."""
         low = torch.floor(points_mm.amin(dim=(0, 1, 2)) / self.spacing_mm).long() - COARSE
         high = torch.ceil(points_mm.amax(dim=(0, 1, 2)) / self.spacing_mm).long() + COARSE
         limits = torch.tensor(self.shape)
@@ -83,9 +84,7 @@ class PreparedPerson:
         known = (grid[0].abs() < 1.0).all(dim=-1)
 
         coarse_low = low // COARSE
-        coarse_high = torch.minimum(
-            -(-high // COARSE) + 1, torch.tensor(self._far.shape)
-        )
+        coarse_high = torch.minimum(-(-high // COARSE) + 1, torch.tensor(self._far.shape))
         coarse = tuple(slice(int(a), int(b)) for a, b in zip(coarse_low, coarse_high))
         coarse_place = (inside + low - (COARSE - 1) / 2.0) / COARSE - coarse_low
         coarse_size = torch.tensor([s.stop - s.start for s in coarse])
@@ -116,7 +115,9 @@ def random_points(
     axes = [(torch.arange(size) - (size - 1) / 2.0) * spacing_mm for size in shape]
     offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     rotation = _rotation(
-        uniform(warp.turn_degrees, generator), uniform(warp.tilt_degrees, generator), uniform(warp.tilt_degrees, generator)
+        uniform(warp.turn_degrees, generator),
+        uniform(warp.tilt_degrees, generator),
+        uniform(warp.tilt_degrees, generator),
     )
     overall = uniform(warp.scale, generator)
     stretch = torch.tensor([overall * uniform(warp.stretch, generator) for _ in range(3)])
@@ -133,9 +134,7 @@ def random_points(
 
 
 def _sampled(volume: torch.Tensor, grid: torch.Tensor, mode: str, padding: str = "zeros") -> torch.Tensor:
-    return functional.grid_sample(
-        volume[None, None], grid, mode=mode, padding_mode=padding, align_corners=False
-    )[0, 0]
+    return functional.grid_sample(volume[None, None], grid, mode=mode, padding_mode=padding, align_corners=False)[0, 0]
 
 
 def _rotation(about_z: float, about_y: float, about_x: float) -> torch.Tensor:

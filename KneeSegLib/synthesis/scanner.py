@@ -46,14 +46,18 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
         scale, offset = uniform(scanner.calibration_scale, generator), uniform(scanner.calibration_offset_hu, generator)
         hu = (hu + 1000.0) * scale - 1000.0 + offset
     hu = hu + uniform(scanner.shading_hu, generator) * smooth_noise(hu.shape, spacing_mm, 60.0, generator)
-    hu = hu + correlated_noise(hu.shape, uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator), generator)
+    hu = hu + correlated_noise(
+        hu.shape, uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator), generator
+    )
     if chance(scanner.round_field_probability, generator):
         hu = round_field(hu, uniform((0.85, 1.25), generator), uniform((-2000.0, -1000.0), generator))
     ceiling = uniform((1000.0, 2200.0), generator) if chance(scanner.low_ceiling_probability, generator) else 3071.0
     return hu.clamp(-1024.0, ceiling)
 
 
-def correlated_noise(shape: torch.Size, sigma_hu: float, grain_voxels: float, generator: torch.Generator) -> torch.Tensor:
+def correlated_noise(
+    shape: torch.Size, sigma_hu: float, grain_voxels: float, generator: torch.Generator
+) -> torch.Tensor:
     """Noise of standard deviation ``sigma_hu`` whose neighbours agree over ``grain_voxels`` within a slice."""
     noise = blurred(white_noise(shape, generator), (0.0, grain_voxels, grain_voxels))
     return noise * (sigma_hu / noise.std().clamp(min=1e-6))
@@ -94,8 +98,6 @@ def with_metal(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) 
     metal = ((y * y + x * x).sqrt() < radius) & (z.abs() < length / 2)
     reach = torch.exp(-((y * y + x * x).sqrt() - radius).clamp(min=0.0) / uniform((10.0, 45.0), generator))
     angle = torch.atan2(y, x)
-    fan = sum(
-        torch.cos(float(waves) * angle + uniform((0.0, 6.28), generator)) for waves in (2, 5, 9, 13)
-    )
+    fan = sum(torch.cos(float(waves) * angle + uniform((0.0, 6.28), generator)) for waves in (2, 5, 9, 13))
     streaks = uniform((50.0, 450.0), generator) * reach * fan / 2.0 * (z.abs() < length / 2)
     return torch.where(metal, torch.full_like(hu, uniform((2600.0, 6000.0), generator)), hu + streaks)

@@ -84,9 +84,7 @@ def soft_hu(scene: Scene, tissue: SoftTissue, generator: torch.Generator) -> tor
     muscle = torch.lerp(muscle, torch.full_like(muscle, uniform((0.0, 130.0), generator)), lining)
 
     body = torch.lerp(fat, muscle, smoothstep(below_skin - fat_depth, -1.0, 1.0))
-    body = torch.lerp(
-        torch.full_like(body, uniform(tissue.skin_hu, generator)), body, smoothstep(below_skin, 1.0, 2.5)
-    )
+    body = torch.lerp(torch.full_like(body, uniform(tissue.skin_hu, generator)), body, smoothstep(below_skin, 1.0, 2.5))
     if chance(tissue.vessel_probability, generator):
         tubes = smoothstep(smooth_noise(shape, spacing, 11.0, generator), 1.7, 2.0) * (scene.far_mm > 4.0)
         body = torch.lerp(body, torch.full_like(body, uniform(tissue.vessel_hu, generator)), tubes)

@@ -43,7 +43,7 @@ def export_bundle(
 def bundle_description(
     recipe: Recipe, step: int, sources: list[dict[str, str]], figures: dict[str, Any]
 ) -> dict[str, Any]:
-    """What a bundle says about itself beside the network: channels, grid, classes, recipe, sources and measured figures."""
+    """What a bundle says of itself beside the network: channels, grid, classes, recipe, sources, measured figures."""
     return {
         "name": recipe.name,
         "description": _DESCRIPTIONS[recipe.kind].format(classes=", ".join(recipe.classes[1:])),
@@ -75,5 +75,7 @@ def sources_of(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:
     found = []
     for source, people in sorted(subjects.items()):
         name, licence = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", source).groups()
-        found.append({"name": name, "licence": licence or "unknown", "use": f"bone shapes of {len(people)} prepared people"})
+        found.append(
+            {"name": name, "licence": licence or "unknown", "use": f"bone shapes of {len(people)} prepared people"}
+        )
     return found

@@ -21,7 +21,7 @@ VALIDATION_LOOKS = 10
 
 
 class Pool:
-    """A store of rendered samples of one shape that batches are drawn from: neighbours of a slab seldom meet in a batch."""
+    """Rendered samples of one shape that batches are drawn from: neighbours of a slab seldom meet in a batch."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -80,7 +80,9 @@ class Training:
             self.step += 1
             now = time.monotonic()
             if self.step % 50 == 0:
-                report(f"{self.recipe.name} step {self.step} loss {loss_sum / loss_count:.4f} {(now - started) / 60:.1f} min")
+                report(
+                    f"{self.recipe.name} step {self.step} loss {loss_sum / loss_count:.4f} after {now - started:.0f} s"
+                )
                 self._log(step=self.step, loss=loss_sum / loss_count, seconds=now - started)
                 loss_sum, loss_count = 0.0, 0
             if now - saved > CHECKPOINT_SECONDS or self.step == self.recipe.steps:

@@ -1,10 +1,11 @@
 """Losses against soft truth: a voxel that a bone fills to 40 % is 40 % bone.
 
-Truth is ``(classes, occupancy)`` of :class:`~KneeSegLib.training.samples.Samples`: the share ``occupancy`` of a voxel belongs to
-channel ``classes``, the rest to channel 0.
+Truth is ``(classes, occupancy)`` of :class:`~KneeSegLib.training.samples.Samples`: the share ``occupancy`` of a voxel
+belongs to channel ``classes``, the rest to channel 0.
 
-Where channels come in right and left pairs, the loss first asks which bone it is (the pair's summed probability) and then, with a
-weight of its own, which side: a network that has to answer both at once learns neither, for the sides of a body look alike.
+Where channels come in right and left pairs, the loss first asks which bone it is (the pair's summed probability) and
+then, with a weight of its own, which side: a network that has to answer both at once learns neither, for the sides of a
+body look alike.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def total_loss(
     """The recipe's weighted sum; ``logits`` ``(N, C, ...)``, the others ``(N, ...)``.
 
     Args:
-        merged: ``(C,)`` channel after right and left have been merged (:func:`merged_sides`); None where there are no sides.
+        merged: ``(C,)`` channel after right and left have been merged (:func:`merged_sides`), or None.
     """
     log_probability = torch.log_softmax(logits, dim=1)
     index = classes.long().unsqueeze(1)

@@ -38,7 +38,8 @@ class Recipe:
         kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone).
         joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``).
         spacing_mm: isotropic grid of the samples.
-        shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is drawn per step.
+        shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
+            drawn per step.
         neighbour_offsets_mm: further slices as channels (``slices`` only).
         widths: feature channels of the network per level.
         slab_slices: slices used of each rendered slab (``slices`` only).
@@ -123,10 +124,13 @@ def _check(recipe: Recipe, where: str) -> None:
     for shape in recipe.shapes:
         if len(shape) != dimensions or any(size % stride for size in shape):
             raise InputError(
-                f"Recipe {where}: sample shape {list(shape)} was found, expected {dimensions} sizes that are multiples of {stride}."
+                f"Recipe {where}: sample shape {list(shape)} was found, "
+                f"expected {dimensions} sizes that are multiples of {stride}."
             )
     if recipe.kind == "slices" and (len(recipe.joints) != 1 or recipe.joints[0] not in JOINT_BONES):
-        raise InputError(f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}.")
+        raise InputError(
+            f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}."
+        )
 
 
 def _built(kind: type, content: dict[str, Any], where: str) -> Any:

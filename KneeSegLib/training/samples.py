@@ -48,7 +48,9 @@ class SampleSource:
 
     def _channel_table(self) -> torch.Tensor:
         names = self.recipe.classes
-        return torch.tensor([names.index(n) if n in names else 0 for n in map(self._class_name, CLASSES)], dtype=torch.uint8)
+        return torch.tensor(
+            [names.index(n) if n in names else 0 for n in map(self._class_name, CLASSES)], dtype=torch.uint8
+        )
 
     def _class_name(self, name: str) -> str:
         """The recipe's name for a class of prepared anatomy: specialists and naming see right legs alone."""
@@ -147,7 +149,8 @@ def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list
             people.append(PreparedPerson(anatomy))
     if not people:
         raise InputError(
-            f"{folder} holds no prepared {group} people for {', '.join(joints)}; prepare them with `kneeseg synthesize --prepare`."
+            f"{folder} holds no prepared {group} people for {', '.join(joints)}; "
+            "prepare them with `kneeseg synthesize --prepare`."
         )
     return people
 
