@@ -8,7 +8,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import STRUCTURES, Structure
 from KneeSegLib.progress import Progress, each, no_progress, parts
 from KneeSegLib.segmentation_file import SEGMENTATION_NAME, Extent, write_segmentation
+from KneeSegLib.strict_json import strict
 from KneeSegLib.writing import write_folder
 
 if TYPE_CHECKING:
@@ -171,11 +172,36 @@ class Case:
         }
 
 
+def saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[str, vtkPolyData]:
+    """Return the surfaces in a case's folder (LPS, mm) of the structures that are still as they were saved, by key.
+
+    They know the bone to a fraction of a voxel, which labels alone do not. A structure whose voxels were edited since
+    has none.
+    """
+    from KneeSegLib.surfaces import read_surface
+
+    try:
+        record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a folder that only holds a segmentation
+        return {}
+    saved = {entry["key"]: entry for entry in record["structures"]}
+    surfaces = {}
+    for entry in found:
+        before = saved.get(entry.structure.key, {})
+        unchanged = (before.get("voxels"), before.get("box_index")) == (entry.voxels, strict(_box_record(entry)))
+        if unchanged and (folder / before["surface"]["file"]).is_file():
+            surfaces[entry.structure.key] = read_surface(folder / before["surface"]["file"])
+    return surfaces
+
+
+def _box_record(found: FoundStructure) -> dict[str, Extent]:
+    return {"first": found.extent[0::2], "last": found.extent[1::2]}
+
+
 def _structure_record(found: FoundStructure, quality: Any) -> dict[str, Any]:
     from KneeSegLib.surfaces import surface_file_name
 
     structure = found.structure
-    first, last = found.extent[0::2], found.extent[1::2]
     return {
         "key": structure.key,
         "name": structure.name,
@@ -188,7 +214,7 @@ def _structure_record(found: FoundStructure, quality: Any) -> dict[str, Any]:
         "volume_mm3": found.volume_mm3,
         "voxels": found.voxels,
         "touches_border": found.touches_border,
-        "box_index": {"first": first, "last": last},
+        "box_index": _box_record(found),
         "surface": {
             "file": f"{SURFACES_NAME}/{surface_file_name(structure)}",
             "coordinate_system": "LPS",
@@ -209,22 +235,3 @@ def software_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return versions
-
-
-def strict(value: Any) -> Any:
-    """Return ``value`` in types that strict JSON knows: no NaN or infinity (null instead), no NumPy types, no paths."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return strict(dataclasses.asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): strict(entry) for key, entry in value.items()}
-    if isinstance(value, np.ndarray):
-        return strict(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [strict(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return strict(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    return str(value)

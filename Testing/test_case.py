@@ -14,8 +14,9 @@ import SimpleITK as sitk
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import strict, structures_of
+from KneeSegLib.case import structures_of
 from KneeSegLib.errors import Cancelled, OutputError
+from KneeSegLib.strict_json import strict
 from Testing.phantoms.cases import KNEE_BOXES, KNEE_SHAPE, SPACING_MM, box_labels, case_of, knee_case, voxels_of
 
 

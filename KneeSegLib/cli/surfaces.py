@@ -49,29 +49,34 @@ def surfaces(
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
-    """Write a closed surface of each structure of a segmentation."""
+    """Write a closed surface of each structure of a segmentation.
+
+    From a result folder come its own surfaces, unless another smoothing is asked for or a structure was edited since.
+    """
     stream = stream_of(context)
     require_existing(segmentation)
     from KneeSegLib.writing import require_writable, write_folder
 
     require_writable(output, overwrite)
-    from KneeSegLib.case import structures_of
+    from KneeSegLib.case import saved_surfaces, structures_of
     from KneeSegLib.evaluation.label_maps import read_label_map
     from KneeSegLib.surfaces import DEFAULT_SMOOTHING, SMOOTHINGS, surface_file_name, surface_of, write_surface
 
-    smoothing = smoothing or DEFAULT_SMOOTHING
-    if smoothing not in SMOOTHINGS:
+    if smoothing is not None and smoothing not in SMOOTHINGS:
         raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
     stream.progress(0.0, f"Reading {segmentation.name}")
     labels = read_label_map(segmentation)
     found = structures_of(labels)
     if not found:
         raise InputError(f"{segmentation} holds no structure, so there is no surface to write.")
+    saved = saved_surfaces(segmentation, found) if segmentation.is_dir() and smoothing is None else {}
     records = []
     with write_folder(output, overwrite=overwrite) as unfinished:
         for entry in each(found, stream.progress, "Surfaces"):
             structure = entry.structure
-            polydata = surface_of(labels, structure, smoothing=smoothing)
+            polydata = saved.get(structure.key)
+            if polydata is None:
+                polydata = surface_of(labels, structure, smoothing=smoothing or DEFAULT_SMOOTHING)
             name = surface_file_name(structure, format.value)
             write_surface(polydata, unfinished / name, structure, coordinates.value)
             records.append({"key": structure.key, "file": name, "triangles": polydata.GetNumberOfPolys()})

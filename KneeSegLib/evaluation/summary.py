@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from KneeSegLib.anatomy import STRUCTURES
 from KneeSegLib.evaluation.comparison import Agreement
 from KneeSegLib.evaluation.metrics import METRICS
+from KneeSegLib.strict_json import strict
 
 Cases = Mapping[str, Mapping[str, Agreement]]
 """Agreements by case name and structure key."""
@@ -74,7 +75,7 @@ def as_json(cases: Cases) -> dict[str, Any]:
             {"case": case, "structures": [_agreement_as_json(agreement) for agreement in agreements.values()]}
             for case, agreements in cases.items()
         ],
-        "summary": {key: _without_nan(asdict(summary)) for key, summary in summarize(cases).items()},
+        "summary": {key: strict(summary) for key, summary in summarize(cases).items()},
     }
 
 
@@ -85,11 +86,5 @@ def _agreement_as_json(agreement: Agreement) -> dict[str, Any]:
         "presence": agreement.presence,
         "reference_mm3": round(agreement.reference_mm3, 3),
         "prediction_mm3": round(agreement.prediction_mm3, 3),
-        "metrics": _without_nan(dict(agreement.metrics)),
+        "metrics": strict(agreement.metrics),
     }
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
-from KneeSegLib.surfaces import SMOOTHINGS, read_surface
+from KneeSegLib.anatomy import structure
+from KneeSegLib.surfaces import SMOOTHINGS, read_surface, write_surface
+from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
+from Testing.phantoms.cases import knee_case
 
 
 @pytest.mark.parametrize("format", ["stl", "ply", "obj", "vtp"])
@@ -35,6 +40,31 @@ def test_person_is_told_the_files_and_the_coordinates(kneeseg, label_file, tmp_p
 def test_help_names_every_smoothing(kneeseg):
     text = " ".join(kneeseg("surfaces", "--help").out.split()).replace("- ", "-")
     assert [name for name in SMOOTHINGS if name not in text] == []
+
+
+def test_result_folder_gives_its_own_surfaces_but_of_what_was_edited(kneeseg, tmp_path):
+    keys = ("femur_right", "tibia_right")
+    knee_case().save(tmp_path / "result")
+    segmentation = tmp_path / "result" / "segmentation.seg.nrrd"
+    for key in keys:  # a surface that no mesh of the labels would be
+        own = tmp_path / "result" / "surfaces" / f"{key}.stl"
+        surface = read_surface(own)
+        write_surface(polydata_from(points_of(surface) + (0, 0, 5.0), triangles_of(surface)), own, structure(key))
+    labels = sitk.ReadImage(str(segmentation))
+    array = sitk.GetArrayFromImage(labels)
+    array[tuple(np.argwhere(array == structure("tibia_right").label_value)[0])] = 0
+    edited = sitk.GetImageFromArray(array)
+    for name in labels.GetMetaDataKeys():
+        edited.SetMetaData(name, labels.GetMetaData(name))
+    edited.CopyInformation(labels)
+    sitk.WriteImage(edited, str(segmentation))
+
+    assert kneeseg("surfaces", tmp_path / "result", "-o", tmp_path / "out", "--format", "ply").status == 0
+    shift_mm = {}
+    for key in keys:
+        own = read_surface(tmp_path / "result" / "surfaces" / f"{key}.stl").GetBounds()
+        shift_mm[key] = read_surface(tmp_path / "out" / f"{key}.ply").GetBounds()[5] - own[5]
+    assert shift_mm == {"femur_right": pytest.approx(0.0, abs=1e-4), "tibia_right": pytest.approx(-5.0, abs=0.5)}
 
 
 @pytest.mark.parametrize(
