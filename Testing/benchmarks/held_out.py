@@ -67,7 +67,8 @@ def measured(joint: str, prepared: Path, spacing_mm: float, seed: int) -> dict:
         row = "  ".join(f"{k} {v.metrics['dice']:.4f}/{v.metrics['assd_mm']:.2f}" for k, v in agreements.items())
         print(f"{path.stem} ({side}, {seconds:.0f} s): {row}", flush=True)
     summary = summarize(cases)
-    print(f"\n| {joint}, found in so many of {len(people)} people | Dice | ASSD mm | HD95 mm | NSD 1 mm |\n| --- | --- | --- | --- | --- |")
+    print(f"\n| {joint}, found in so many of {len(people)} people | Dice | ASSD mm | HD95 mm | NSD 1 mm |")
+    print("| --- | --- | --- | --- | --- |")
     for key, row in summary.items():
         cells = " | ".join(f"{row.metrics[name].mean:.3f} ± {row.metrics[name].sd:.3f}" for name in SHOWN)
         print(f"| {key.removesuffix('_right')} ({row.both}) | {cells} |", flush=True)
