@@ -26,6 +26,7 @@ from KneeSegLib.writing import write_folder
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+    from KneeSegLib.surfaces import SurfaceQuality
     from KneeSegLib.volume import Volume
 
 CASE_FORMAT = "KneeSeg case"
@@ -151,7 +152,7 @@ class Case:
         size = [stop - start + 1 for start, stop in zip(first, last)]
         return sitk.RegionOfInterest(self.labels, size, first) == found.structure.label_value
 
-    def _record(self, provenance: Mapping[str, Any], qualities: Mapping[str, Any]) -> dict[str, Any]:
+    def _record(self, provenance: Mapping[str, Any], qualities: Mapping[str, SurfaceQuality]) -> dict[str, Any]:
         return {
             "format": CASE_FORMAT,
             "format_version": CASE_FORMAT_VERSION,
@@ -165,7 +166,10 @@ class Case:
                 "direction_lps": self.labels.GetDirection(),
                 "notes": self.volume.notes,
             },
-            "structures": [_structure_record(found, qualities[found.structure.key]) for found in self.structures],
+            "structures": [
+                _structure_record(found, self.surfaces()[found.structure.key], qualities[found.structure.key])
+                for found in self.structures
+            ],
             "warnings": self.warnings,
             "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME},
             "provenance": provenance,
@@ -198,8 +202,8 @@ def _box_record(found: FoundStructure) -> dict[str, Extent]:
     return {"first": found.extent[0::2], "last": found.extent[1::2]}
 
 
-def _structure_record(found: FoundStructure, quality: Any) -> dict[str, Any]:
-    from KneeSegLib.surfaces import surface_file_name
+def _structure_record(found: FoundStructure, surface: vtkPolyData, quality: SurfaceQuality) -> dict[str, Any]:
+    from KneeSegLib.surfaces import movement_of, surface_file_name
 
     structure = found.structure
     return {
@@ -219,6 +223,7 @@ def _structure_record(found: FoundStructure, quality: Any) -> dict[str, Any]:
             "file": f"{SURFACES_NAME}/{surface_file_name(structure)}",
             "coordinate_system": "LPS",
             "unit": "mm",
+            "movement": movement_of(surface),
             "quality": quality,
             "problems": quality.problems,
         },

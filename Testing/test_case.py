@@ -113,6 +113,8 @@ def test_the_record_of_a_structure_is_enough_to_use_it(record, saved):
     assert (saved / femur["surface"]["file"]).is_file()
     assert femur["surface"]["quality"]["watertight"] is True
     assert isinstance(femur["surface"]["problems"], list)
+    assert femur["surface"]["movement"]["smoothing"] == "volume-preserving"
+    assert 0.0 < femur["surface"]["movement"]["mean_mm"] < max(SPACING_MM)
 
 
 def test_not_a_number_becomes_null():
