@@ -9,8 +9,6 @@ import torch
 BONE_WINDOW_HU = (200.0, 1900.0)
 """The window of the paper's second channel."""
 
-PAPER_CHANNELS = 3
-
 
 def hounsfield_scaled(hu: torch.Tensor) -> torch.Tensor:
     """The slice itself: HU clipped to -1000..3000, in thousands."""

@@ -72,11 +72,6 @@ def foot_behind(hindfoot: dict[str, Mesh], data: Path, foot: str) -> dict[str, M
     return {name: mesh.moved(found.transform) for name, mesh in under.items()}
 
 
-def leg_over(talus: Mesh, leg: dict[str, Mesh]) -> np.ndarray:
-    """4 x 4 that brings a leg (with its talus) onto another talus."""
-    return aligned(leg["talus"], talus, _TILTS).transform
-
-
 def foot_bones(foot: dict[str, Mesh], cortex_factor: float) -> dict[str, Bone]:
     """Talus, calcaneus and the unlabelled rest of a foot as bones."""
     kinds = {"talus": "talus", "calcaneus": "calcaneus", **{name: "other" for name in MIDFOOT}}
