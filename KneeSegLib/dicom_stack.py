@@ -14,7 +14,7 @@ from KneeSegLib.dicom_headers import Slice
 from KneeSegLib.dicom_series import SAME_POSITION_MM, Series, positions_along_normal
 from KneeSegLib.errors import InputError
 from KneeSegLib.grid import straightened
-from KneeSegLib.intensities import AIR_HU, hounsfield, value_range
+from KneeSegLib.intensities import LOWEST_HU, hounsfield, value_range
 from KneeSegLib.memory import require_memory
 
 _NAMED = 3  # places named in one sentence
@@ -48,7 +48,7 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     image.SetDirection(np.column_stack([across, down, step / np.linalg.norm(step)]).ravel())
     if series.modality == "CT":
         image = hounsfield(image)
-    straight, lean = straightened(image, AIR_HU if series.modality == "CT" else value_range(image)[0])
+    straight, lean = straightened(image, LOWEST_HU if series.modality == "CT" else value_range(image)[0])
     if not lean:
         image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
         return image, []

@@ -14,7 +14,8 @@ from KneeSegLib.errors import InputError
 
 Modality = Literal["CT", "MR"]
 
-AIR_HU = -1024  # the lowest value that CT images keep
+LOWEST_HU = -1024
+"""Lower values in a CT are no Hounsfield units but mark what the scanner did not see; they become this one."""
 
 _SURELY_AIR_HU = -500
 _SURELY_BONE_HU = 200
@@ -48,10 +49,10 @@ def hounsfield(image: sitk.Image) -> sitk.Image:
     Values above 32767 are such markers too: negative numbers of 16 bits that were read as positive ones.
     """
     values = sitk.GetArrayViewFromImage(image)
-    if values.min() >= AIR_HU and values.max() <= _INT16.max:
+    if values.min() >= LOWEST_HU and values.max() <= _INT16.max:
         return image
-    array = np.maximum(values, AIR_HU)
-    array[array > _INT16.max] = AIR_HU
+    array = np.maximum(values, LOWEST_HU)
+    array[array > _INT16.max] = LOWEST_HU
     clean = sitk.GetImageFromArray(array)
     clean.CopyInformation(image)
     return compacted(clean, "the image")

@@ -31,7 +31,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.grid import crop_onto_grid, onto_grid, straightened, to_lps
 from KneeSegLib.image_files import read_image_file, require_scalar_volume, write_image
 from KneeSegLib.intensities import (
-    AIR_HU,
+    LOWEST_HU,
     Modality,
     check_hounsfield,
     check_varied,
@@ -155,7 +155,7 @@ def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: li
     modality = modality or guessed_modality(image)
     if modality == "CT":
         image = hounsfield(image)
-    image, lean = straightened(image, AIR_HU if modality == "CT" else value_range(image)[0])
+    image, lean = straightened(image, LOWEST_HU if modality == "CT" else value_range(image)[0])
     if lean:
         notes = [
             *notes,

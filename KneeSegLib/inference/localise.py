@@ -17,7 +17,9 @@ from KneeSegLib.inference.coarse import coarse_probabilities
 from KneeSegLib.inference.resample import resampled
 from KneeSegLib.progress import Progress, no_progress, part
 
-AIR_HU = -1000.0
+OUTSIDE_HU = -1000.0
+"""What lies beyond the edges of the scan, as far as the networks are told: air."""
+
 HU_RANGE = (-1024.0, 3071.0)
 """Metal would outshine its surroundings in an average, padding values would darken them: both are clipped first."""
 
@@ -44,7 +46,7 @@ def coarse_scan(
 ) -> tuple[torch.Tensor, Grid]:
     """Average a scan to cubes of ``spacing_mm``; returns ``(D, H, W)`` HU and its grid, centred on the scan's."""
     coarse = Grid(*(Axis.covering(axis.low_mm, axis.high_mm, spacing_mm) for axis in grid))
-    return resampled(hu, grid, coarse, outside=AIR_HU, clip=HU_RANGE, device=device), coarse
+    return resampled(hu, grid, coarse, outside=OUTSIDE_HU, clip=HU_RANGE, device=device), coarse
 
 
 def body_part(hu: torch.Tensor, grid: Grid) -> tuple[slice, slice, slice] | None:

@@ -14,7 +14,7 @@ from KneeSegLib.anatomy import Side
 from KneeSegLib.inference.axes import Axis, Box, Grid
 from KneeSegLib.inference.channels import slice_channels
 from KneeSegLib.inference.device import Device, in_order
-from KneeSegLib.inference.localise import AIR_HU, HU_RANGE
+from KneeSegLib.inference.localise import HU_RANGE, OUTSIDE_HU
 from KneeSegLib.inference.resample import resampled
 from KneeSegLib.inference.seams import Share
 from KneeSegLib.progress import Progress, no_progress
@@ -87,7 +87,7 @@ def slice_probabilities(
     reach = ceil(max((abs(offset) for offset in neighbour_offsets_mm), default=0.0) / grid.z.spacing_mm)
     above, below = _slices_to_spare(grid.z, scan.z, reach)
     extended = Axis(grid.z.first_mm - below * grid.z.step_mm, grid.z.step_mm, grid.z.count + below + above)
-    volume = resampled(hu, scan, grid._replace(z=extended), outside=AIR_HU, clip=HU_RANGE, device=device.torch_name)
+    volume = resampled(hu, scan, grid._replace(z=extended), outside=OUTSIDE_HU, clip=HU_RANGE, device=device.torch_name)
     step = slice_step if grid.z.spacing_mm < THIN_SLICE_MM else 1
     thinned = grid._replace(z=grid.z.thinned(step))
     positions = torch.arange(below, below + grid.z.count, step)
