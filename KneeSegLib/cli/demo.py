@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
 from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device, result_record, show_case
 from KneeSegLib.cli.stream import ProgressMode
@@ -17,6 +19,10 @@ from KneeSegLib.progress import parts
 if TYPE_CHECKING:
     import SimpleITK as sitk
     from rich.console import Console
+
+SampleJoint = Enum("SampleJoint", [(joint, joint) for joint in JOINT_BONES], type=str)
+"""A sample person ships for every joint that there is a specialist for."""
+SHOWN_UNASKED = SampleJoint("knee")
 
 MEASURED_ON = "Measured on one synthetic CT of real anatomy; this person is in no training set."
 
@@ -31,7 +37,7 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the demonstration; is created.")] = Path(
         "demo"
     ),
-    joint: Annotated[str, typer.Option(help="Which joint the scan shows.")] = "knee",
+    joint: Annotated[SampleJoint, typer.Option(help="Which joint the scan shows.")] = SHOWN_UNASKED,
     side: Annotated[SideName, typer.Option(help="Which leg.")] = SideName.right,
     seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same person.")] = 2026,
     device: Device = AUTOMATIC_DEVICE,
@@ -47,21 +53,23 @@ def demo(
     from KneeSegLib.writing import require_writable, write_folder
 
     require_writable(output, overwrite)
+    from KneeSegLib.pipelines import require_device, segment
+
+    require_device(device.value)
     from KneeSegLib.evaluation import evaluate
     from KneeSegLib.evaluation.summary import as_json
-    from KneeSegLib.pipelines import segment
     from KneeSegLib.synthesis.demonstration import demonstration_case
     from KneeSegLib.volume import write_image
 
     making, segmenting, judging, saving = parts(stream.progress, (15, 60, 5, 20))
     with write_folder(output, overwrite=overwrite) as unfinished:
-        making(0.0, f"Making a synthetic CT of a {joint}")
-        scan = demonstration_case(joint, side.value, seed=seed)
+        making(0.0, f"Making a synthetic CT of the {joint.value}")
+        scan = demonstration_case(joint.value, side.value, seed=seed)
         write_image(scan.image, unfinished / IMAGE_NAME)
         _write_truth(scan.labels, unfinished / TRUTH_NAME)
         case = segment(unfinished / IMAGE_NAME, device=device.value, progress=segmenting)
         agreements = evaluate(scan.labels, case.labels, progress=judging)
-        agreement = {"measured_on": MEASURED_ON, **as_json({joint: agreements})}
+        agreement = {"measured_on": MEASURED_ON, **as_json({joint.value: agreements})}
         (unfinished / AGREEMENT_NAME).write_text(json.dumps(agreement, indent=2) + "\n", encoding="utf-8")
         case.save(unfinished / RESULT_NAME, progress=saving)
     for sentence in [*case.volume.notes, *case.warnings]:

@@ -11,6 +11,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.pipelines.table import (
     AUTO,
     DEVICE_CHOICES,
+    DEVICES_EVERYWHERE,
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
     from KneeSegLib.case import Case
     from KneeSegLib.volume import Volume
 
-__all__ = ["AUTO", "DEVICE_CHOICES", "PIPELINES", "QUALITIES", "SIDE_CHOICES", "Pipeline", "Quality", "segment"]
+__all__ = [
+    "AUTO",
+    "DEVICE_CHOICES",
+    "PIPELINES",
+    "QUALITIES",
+    "SIDE_CHOICES",
+    "Pipeline",
+    "Quality",
+    "require_device",
+    "segment",
+]
 
 
 def segment(
@@ -58,7 +69,7 @@ def segment(
     _check_choice("pipeline", pipeline, PIPELINES)
     _check_choice("side", side, SIDE_CHOICES)
     _check_choice("quality", quality, QUALITIES)
-    _check_choice("device", device, DEVICE_CHOICES)
+    require_device(device)
     from KneeSegLib.volume import read_volume
 
     reading, working = parts(progress, (5, 95))
@@ -74,6 +85,21 @@ def segment(
     case.provenance["options"] |= {"pipeline": pipeline, "series": series}
     case.provenance["timings"] = {"reading": seconds, **case.provenance["timings"]}
     return case
+
+
+def require_device(device: str) -> None:
+    """Raise unless networks can run on ``device``; torch, which knows, is asked only where the answer may be no.
+
+    Raises:
+        InputError: nothing is called that.
+        ResourceError: this machine has no such device.
+    """
+    _check_choice("device", device, DEVICE_CHOICES)
+    if device in DEVICES_EVERYWHERE:
+        return
+    from KneeSegLib.inference.device import find_device
+
+    find_device(device)
 
 
 def _check_choice(what: str, given: str, choices: Collection[str]) -> None:

@@ -80,3 +80,4 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
 
 SIDE_CHOICES: tuple[str, ...] = ("auto", "right", "left", "both")
 DEVICE_CHOICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
+DEVICES_EVERYWHERE: tuple[str, ...] = ("auto", "cpu")

@@ -32,6 +32,6 @@ def demonstration_case(
     path = samples_folder() / f"{joint}.npz"
     if not path.is_file():
         raise InputError(
-            f"No sample of a {joint} comes with KneeSeg; choose one of {', '.join(demonstration_joints())}."
+            f"No sample of the {joint} comes with KneeSeg; choose one of {', '.join(demonstration_joints())}."
         )
     return synthesize_case(PreparedPerson(Anatomy.load(path)), spacing_mm, side=side, seed=seed)

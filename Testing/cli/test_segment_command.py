@@ -84,6 +84,44 @@ def test_bad_scan_is_one_sentence_and_nothing_written(kneeseg, tmp_path, make):
 
 
 @pytest.fixture
+def missing_device():
+    import torch
+
+    if torch.backends.mps.is_available() and torch.cuda.is_available():
+        pytest.skip("every device is there")
+    return "cuda" if not torch.cuda.is_available() else "mps"
+
+
+@pytest.mark.parametrize("command", ["segment", "demo"])
+def test_missing_device_is_said_before_a_scan_is_read_or_made(kneeseg, tmp_path, monkeypatch, missing_device, command):
+    def never(*arguments, **options):
+        raise AssertionError("the scan was touched")
+
+    monkeypatch.setattr("KneeSegLib.volume.read_volume", never)
+    monkeypatch.setattr("KneeSegLib.synthesis.demonstration.demonstration_case", never)
+    scan = [write(tmp_path / "scan.nrrd", noise(9, 9, 9))] if command == "segment" else []
+    outcome = kneeseg(command, *scan, "-o", tmp_path / "out", "--progress", "none", "--device", missing_device)
+    assert (outcome.status, len(outcome.err.splitlines())) == (6, 1), outcome.err
+    assert f"The device '{missing_device}' is not available" in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_demo_names_the_joints_that_ship(kneeseg, tmp_path):
+    from KneeSegLib.synthesis.demonstration import demonstration_joints
+
+    outcome = kneeseg("demo", "--joint", "elbow", "-o", tmp_path / "demo")
+    assert (outcome.status, (tmp_path / "demo").exists()) == (2, False)
+    for text in (outcome.sentence, kneeseg("demo", "--help").out):
+        assert [joint for joint in demonstration_joints() if joint not in text] == []
+
+
+def test_every_joint_has_a_sample_person():
+    from KneeSegLib.synthesis.demonstration import demonstration_joints
+
+    assert set(demonstration_joints()) == set(JOINT_BONES)
+
+
+@pytest.fixture
 def oracle_networks(monkeypatch):
     """Networks that read a phantom without fault, in the place of those that ship."""
     from KneeSegLib.pipelines import ct_leg
