@@ -64,22 +64,34 @@ def synthesize(
 
     The output holds images/NAME.nrrd and the labels they were made from, labels/NAME.nrrd. `kneeseg evaluate
     OUTPUT/labels RESULTS` compares these with results of the same names.
+
+    With --prepare it holds anatomy to render from, JOINT_GROUP_PERSON.npz, and a picture of each, .png; the options for
+    side and spacing have no meaning then.
     """
     stream = stream_of(context)
     require_existing(source)
     if prepare:
-        _prepare(source, output, joint, count, seed, stream)
+        _prepare(source, output, joint, group, count, seed, stream)
     else:
         _render(_chosen(source, joint, group, count), output, spacing, slice_spacing, side, seed, overwrite, stream)
 
 
-def _prepare(source: Path, output: Path, joint: JointName | None, count: int | None, seed: int, stream: Stream) -> None:
+def _prepare(
+    source: Path,
+    output: Path,
+    joint: JointName | None,
+    group: GroupName | None,
+    count: int | None,
+    seed: int,
+    stream: Stream,
+) -> None:
     from KneeSegLib.synthesis.prepare import JOINTS, prepare
 
-    paths = prepare(source, output, [joint.value] if joint else JOINTS, count, seed, stream.progress)
+    joints = [joint.value] if joint else JOINTS
+    paths = prepare(source, output, joints, group.value if group else None, count, seed, stream.progress)
 
     def show(console: Console) -> None:
-        console.print(f"{len(paths)} prepared cases in {output}", soft_wrap=True, markup=False)
+        console.print(f"{len(paths)} prepared cases in {output}, with pictures", soft_wrap=True, markup=False)
 
     stream.result({"folder": str(output.resolve()), "files": [path.name for path in paths]}, show)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis import ankle_cases
@@ -13,6 +15,7 @@ from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
 from KneeSegLib.synthesis.distance import Grid
 from KneeSegLib.synthesis.hip_cases import SCANNED_FEMORA
 from KneeSegLib.synthesis.knee_cases import BONES
+from KneeSegLib.synthesis.pictures import class_colors
 from KneeSegLib.synthesis.prepare import JOINTS, case_names, prepare, random_for
 from KneeSegLib.synthesis.voxels import CaseName, assembled
 
@@ -98,6 +101,37 @@ def test_files_that_exist_are_kept(shared_data: Path, tmp_path: Path) -> None:
     (tmp_path / name.file_name).write_bytes(b"kept")
     assert prepare(shared_data, tmp_path, ["hip"], limit=1) == [tmp_path / name.file_name]
     assert (tmp_path / name.file_name).read_bytes() == b"kept"
+
+
+@pytest.fixture
+def planes_for_bones(monkeypatch: pytest.MonkeyPatch) -> list[CaseName]:
+    """Two people of a joint whose femur fills the lower half of the box; preparing them needs no data."""
+    names = [CaseName("knee", "train", "one"), CaseName("knee", "test", "two")]
+
+    def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
+        grid = Grid((0.0, 0.0, 0.0), 2.0, (40, 16, 16))
+        depth = np.broadcast_to(np.clip(2.0 * (np.arange(40) - 19.5), -12.7, 12.7)[:, None, None], grid.shape)
+        classes = np.array([0, CLASSES.index("femur_right")], np.uint8)
+        return assembled(
+            depth, np.ones(grid.shape, np.uint8), classes, [lambda p: np.full(len(p), 2.0)], grid, name, []
+        )
+
+    cases = SimpleNamespace(case_names=lambda: names, build=build)
+    monkeypatch.setattr("KneeSegLib.synthesis.prepare.builder", lambda joint: cases)
+    return names
+
+
+def test_a_picture_lies_beside_each_prepared_file(planes_for_bones: list[CaseName], tmp_path: Path) -> None:
+    for path in prepare(tmp_path, tmp_path / "out", ["knee"]):
+        seen_from_the_left = np.asarray(Image.open(path.with_suffix(".png")))[:, -20]
+        femur = tuple(class_colors()[CLASSES.index("femur_right")])
+        assert {tuple(colour) for colour in seen_from_the_left[:145]} == {(0, 0, 0)}
+        assert {tuple(colour) for colour in seen_from_the_left[155:]} == {femur}
+
+
+def test_one_group_is_prepared_alone(planes_for_bones: list[CaseName], tmp_path: Path) -> None:
+    prepare(tmp_path, tmp_path / "out", ["knee"], group="test")
+    assert [path.name for path in (tmp_path / "out").glob("*.npz")] == [planes_for_bones[1].file_name]
 
 
 def test_far_counts_millimetres_beyond_the_band() -> None:

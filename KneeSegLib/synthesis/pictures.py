@@ -1,4 +1,4 @@
-"""Pictures of prepared files: transverse, coronal and sagittal slices of labels and distances, one row a case."""
+"""A picture of prepared anatomy, for a person to look at before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,20 @@ def class_colors() -> np.ndarray:
     return colors
 
 
+def write_picture(anatomy: Anatomy, path: Path) -> None:
+    """Write :func:`picture` to a PNG file."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(anatomy)).save(path)
+
+
 def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
-    """Seen from the feet, from the front and from the patient's left (front to the left); uint8 (height, width, 3)."""
+    """Six views side by side, uint8 (height, width, 3); the patient's right is on the left, the front on top or left.
+
+    Slices through the labels, rings of distance around them: transverse at a half and a third of the height, coronal
+    and sagittal through the middle of the bones. Then the bones from outside: from the front and from the left.
+    """
     from PIL import Image
 
     colors = class_colors()
@@ -47,25 +59,10 @@ def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
         size = (max(1, round(view.shape[1] * height / view.shape[0])), height)
         views.append(np.asarray(Image.fromarray(view.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)))
         views.append(np.full((height, 4, 3), 90, np.uint8))
-    return np.concatenate(views, axis=1)
+    return np.concatenate(views[:-1], axis=1)
 
 
 def _first_hit(labels: np.ndarray, axis: int) -> np.ndarray:
     """The first labelled voxel along an axis: a view from outside."""
     first = np.argmax(labels > 0, axis=axis)
     return np.take_along_axis(labels, np.expand_dims(first, axis), axis).squeeze(axis)
-
-
-def write_contact_sheet(files: list[Path], path: Path, height: int = 220) -> None:
-    """Write a PNG with one row for each prepared file, its name above."""
-    from PIL import Image, ImageDraw
-
-    rows = []
-    for file in files:
-        row = picture(Anatomy.load(file), height)
-        title = Image.new("RGB", (row.shape[1], 14))
-        ImageDraw.Draw(title).text((2, 1), file.stem, fill=(255, 255, 255))
-        rows.append(np.concatenate([np.asarray(title), row]))
-    width = max(row.shape[1] for row in rows)
-    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
-    Image.fromarray(np.concatenate(rows)).save(path)
