@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,12 +46,19 @@ def surfaces(
     smoothing: Annotated[
         str | None, typer.Option(help="volume-preserving (the default), inverse-distance-laplacian or none.")
     ] = None,
+    edge: Annotated[
+        float | None,
+        typer.Option(
+            "--edge", min=0.1, max=20.0, metavar="MM", help="Lighter meshes, with edges of about this length."
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
     """Write a closed surface of each structure of a segmentation.
 
-    From a result folder come its own surfaces, unless another smoothing is asked for or a structure was edited since.
+    From a result folder come its own surfaces, unless a smoothing is asked for or a structure was edited since. Of a
+    lighter mesh the largest distance from the full one is told.
     """
     stream = stream_of(context)
     require_existing(segmentation)
@@ -60,7 +67,15 @@ def surfaces(
     require_writable(output, overwrite)
     from KneeSegLib.case import saved_surfaces, structures_of
     from KneeSegLib.evaluation.label_maps import read_label_map
-    from KneeSegLib.surfaces import DEFAULT_SMOOTHING, SMOOTHINGS, surface_file_name, surface_of, write_surface
+    from KneeSegLib.surfaces import (
+        DEFAULT_SMOOTHING,
+        SMOOTHINGS,
+        decimate,
+        surface_file_name,
+        surface_of,
+        write_surface,
+    )
+    from KneeSegLib.surfaces.quality import farthest_point_mm
 
     if smoothing is not None and smoothing not in SMOOTHINGS:
         raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
@@ -77,13 +92,24 @@ def surfaces(
             polydata = saved.get(structure.key)
             if polydata is None:
                 polydata = surface_of(labels, structure, smoothing=smoothing or DEFAULT_SMOOTHING)
-            name = surface_file_name(structure, format.value)
-            write_surface(polydata, unfinished / name, structure, coordinates.value)
-            records.append({"key": structure.key, "file": name, "triangles": polydata.GetNumberOfPolys()})
+            record = {"key": structure.key, "file": surface_file_name(structure, format.value)}
+            if edge is not None:
+                full, polydata = polydata, decimate(polydata, edge)
+                record["max_distance_from_full_mm"] = round(farthest_point_mm(full, polydata), 4)
+            record["triangles"] = polydata.GetNumberOfPolys()
+            write_surface(polydata, unfinished / record["file"], structure, coordinates.value)
+            records.append(record)
 
     def show(console: Console) -> None:
         for record in records:
-            console.print(f"{output / record['file']}  ({record['triangles']} triangles)", soft_wrap=True, markup=False)
+            console.print(f"{output / record['file']}  ({_remark(record)})", soft_wrap=True, markup=False)
         console.print(f"Coordinates: {coordinates.value}, mm", style="dim")
 
     stream.result({"folder": str(output.resolve()), "coordinate_system": coordinates.value, "surfaces": records}, show)
+
+
+def _remark(record: dict[str, Any]) -> str:
+    triangles = f"{record['triangles']} triangles"
+    if "max_distance_from_full_mm" not in record:
+        return triangles
+    return f"{triangles}, within {record['max_distance_from_full_mm']:.2f} mm of the full mesh"

@@ -18,7 +18,6 @@ from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError
-from KneeSegLib.surfaces.decimation import decimate
 from KneeSegLib.surfaces.smoothing import DEFAULT_ROUNDS, DEFAULT_SMOOTHING, smoothed_points, with_movement
 from KneeSegLib.surfaces.triangles import point_normals, polydata_from
 
@@ -36,7 +35,6 @@ def surface_of(
     structure: Structure,
     margin: sitk.Image | None = None,
     smoothing: str = DEFAULT_SMOOTHING,
-    target_edge_mm: float | None = None,
 ) -> vtkPolyData:
     """Return the closed surface of one structure, normals outward, in LPS mm.
 
@@ -47,7 +45,6 @@ def surface_of(
             crop of the grid of ``labels``. Used where its sign agrees with ``labels``, which have the last word.
         smoothing: a key of ``SMOOTHINGS``. With the default the surface stays within about half a voxel of the mask's
             boundary, however thin the bone.
-        target_edge_mm: decimate to about this length of edges; None keeps every triangle.
 
     Bones that the image cuts off are closed by a flat cap on the image's border, half a voxel beyond the last voxel
     centres. How far smoothing moved the surface: ``movement_of(surface)``.
@@ -61,8 +58,7 @@ def surface_of(
             f"The labels hold no voxel of the {structure.name.lower()} (value {structure.label_value}), "
             "so it has no surface; mesh only structures that were found."
         )
-    surface = _surface(inside, labels, margin, smoothing)
-    return surface if target_edge_mm is None else decimate(surface, target_edge_mm)
+    return _surface(inside, labels, margin, smoothing)
 
 
 def surface_of_mask(mask: sitk.Image, smoothing: str = DEFAULT_SMOOTHING) -> vtkPolyData:

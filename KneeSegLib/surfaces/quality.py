@@ -117,6 +117,11 @@ def surface_quality(polydata: vtkPolyData, mask: sitk.Image, with_self_intersect
     )
 
 
+def farthest_point_mm(surface: vtkPolyData, other: vtkPolyData) -> float:
+    """Return the largest distance from a point of ``surface`` to ``other``."""
+    return float(distances(points_of(surface), other).max())
+
+
 def distances(points: np.ndarray, surface: vtkPolyData) -> np.ndarray:
     """Return the unsigned distance in mm from each of ``points`` (N, 3) to ``surface``."""
     implicit = vtkImplicitPolyDataDistance()

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
 from KneeSegLib.cleaning import clean, closing_with_ball
-from KneeSegLib.surfaces import surface_file_name, surface_of, surface_quality, write_surface
+from KneeSegLib.surfaces import decimate, surface_file_name, surface_of, surface_quality, write_surface
 
 SIZE = (250, 512, 512)
 SPACING_MM = (0.5, 0.5, 0.5)
@@ -88,7 +88,7 @@ def main() -> None:
     surfaces = timed(
         "four surfaces, with margins", lambda: [surface_of(image, bone, margin_images[bone.key]) for bone in BONES]
     )
-    coarse = timed("femur with edges of 1.5 mm", lambda: surface_of(image, BONES[0], target_edge_mm=1.5))
+    coarse = timed("femur with edges of 1.5 mm", lambda: decimate(surface_of(image, BONES[0]), 1.5))
     with TemporaryDirectory() as folder:
         for ending in ("stl", "ply", "obj", "vtp"):
             timed(

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.surfaces import SMOOTHINGS, read_surface, write_surface
+from KneeSegLib.surfaces.topology import topology_of
 from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
 from Testing.phantoms.cases import knee_case
 
@@ -67,12 +68,39 @@ def test_result_folder_gives_its_own_surfaces_but_of_what_was_edited(kneeseg, tm
     assert shift_mm == {"femur_right": pytest.approx(0.0, abs=1e-4), "tibia_right": pytest.approx(-5.0, abs=0.5)}
 
 
+def test_lighter_mesh_has_as_many_triangles_as_its_edges_ask_for_and_lies_as_near_as_told(
+    kneeseg, label_file, tmp_path
+):
+    labels = label_file("labels.nrrd", "femur_right")
+    kneeseg("surfaces", labels, "-o", tmp_path / "full", "--smoothing", "none")
+    options = ("--smoothing", "none", "--edge", "2", "--progress", "json")
+    (told,) = kneeseg("surfaces", labels, "-o", tmp_path / "light", *options).events[-1]["surfaces"]
+    area_mm2 = 2 * (10 * 10 + 10 * 12 + 10 * 12)
+    assert told["triangles"] == pytest.approx(area_mm2 / (3**0.5 / 4 * 2.0**2), rel=0.15)
+    full, light = (read_surface(tmp_path / folder / "femur_right.stl") for folder in ("full", "light"))
+    assert light.GetNumberOfPolys() == told["triangles"] < full.GetNumberOfPolys() / 2
+    assert topology_of(triangles_of(light)).is_watertight
+    farthest_mm = max(np.abs(light.GetBounds() - np.array(full.GetBounds())))
+    assert farthest_mm <= told["max_distance_from_full_mm"] + 1e-4
+    assert told["max_distance_from_full_mm"] < 0.5
+
+
+def test_result_folder_gives_its_own_surfaces_lighter(kneeseg, tmp_path):
+    knee_case().save(tmp_path / "result")
+    outcome = kneeseg("surfaces", tmp_path / "result", "-o", tmp_path / "out", "--edge", "4")
+    assert outcome.out.count("mm of the full mesh") == len(list((tmp_path / "out").iterdir())) == 4
+    own, light = (read_surface(tmp_path / folder / "femur_right.stl") for folder in ("result/surfaces", "out"))
+    assert light.GetNumberOfPolys() < own.GetNumberOfPolys() / 4
+    assert light.GetBounds() == pytest.approx(own.GetBounds(), abs=0.5)
+
+
 @pytest.mark.parametrize(
     "arguments, status, complaint",
     [
         (("nowhere.nrrd", "-o", "out"), 2, "no file or folder"),
         (("empty.nrrd", "-o", "out"), 2, "holds no structure"),
         (("labels.nrrd", "-o", "out", "--smoothing", "heat"), 2, "volume-preserving"),
+        (("labels.nrrd", "-o", "out", "--edge", "0"), 2, "--edge"),
         (("labels.nrrd", "-o", "existing"), 5, "--overwrite"),
     ],
 )
