@@ -1,4 +1,4 @@
-"""KneeSeg: from CT or MR of the leg to labelled bones, surfaces and measures.
+"""KneeSeg: from a CT of the leg to labelled bones, surfaces and a report.
 
     >>> import KneeSegLib as ks
     >>> case = ks.segment("scans/leg_ct/", pipeline="ct-leg")

@@ -110,7 +110,7 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None) -> Vol
 def check_ct(volume: Volume) -> None:
     """Raise an InputError with one sentence where a CT pipeline cannot work on ``volume``."""
     if volume.modality == "MR":
-        raise InputError(f"'{volume.source}' is an MR image, expected a CT; choose an MR pipeline or a CT image.")
+        raise InputError(f"'{volume.source}' is an MR image, expected a CT; give a CT of the leg.")
     _check_extent(volume)
     check_varied(volume.image, f"'{volume.source}'")
     check_hounsfield(volume.image, f"'{volume.source}'")

@@ -1,4 +1,4 @@
-"""The command line: one file for each command, each a thin layer over the function of the same name in the library.
+"""The command line: one file for each command, each a thin layer over functions of the library.
 
 Nothing heavy is imported before a command needs it: ``kneeseg --help`` loads no torch, no SimpleITK and no VTK.
 """
@@ -22,7 +22,7 @@ from KneeSegLib.errors import Cancelled
 
 app = typer.Typer(
     name="kneeseg",
-    help="From CT or MR of the leg to labelled bones, surfaces and a report. Not a medical device.",
+    help="From a CT of the leg to labelled bones, surfaces and a report. Not a medical device.",
     add_completion=False,
     rich_markup_mode=None,
 )
