@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from KneeSegLib.anatomy import STRUCTURES, Side
+from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
 from KneeSegLib.synthesis.distractors import mirrored_classes
@@ -55,12 +56,15 @@ def synthesize_case(
         slice_spacing_mm: slice distance and thickness, a multiple of ``spacing_mm``; None for isotropic voxels.
         side: of a joint case; prepared joints are right ones and are mirrored for the left.
         seed: the same seed gives the same case.
+
+    Raises:
+        InputError: slices at such a distance cannot be averaged from whole voxels.
     """
     import SimpleITK as sitk
 
     synthesis = synthesis or CtSynthesis()
     generator = torch.Generator().manual_seed(seed)
-    averaged = max(1, round((slice_spacing_mm or spacing_mm) / spacing_mm))
+    averaged = _whole_multiple(slice_spacing_mm or spacing_mm, spacing_mm)
     shape = [int(extent / spacing_mm) for extent in person.extent_mm]
     shape[0] -= shape[0] % averaged
     centre = [extent / 2.0 for extent in person.extent_mm]
@@ -82,3 +86,13 @@ def synthesize_case(
     return SyntheticCase(
         placed(hu.round().to(torch.int16).numpy()), placed(labels.astype(np.uint8)), person.subject, person.group
     )
+
+
+def _whole_multiple(slice_spacing_mm: float, spacing_mm: float) -> int:
+    multiple = round(slice_spacing_mm / spacing_mm)
+    if multiple < 1 or abs(multiple * spacing_mm - slice_spacing_mm) > 1e-3:
+        raise InputError(
+            f"Slices {slice_spacing_mm:g} mm apart cannot be made of voxels of {spacing_mm:g} mm; choose a multiple, "
+            f"such as {max(1, multiple) * spacing_mm:g} mm."
+        )
+    return multiple

@@ -74,6 +74,12 @@ def test_same_seed_gives_the_same_scan(kneeseg, prepared, tmp_path):
     assert not np.array_equal(one, other)
 
 
+def test_slices_that_are_no_multiple_of_the_voxels_are_refused(kneeseg, prepared, tmp_path):
+    outcome = kneeseg("synthesize", prepared, "-o", tmp_path / "out", "--spacing", "2", "--slice-spacing", "5")
+    assert (outcome.status, (tmp_path / "out").exists()) == (2, False)
+    assert "such as 4 mm" in outcome.sentence
+
+
 def test_no_prepared_anatomy_is_explained(kneeseg, tmp_path):
     outcome = kneeseg("synthesize", tmp_path, "-o", tmp_path / "out")
     assert outcome.status == 2
