@@ -34,6 +34,8 @@ class FusionWeights:
         naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
             word serves against bones of the other leg, which neither of the others can tell from this one's.
         other: what the slices, which have no such class, are taken to give "other".
+        foreign: how much the naming network's word for bones that this joint does not have counts for "other".
+            Not all: in a scan that shows little of a leg it confuses joints, while the localiser has seen which it is.
         slices_floor, naming_floor, localiser_floor: added to each probability before its logarithm, so that no opinion
             can rule a name out alone; the localiser's is large because it sees thin bones only faintly.
     """
@@ -41,6 +43,7 @@ class FusionWeights:
     naming: float = 1.0
     localiser: float = 0.5
     other: float = 0.1
+    foreign: float = 0.25
     slices_floor: float = 1e-2
     naming_floor: float = 1e-3
     localiser_floor: float = 5e-2
@@ -62,7 +65,10 @@ def fused(
     """Return the answer with its bones renamed: ``(1 + bones, D, H, W)`` float16, background first, summing to one."""
     bones = JOINT_BONES[answer.share.joint]
     channels = [BONES.index(bone) for bone in bones]
-    named = names.values[channels]
+    own = names.values[channels]
+    foreign = names.values.sum(dim=0, keepdim=True) - own.sum(dim=0, keepdim=True)
+    other = 1.0 - names.values.sum(dim=0, keepdim=True)
+    named = torch.cat([own, other + weights.foreign * foreign])
     located = _located(localiser, side, channels, answer.grid)
     values = torch.zeros_like(answer.values)
     values[0] = 1.0
@@ -76,7 +82,7 @@ def fused(
         sliced = sliced.reshape(len(sliced), -1)[:, places]
         bone = sliced[1:].sum(dim=0)
         votes = _log(_with_other(sliced[1:] / bone, weights.other), weights.slices_floor)
-        votes += weights.naming * _log(_with_other(_at(named, names.grid, grid, places)), weights.naming_floor)
+        votes += weights.naming * _log(_normalised(_at(named, names.grid, grid, places)), weights.naming_floor)
         votes += weights.localiser * _log(_normalised(_at(*located, grid, places)), weights.localiser_floor)
         shares = votes.softmax(dim=0)[:-1] * bone
         block = torch.zeros((len(sliced), (stop - start) * grid.y.count * grid.x.count))
@@ -100,10 +106,9 @@ def _at(values: torch.Tensor, source: Grid, target: Grid, places: torch.Tensor) 
     return resampled(values, source, target).reshape(len(values), -1)[:, places]
 
 
-def _with_other(shares: torch.Tensor, other: float | None = None) -> torch.Tensor:
-    """Append the share of "other": a constant, or what is missing to one."""
-    rest = torch.full_like(shares[:1], other) if other is not None else 1.0 - shares.sum(dim=0, keepdim=True)
-    return torch.cat([shares, rest])
+def _with_other(shares: torch.Tensor, other: float) -> torch.Tensor:
+    """Append the share of "other"."""
+    return torch.cat([shares, torch.full_like(shares[:1], other)])
 
 
 def _normalised(shares: torch.Tensor) -> torch.Tensor:

@@ -16,15 +16,15 @@ from KneeSegLib.inference.sides import SideVote, parting_line, sides_by_anatomy,
 
 # Less than this in one piece is not a bone but a scatter of voxels. Bones cut by the field of view may be small.
 LEAST_VOLUME_CM3: Mapping[str, float] = {
-    "hip_bone": 15.0,
-    "femur": 8.0,
+    "hip_bone": 40.0,
+    "femur": 6.0,
     "patella": 2.5,
     "tibia": 8.0,
     "fibula": 2.0,
     "talus": 5.0,
     "calcaneus": 8.0,
 }
-LEAST_PROBABILITY = 0.55
+LEAST_PROBABILITY = 0.5
 """Mean probability that a piece needs to be believed."""
 
 SEPARATE_LEGS_MM = 60.0

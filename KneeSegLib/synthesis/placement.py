@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -65,6 +66,16 @@ class PreparedPerson:
     def extent_mm(self) -> tuple[float, float, float]:
         """Size of the prepared box ``(z, y, x)``."""
         return tuple(size * self.spacing_mm for size in self.shape)
+
+    @cached_property
+    def heights_mm(self) -> dict[int, tuple[float, float]]:
+        """Lowest and highest slice of each bone, by class index, in mm from the first slice."""
+        inside = torch.where(self._distance < 0, self._nearest, 0).flatten(1)
+        heights = {}
+        for index in torch.unique(inside).tolist():
+            rows = torch.nonzero((inside == index).any(dim=1))[:, 0]
+            heights[index] = (float(rows[0]) * self.spacing_mm, float(rows[-1]) * self.spacing_mm)
+        return heights
 
     def sample(self, points_mm: torch.Tensor, spacing_mm: float) -> Scene:
         """Read the person at ``points_mm`` ``(D, H, W, 3)``: ``(z, y, x)`` in its box, from the first voxel."""

@@ -43,6 +43,7 @@ class Recipe:
         neighbour_offsets_mm: further slices as channels (``slices`` only).
         widths: feature channels of the network per level.
         slab_slices: slices used of each rendered slab (``slices`` only).
+        bone_focus: share of the slabs that are placed where a randomly chosen bone is, not anywhere (``slices`` only).
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
     """
 
@@ -54,6 +55,7 @@ class Recipe:
     widths: tuple[int, ...]
     neighbour_offsets_mm: tuple[float, ...] = ()
     slab_slices: int = 12
+    bone_focus: float = 0.0
     reuse: float = 1.0
     pool: int = 192
     batch: int = 8

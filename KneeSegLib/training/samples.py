@@ -71,6 +71,8 @@ class SliceSource(SampleSource):
         person = self._person(generator)
         slab = (depth, *shape)
         centre = random_centre(person, slab, recipe.spacing_mm, generator)
+        if chance(recipe.bone_focus, generator):
+            centre[0] = self._height_of_some_bone(person, generator)
         image = render_ct(person, slab, recipe.spacing_mm, centre, recipe.synthesis, generator)
         first = (depth - 2 * recipe.slab_slices) // 2
         positions = torch.arange(first, first + 2 * recipe.slab_slices, 2)
@@ -78,6 +80,11 @@ class SliceSource(SampleSource):
         classes = self.channel_of_class[image.nearest[positions].long()]
         filled = image.occupancy[positions] * (classes > 0)
         return Samples(inputs, classes, filled, torch.ones_like(filled))
+
+    def _height_of_some_bone(self, person: PreparedPerson, generator: torch.Generator) -> float:
+        """A height at which a randomly chosen bone is, so that short bones are seen as often as long ones."""
+        wanted = [heights for index, heights in person.heights_mm.items() if self.channel_of_class[index] > 0]
+        return uniform(wanted[int(torch.randint(len(wanted), (), generator=generator))], generator)
 
 
 class LocaliserSource(SampleSource):
@@ -92,6 +99,8 @@ class LocaliserSource(SampleSource):
         people = [p for p in self.people if (p.joint == "body") or not wide]
         person = people[int(torch.randint(len(people), (), generator=generator))]
         centre = random_centre(person, shape, recipe.spacing_mm, generator)
+        if person.joint == "body" and chance(0.35, generator):
+            centre[0] = uniform((0.7, 0.95), generator) * person.extent_mm[0]  # the pelvis is hardest and would be rare
         image = render_ct(person, shape, recipe.spacing_mm, centre, recipe.synthesis, generator)
         classes, filled, hu = self.channel_of_class[image.nearest.long()], image.occupancy, image.hu
         if chance(0.5, generator):
@@ -102,6 +111,9 @@ class LocaliserSource(SampleSource):
             filled = filled.masked_fill(outside, 0.0)
         # Most of a scan is far from any bone; what is near one decides.
         weight = torch.where(classes > 0, 1.0, 0.1)
+        if person.joint == "hip":
+            # There the other hip bone is prepared as an "other" bone, which it is to the hip's specialist alone.
+            weight = torch.where(classes == self.recipe.classes.index("other"), 0.0, weight)
         filled = filled * (classes > 0)
         return Samples(localiser_channels(hu)[None], classes[None], filled[None], weight[None])
 
@@ -121,14 +133,14 @@ class NamingSource(SampleSource):
         # Slice networks leave most other bones out, and miss or invent a piece now and then.
         kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-2.0, 1.5), generator) > 0.0
         mask = torch.where((classes == 0) & ~kept, torch.zeros_like(mask), mask)
-        if chance(0.4, generator):
-            mask = mask * (smooth_noise(shape, spacing, 14.0, generator) < uniform((1.6, 2.6), generator))
-        if chance(0.4, generator):
-            invented = (smooth_noise(shape, spacing, 12.0, generator) > 2.2) & (scene.distance_mm > 3.0)
+        if chance(0.3, generator):
+            mask = mask * (smooth_noise(shape, spacing, 14.0, generator) < uniform((1.8, 2.8), generator))
+        if chance(0.3, generator):
+            invented = (smooth_noise(shape, spacing, 12.0, generator) > 2.4) & (scene.distance_mm > 3.0)
             mask = torch.where(invented, torch.ones_like(mask), mask)
             classes = torch.where(invented, torch.zeros_like(classes), classes)
         mask = mask * scene.known
-        if chance(0.6, generator):
+        if chance(0.4, generator):
             mask = mask * _random_box(shape, generator)
         return Samples(mask[None, None], classes[None], torch.ones_like(mask)[None], mask[None])
 
@@ -158,8 +170,8 @@ def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list
 def _random_box(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
     inside = torch.ones(shape, dtype=torch.bool)
     for axis, size in enumerate(shape):
-        if chance(0.5, generator):
-            cut = int(uniform((0.0, 0.45), generator) * size)
+        if chance(0.4, generator):
+            cut = int(uniform((0.0, 0.4), generator) * size)
             if cut:
                 inside.narrow(axis, 0 if chance(0.5, generator) else size - cut, cut).fill_(False)
     return inside
