@@ -2,10 +2,10 @@
 
     python Testing/benchmarks/knee_ct.py [--quality fast] [--threads 2]
 
-The scan is made of ellipsoids: 512 x 512 x 250 voxels of 0.5 x 0.5 x 0.6 mm. The networks do the work of the shipped
-ones (same layers and sizes), but the answer comes from the grey values, so that the time does not depend on weights.
-Beside each stage stands a floor: the least that has to be done there, done by the plainest means. Wall time depends on
-what else the machine does; processor time hardly does.
+The scan is generated from the sample knee: 512 x 512 x 250 voxels of 0.5 x 0.5 x 0.6 mm, with air around the leg. The
+networks are those that ship, or those in the folder that ``KNEESEG_RESOURCES`` names. Beside each stage stands a floor:
+the least that has to be done there, done by the plainest means. Wall time depends on what else the machine does;
+processor time hardly does.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+PIPELINE = "ct-knee"
+SIZE = (250, 512, 512)
 SPACING_MM = (0.6, 0.5, 0.5)
-KNEE_MM = {"z_mm": (405.0, 555.0), "y_mm": (-128.0, 128.0), "x_mm": (-218.0, 38.0)}
+AIR_HU = -1000
 GOAL_SECONDS, GOAL_GB = 40.0, 3.0
 
 
@@ -36,6 +39,7 @@ def main() -> None:
     if options.scan is not None:
         measure(options.scan, options.quality)
         return
+    require_networks()
     with tempfile.TemporaryDirectory() as folder:
         scan = Path(folder, "knee.nrrd")
         write_scan(scan)
@@ -44,13 +48,44 @@ def main() -> None:
         sys.exit(subprocess.run(command, env=environment).returncode)
 
 
+def require_networks() -> None:
+    from KneeSegLib.bundles import find_bundle
+    from KneeSegLib.errors import KneeSegError
+    from KneeSegLib.pipelines import PIPELINES
+
+    try:
+        for name in PIPELINES[PIPELINE].bundles:
+            find_bundle(name).verify()
+    except KneeSegError as error:
+        sys.exit(str(error))
+
+
 def write_scan(path: Path) -> None:
+    """Render the middle of the sample knee in cubes of 0.5 mm, interpolate to slices and put air around."""
+    import numpy as np
     import SimpleITK as sitk
+    import torch
 
-    from Testing.phantoms.legs import leg_phantom
+    from KneeSegLib.resources import samples_folder
+    from KneeSegLib.synthesis.anatomy_file import Anatomy
+    from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
+    from KneeSegLib.synthesis.placement import PreparedPerson
 
-    image = leg_phantom(("right",), spacing_mm=SPACING_MM, **KNEE_MM).image
-    sitk.WriteImage(sitk.Cast(image, sitk.sitkInt16), str(path), useCompression=False)
+    person = PreparedPerson(Anatomy.load(samples_folder() / "knee.npz"))
+    cube_mm = SPACING_MM[-1]
+    extent_mm = [min(size * step, known) for size, step, known in zip(SIZE, SPACING_MM, person.extent_mm)]
+    shape = [int(extent / cube_mm) for extent in extent_mm]
+    centre_mm = [known / 2 for known in person.extent_mm]
+    synthesis = CtSynthesis(other_leg_probability=0.0)
+    with torch.inference_mode():
+        cubes = render_ct(person, shape, cube_mm, centre_mm, synthesis, torch.Generator().manual_seed(2026)).hu
+        slices = torch.nn.functional.interpolate(cubes[None, None], size=(SIZE[0], *shape[1:]), mode="trilinear")[0, 0]
+    hu = np.full(SIZE, AIR_HU, np.int16)
+    middle = tuple(slice((size - part) // 2, (size - part) // 2 + part) for size, part in zip(SIZE, slices.shape))
+    hu[middle] = slices.round().to(torch.int16).numpy()
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing(tuple(reversed(SPACING_MM)))
+    sitk.WriteImage(image, str(path), useCompression=False)
 
 
 def measure(path: Path, quality: str) -> None:
@@ -67,7 +102,7 @@ def measure(path: Path, quality: str) -> None:
             self.answers = super()._sliced(*given)
             return self.answers
 
-    watched = Watched(PIPELINES["ct-knee"], "auto", QUALITIES[quality], "cpu", bundles_that_work)
+    watched = Watched(PIPELINES[PIPELINE], "auto", QUALITIES[quality], "cpu")
     processor_started = time.process_time()
     reading, volume = timed(lambda: read_volume(path))
     segmenting, case = timed(lambda: watched.segment(volume))
@@ -111,40 +146,6 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
 
 
-def bundles_that_work(name: str):
-    """Bundles whose networks do the work of the shipped ones and answer like an oracle."""
-    import torch
-    from torch import nn
-
-    from KneeSegLib.training.recipe import read_recipe
-    from Testing.phantoms.legs import OracleBundles
-
-    class WorkingOracle(nn.Module):
-        def __init__(self, worker: nn.Module, oracle: nn.Module) -> None:
-            super().__init__()
-            self.worker, self.oracle, self.stride = worker, oracle, worker.stride
-
-        def forward(self, volume: torch.Tensor) -> torch.Tensor:
-            self.worker(volume)
-            return self.oracle(volume)
-
-    recipe = read_recipe(name)
-    bundle = OracleBundles(spacing_mm=recipe.spacing_mm)(name)
-    torch.manual_seed(0)
-    network = WorkingOracle(network_of(recipe), bundle.network())
-    bundle.network = lambda device="cpu": network
-    bundle.metadata["kneeseg"]["spacing_mm"] = [recipe.spacing_mm] * 3
-    bundle.metadata["kneeseg"]["channels"] = {"neighbour_offsets_mm": list(recipe.neighbour_offsets_mm)}
-    return bundle
-
-
-def network_of(recipe):
-    from KneeSegLib import networks
-
-    config = dict(recipe.network_config)
-    return getattr(networks, config.pop("_target_").rsplit(".", 1)[1])(**config).eval()
-
-
 def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
     """The least each stage has to do, in seconds, and what that is."""
     import numpy as np
@@ -155,20 +156,23 @@ def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
     from vtkmodules.vtkCommonDataModel import vtkImageData
     from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
+    from KneeSegLib.bundles import find_bundle
     from KneeSegLib.inference.device import ready_for_inference
-    from KneeSegLib.training.recipe import read_recipe
+    from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, SPECIALIST_BUNDLES
 
-    def network_alone(name: str, shape: tuple[int, ...], repeat: int) -> float:
-        recipe = read_recipe(name)
-        network = ready_for_inference(network_of(recipe), "cpu")
-        sample = torch.zeros((shape[0], recipe.in_channels, *shape[1:]))
-        if len(shape) == 3:
+    def network_alone(name: str, batch: int, voxels: Sequence[int], repeat: int = 1) -> float:
+        bundle = find_bundle(name)
+        network = ready_for_inference(bundle.network(), "cpu")
+        padded = [-(-count // network.stride) * network.stride for count in voxels]
+        sample = torch.zeros((batch, bundle.facts["network"]["in_channels"], *padded))
+        if len(padded) == 2:
             sample = sample.to(memory_format=torch.channels_last)
         network(sample)
         return timed(lambda: [network(sample) for _ in range(repeat)])[0]
 
-    def rounded(count: float, multiple: int) -> int:
-        return int(-(-count // multiple) * multiple)
+    def coarse_alone(name: str, mm: Sequence[float]) -> float:
+        spacing_mm = find_bundle(name).facts["spacing_mm"][0]
+        return network_alone(name, 1, [ceil(length / spacing_mm) for length in mm])
 
     hu = sitk.GetArrayViewFromImage(case.volume.image)
     labels = sitk.GetArrayViewFromImage(case.labels)
@@ -196,14 +200,14 @@ def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
     return {
         "reading": (timed(lambda: np.fromfile(path, np.int16))[0], "the file's bytes into memory"),
         "localising": (
-            pass_seconds + network_alone("ct-localiser", (1, *(rounded(mm / 4.0, 16) for mm in extent_mm)), 1),
+            pass_seconds + coarse_alone(LOCALISER_BUNDLE, extent_mm),
             "a pass over the scan, and the network alone",
         ),
         "slices": (
-            network_alone("ct-knee", (4, rows, columns), -(-slices // 4)),
+            network_alone(SPECIALIST_BUNDLES["knee"], 4, (rows, columns), ceil(slices / 4)),
             f"the network alone on {slices} slices",
         ),
-        "naming": (network_alone("ct-naming", (1, *(rounded(mm / 2.0, 16) for mm in leg_mm)), 1), "the network alone"),
+        "naming": (coarse_alone(NAMING_BUNDLE, leg_mm), "the network alone"),
         "labelling": (timed(upsampled)[0], "trilinear interpolation of each class to the bones' box"),
         "cleaning": (timed(lambda: ndimage.label(crop))[0], "one labelling of components in the bones' box"),
         "assembling": (timed(lambda: [labels.copy() for _ in range(2)])[0], "two copies of the labels"),

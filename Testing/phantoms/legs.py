@@ -19,6 +19,8 @@ from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, structure
 
 SOFT_HU, AIR_HU, OTHER_HU = 20, -1000, 1100
 LEG_AXIS_MM = 90.0
+DEPTH_MM = (-75.0, 75.0)
+SPECIALIST_SPACING_MM = 3.0
 LOCALISER_CLASSES = ("none", "other", *(f"{bone}_{side}" for side in SIDES for bone in BONES))
 GREY = {f"{bone}_{side}": 300 + 50 * (7 * s + b) for s, side in enumerate(SIDES) for b, bone in enumerate(BONES)}
 
@@ -56,12 +58,11 @@ def leg_phantom(
     z_mm: tuple[float, float] = (0.0, 1000.0),
     x_mm: tuple[float, float] | None = None,
     spacing_mm: tuple[float, float, float] = (3.0, 3.0, 3.0),
-    y_mm: tuple[float, float] = (-75.0, 75.0),
     other_bones: list[Solid] = (),
 ) -> Phantom:
     """Return legs between two heights. ``spacing_mm`` is (z, y, x); the sole is at z = 0, the back at positive y."""
     low, high = x_mm or (-170.0 if "right" in sides else 5.0, 170.0 if "left" in sides else -5.0)
-    z, y, x = (np.arange(a + step / 2, b, step) for (a, b), step in zip((z_mm, y_mm, (low, high)), spacing_mm))
+    z, y, x = (np.arange(a + step / 2, b, step) for (a, b), step in zip((z_mm, DEPTH_MM, (low, high)), spacing_mm))
     hu = np.full((len(z), len(y), len(x)), AIR_HU, np.int16)
     truth = np.zeros(hu.shape, np.uint8)
     across = {side: -(x + LEG_AXIS_MM) if side == "right" else x - LEG_AXIS_MM for side in sides}
@@ -159,7 +160,6 @@ class OracleBundles:
     localiser: nn.Module = field(default_factory=OracleLocaliser)
     naming: nn.Module = field(default_factory=NoOpinion)
     confused: dict[str, str] = field(default_factory=dict)
-    spacing_mm: float = 3.0
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> SimpleNamespace:
@@ -173,7 +173,7 @@ class OracleBundles:
             network, classes, spacing = (
                 OracleSlices(joint, self.confused),
                 ("background", *JOINT_BONES[joint]),
-                self.spacing_mm,
+                SPECIALIST_SPACING_MM,
             )
         facts = {"classes": list(classes), "spacing_mm": [spacing] * 3, "channels": {"neighbour_offsets_mm": []}}
         return SimpleNamespace(
