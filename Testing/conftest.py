@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from KneeSegLib.synthesis.anatomy_file import BAND_MM, CLASSES, COARSE, CORTEX_UNIT_MM, SDF_UNIT_MM, Anatomy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard() -> None:
+    """A shell that runs tests in the background makes them, and all they start, ignore Ctrl-C: undo that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

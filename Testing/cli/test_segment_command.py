@@ -219,7 +219,8 @@ def test_volume_without_a_leg_is_said(kneeseg, tmp_path):
     air = np.full((60, 60, 60), -1000, np.int16) + np.random.default_rng(0).integers(-20, 20, (60, 60, 60)).astype(
         np.int16
     )
-    air[20:40, 20:40, 20:40] += 1040  # a jar of water
+    air[18:42, 18:42, 18:42] += 1900  # a jar of thick glass
+    air[21:39, 21:39, 21:39] -= 860  # with water in it
     outcome = kneeseg("segment", write(tmp_path / "jar.nrrd", air), "-o", tmp_path / "out", "--progress", "none")
     assert (outcome.status, len(outcome.err.splitlines())) == (3, 1), outcome.err
     assert "no hip, knee or ankle" in outcome.err.lower()
