@@ -39,7 +39,7 @@ def demo(
     ),
     joint: Annotated[SampleJoint, typer.Option(help="Which joint the scan shows.")] = SHOWN_UNASKED,
     side: Annotated[SideName, typer.Option(help="Which leg.")] = SideName.right,
-    seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same person.")] = 2026,
+    seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same person.")] = 2,
     device: Device = AUTOMATIC_DEVICE,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,

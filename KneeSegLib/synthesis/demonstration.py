@@ -18,7 +18,7 @@ def demonstration_joints() -> tuple[str, ...]:
 
 
 def demonstration_case(
-    joint: str = "knee", side: Side = "right", spacing_mm: float = 0.8, seed: int = 2026
+    joint: str = "knee", side: Side = "right", spacing_mm: float = 0.8, seed: int = 2
 ) -> SyntheticCase:
     """Generate the CT of a joint, with its truth; the same seed gives the same case.
 

@@ -43,7 +43,7 @@ class Recipe:
         neighbour_offsets_mm: further slices as channels (``slices`` only).
         widths: feature channels of the network per level.
         slab_slices: slices used of each rendered slab (``slices`` only).
-        bone_focus: share of the slabs that are placed where a randomly chosen bone is, not anywhere (``slices`` only).
+        bone_focus: share of the samples placed where a randomly chosen bone is, not anywhere (not for ``localiser``).
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
     """
 

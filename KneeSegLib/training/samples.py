@@ -59,6 +59,11 @@ class SampleSource:
     def _person(self, generator: torch.Generator) -> PreparedPerson:
         return self.people[int(torch.randint(len(self.people), (), generator=generator))]
 
+    def _height_of_some_bone(self, person: PreparedPerson, generator: torch.Generator) -> float:
+        """A height at which a randomly chosen bone is, so that short bones are seen as often as long ones."""
+        wanted = [heights for index, heights in person.heights_mm.items() if self.channel_of_class[index] > 0]
+        return uniform(wanted[int(torch.randint(len(wanted), (), generator=generator))], generator)
+
 
 class SliceSource(SampleSource):
     """Transverse slices with their channels, several from each rendered slab."""
@@ -80,11 +85,6 @@ class SliceSource(SampleSource):
         classes = self.channel_of_class[image.nearest[positions].long()]
         filled = image.occupancy[positions] * (classes > 0)
         return Samples(inputs, classes, filled, torch.ones_like(filled))
-
-    def _height_of_some_bone(self, person: PreparedPerson, generator: torch.Generator) -> float:
-        """A height at which a randomly chosen bone is, so that short bones are seen as often as long ones."""
-        wanted = [heights for index, heights in person.heights_mm.items() if self.channel_of_class[index] > 0]
-        return uniform(wanted[int(torch.randint(len(wanted), (), generator=generator))], generator)
 
 
 class LocaliserSource(SampleSource):
@@ -126,12 +126,14 @@ class NamingSource(SampleSource):
         person = self._person(generator)
         spacing = recipe.spacing_mm
         centre = random_centre(person, shape, spacing, generator)
+        if chance(recipe.bone_focus, generator):
+            centre[0] = self._height_of_some_bone(person, generator)
         scene = scene_of(person, shape, spacing, centre, recipe.synthesis, generator)
         classes = self.channel_of_class[scene.nearest.long()]
         distance = scene.distance_mm + uniform((0.0, 0.8), generator) * smooth_noise(shape, spacing, 8.0, generator)
         mask = occupancy(distance, spacing)
         # Slice networks leave most other bones out, and miss or invent a piece now and then.
-        kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-2.0, 1.5), generator) > 0.0
+        kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-3.0, 0.7), generator) > 0.0
         mask = torch.where((classes == 0) & ~kept, torch.zeros_like(mask), mask)
         if chance(0.3, generator):
             mask = mask * (smooth_noise(shape, spacing, 14.0, generator) < uniform((1.8, 2.8), generator))
