@@ -67,6 +67,7 @@ def find_joints(
     """
     points = {bone: _points_mm(mask, grid) for bone, mask in regions.items()}
     found: dict[str, FoundJoint] = {}
+    evidence: dict[str, float] = {}
     for name, contacts in JOINT_CONTACTS.items():
         for contact in contacts:
             if contact.bone not in points or contact.other not in points:
@@ -75,8 +76,10 @@ def find_joints(
             if center is not None:
                 confidence = min(confidences[contact.bone], confidences[contact.other])
                 found[name] = _joint(name, center, confidence, regions, grid, scan)
+                seen = min(len(points[contact.bone]), len(points[contact.other]))
+                evidence[name] = confidence * seen**0.5
                 break
-    return _in_order_down_the_leg(found)
+    return _in_order_down_the_leg(found, evidence)
 
 
 def _joint(
@@ -107,13 +110,13 @@ def _cut_by(name: str, center: np.ndarray, core: Box, scan: Box, grid: Grid) -> 
     return tuple(border for border, cuts in borders.items() if cuts)
 
 
-def _in_order_down_the_leg(found: dict[str, FoundJoint]) -> dict[str, FoundJoint]:
-    """Drop the less certain of two neighbouring joints that are in the wrong order or too close to each other."""
+def _in_order_down_the_leg(found: dict[str, FoundJoint], evidence: Mapping[str, float]) -> dict[str, FoundJoint]:
+    """Drop one of two neighbouring joints that are in the wrong order or too close: that with less evidence."""
     names = [name for name in JOINT_CONTACTS if name in found]
     for upper, lower in zip(names, names[1:]):
         if found[upper].center_mm[0] - found[lower].center_mm[0] < APART_MM:
-            mistaken = min((upper, lower), key=lambda name: found[name].confidence)
-            return _in_order_down_the_leg({name: joint for name, joint in found.items() if name != mistaken})
+            mistaken = min((upper, lower), key=lambda name: evidence[name])
+            return _in_order_down_the_leg({name: joint for name, joint in found.items() if name != mistaken}, evidence)
     return {name: found[name] for name in names}
 
 
