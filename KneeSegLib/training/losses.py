@@ -4,7 +4,7 @@ Truth is ``(classes, occupancy)`` of :class:`~KneeSegLib.training.samples.Sample
 belongs to channel ``classes``, the rest to channel 0.
 
 Where channels come in right and left pairs, the loss first asks which bone it is (the pair's summed probability) and
-then, with a weight of its own, which side: the sides of a body look alike, and doubt about one is not doubt about the other.
+then, with a weight of its own, which side: doubt about the one is not doubt about the other.
 """
 
 from __future__ import annotations
