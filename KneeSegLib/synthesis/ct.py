@@ -9,6 +9,7 @@ import torch
 
 from KneeSegLib.synthesis.distractors import with_arms, with_ossicles, with_other_leg, with_torso
 from KneeSegLib.synthesis.fields import chance, uniform
+from KneeSegLib.synthesis.pathology import with_osteophytes
 from KneeSegLib.synthesis.placement import PreparedPerson, Scene, Warp, random_points
 from KneeSegLib.synthesis.scanner import Scanner, scanned
 from KneeSegLib.synthesis.tissue import BoneTissue, SoftTissue, bone_hu, soft_hu
@@ -24,6 +25,7 @@ class CtSynthesis:
     scanner: Scanner = field(default_factory=Scanner)
     other_leg_probability: float = 0.25
     ossicle_probability: float = 0.2
+    osteophyte_probability: float = 0.25
     torso_probability: float = 0.5
     arms_probability: float = 0.35
 
@@ -73,6 +75,8 @@ def scene_of(
     """The anatomy alone: the person on the grid, with what else may be in the picture."""
     points = random_points(shape, spacing_mm, centre_mm, synthesis.warp, generator)
     scene = person.sample(points, spacing_mm)
+    if chance(synthesis.osteophyte_probability, generator):
+        scene = with_osteophytes(scene, generator)
     if person.joint == "body":
         scene = replace(scene, far_mm=torch.where(scene.known, scene.far_mm, 255.0))
         if chance(synthesis.arms_probability, generator):

@@ -21,7 +21,7 @@ BONES = ("femur", "patella", "tibia", "fibula")
 
 
 def case_names() -> list[CaseName]:
-    groups = (("train", 20), ("validation", 3), ("test", 3))
+    groups = (("train", 32), ("validation", 4), ("test", 4))
     modelled = [
         CaseName("knee", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)
     ]

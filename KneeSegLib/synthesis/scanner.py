@@ -22,11 +22,14 @@ class Scanner:
     noise_hu: Bounds = (4.0, 75.0)
     noise_grain: Bounds = (0.0, 0.9)
     shading_hu: Bounds = (0.0, 55.0)
+    cupping_hu: Bounds = (20.0, 180.0)
+    cupping_probability: float = 0.15
     calibration_scale: Bounds = (0.82, 1.12)
     calibration_offset_hu: Bounds = (-70.0, 50.0)
     calibration_probability: float = 0.5
     metal_probability: float = 0.07
-    low_ceiling_probability: float = 0.12
+    low_ceiling_probability: float = 0.15
+    wrap_probability: float = 0.03
     round_field_probability: float = 0.12
     table_probability: float = 0.35
 
@@ -46,13 +49,35 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
         scale, offset = uniform(scanner.calibration_scale, generator), uniform(scanner.calibration_offset_hu, generator)
         hu = (hu + 1000.0) * scale - 1000.0 + offset
     hu = hu + uniform(scanner.shading_hu, generator) * smooth_noise(hu.shape, spacing_mm, 60.0, generator)
+    if chance(scanner.cupping_probability, generator):
+        hu = cupped(hu, uniform(scanner.cupping_hu, generator))
     hu = hu + correlated_noise(
         hu.shape, uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator), generator
     )
     if chance(scanner.round_field_probability, generator):
         hu = round_field(hu, uniform((0.85, 1.25), generator), uniform((-2000.0, -1000.0), generator))
-    ceiling = uniform((1000.0, 2200.0), generator) if chance(scanner.low_ceiling_probability, generator) else 3071.0
-    return hu.clamp(-1024.0, ceiling)
+    if chance(scanner.wrap_probability, generator):
+        hu = wrapped(hu)
+    if chance(scanner.low_ceiling_probability, generator):
+        hu = hu.clamp(max=LOW_CEILINGS_HU[int(torch.randint(len(LOW_CEILINGS_HU), (), generator=generator))])
+    return hu.clamp(-1024.0, 3071.0)
+
+
+LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
+"""Where some scanners and exports cut bone off."""
+
+
+def cupped(hu: torch.Tensor, depth_hu: float) -> torch.Tensor:
+    """Darken the middle of each slice, as uncorrected beam hardening and truncation do; the rim keeps its values."""
+    _, height, width = hu.shape
+    y = torch.linspace(-1.0, 1.0, height)[:, None]
+    x = torch.linspace(-1.0, 1.0, width)[None, :]
+    return hu - depth_hu * (1.0 - 0.5 * (x * x + y * y)) * (hu > -500.0)
+
+
+def wrapped(hu: torch.Tensor) -> torch.Tensor:
+    """What 12 bits make of values over 3071 HU: they start again at -1024."""
+    return torch.remainder(hu.clamp(min=-1024.0) + 1024.0, 4096.0) - 1024.0
 
 
 def correlated_noise(

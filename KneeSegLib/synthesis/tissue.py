@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from KneeSegLib.synthesis.fields import blurred, chance, occupancy, smooth_noise, smoothstep, uniform, white_noise
+from KneeSegLib.synthesis.pathology import with_cysts, with_growth_plate_scar
 from KneeSegLib.synthesis.placement import Scene
 
 Bounds = tuple[float, float]
@@ -23,6 +24,8 @@ class BoneTissue:
     texture_hu: Bounds = (20.0, 170.0)
     texture_mm: Bounds = (0.8, 2.2)
     patchiness_hu: Bounds = (10.0, 110.0)
+    cyst_probability: float = 0.12
+    scar_probability: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,15 @@ def bone_hu(scene: Scene, tissue: BoneTissue, generator: torch.Generator) -> tup
     )
     grain = max(uniform(tissue.texture_mm, generator), spacing)
     texture = uniform(tissue.texture_hu, generator) * smooth_noise(shape, spacing, grain, generator)
+    spongy = spongy + texture
+    if chance(tissue.scar_probability, generator):
+        spongy = with_growth_plate_scar(spongy, scene, generator)
+    if chance(tissue.cyst_probability, generator):
+        spongy = with_cysts(spongy, scene, generator)
     marrow = uniform(tissue.marrow_hu, generator)
     # Where the cortex is thick the bone is a tube, and its core is marrow.
     hollow = smoothstep(scene.cortex_mm + 0.4 * smooth_noise(shape, spacing, 14.0, generator), 1.6, 3.4)
-    core = torch.lerp(spongy + texture, torch.full_like(spongy, marrow) + 0.25 * texture, hollow)
+    core = torch.lerp(spongy, torch.full_like(spongy, marrow) + 0.25 * texture, hollow)
     return torch.lerp(cortex, core, inner), filled
 
 

@@ -44,18 +44,25 @@ class Training:
     """Train one recipe in a folder; create it again with the same folder to resume.
 
     The folder holds ``checkpoint.pt`` (tensors and numbers only) and ``log.csv``.
+
+    Args:
+        compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then halves the time of
+            a step on a CPU.
     """
 
-    def __init__(self, recipe: Recipe, prepared: Path, folder: Path, device: str = "cpu") -> None:
+    def __init__(
+        self, recipe: Recipe, prepared: Path, folder: Path, device: str = "cpu", compiled: bool = False
+    ) -> None:
         self.recipe = recipe
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.device = torch.device(device)
-        torch.manual_seed(recipe.seed)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.source: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "train"))
         self.validation: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "validation"))
-        self.network = build_network(recipe).to(self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.network = build_network(recipe).to(self.device)
         if recipe.kind == "slices":
             self.network = self.network.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -64,8 +71,10 @@ class Training:
         )
         self.pools = {shape: Pool(recipe.pool) for shape in recipe.shapes}
         self.owed = {shape: 0.0 for shape in recipe.shapes}
-        # On processors with bfloat16, 3D convolutions take 0.6 of the time with it; 2D ones gain nothing.
-        self.mixed_precision = self.device.type == "cuda" or (recipe.kind != "slices" and cpu_has_bfloat16())
+        # On processors with bfloat16, 3D convolutions take 0.6 of the time with it; 2D ones gain only once compiled.
+        worthwhile = cpu_has_bfloat16() and (compiled or recipe.kind != "slices")
+        self.mixed_precision = self.device.type == "cuda" or worthwhile
+        self.forward = torch.compile(self.network, dynamic=False) if compiled else self.network
         self.merged = merged_sides(recipe.classes)
         self.step = 0
         self._resume()
@@ -146,7 +155,7 @@ class Training:
         if recipe.kind == "slices":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
-            logits = self.network(inputs)
+            logits = self.forward(inputs)
         loss = total_loss(
             logits.float(),
             *(t.to(self.device) for t in (samples.classes, samples.occupancy, samples.weight)),
@@ -173,12 +182,10 @@ class Training:
 
     def _update_average(self) -> None:
         decay = min(self.recipe.ema, (1.0 + self.step) / (10.0 + self.step))
+        means, values = (list(n.state_dict().values()) for n in (self.average, self.network))
+        floating = [place for place, mean in enumerate(means) if mean.dtype.is_floating_point]
         with torch.no_grad():
-            for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values()):
-                if mean.dtype.is_floating_point:
-                    mean.lerp_(value, 1.0 - decay)
-                else:
-                    mean.copy_(value)
+            torch._foreach_lerp_([means[i] for i in floating], [values[i] for i in floating], 1.0 - decay)
 
     def _log(self, **row: float) -> None:
         path = self.folder / "log.csv"

@@ -9,16 +9,20 @@ from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.cases import synthesize_case
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
 from KneeSegLib.synthesis.placement import PreparedPerson, Warp
-from KneeSegLib.synthesis.scanner import Scanner, correlated_noise, scanned
+from KneeSegLib.synthesis.scanner import Scanner, correlated_noise, cupped, scanned, wrapped
 from KneeSegLib.synthesis.tissue import BoneTissue
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
 CLEAN_SCANNER = Scanner(
     blur_mm=(0.0, 0.0), slice_blur_mm=(0.0, 0.0), overshoot_probability=0.0, noise_hu=(0.0, 0.0), shading_hu=(0.0, 0.0),
     calibration_probability=0.0, metal_probability=0.0, low_ceiling_probability=0.0, round_field_probability=0.0,
-    table_probability=0.0,
+    table_probability=0.0, cupping_probability=0.0, wrap_probability=0.0,
 )  # fmt: skip
-PLAIN = CtSynthesis(warp=NO_WARP, scanner=CLEAN_SCANNER, other_leg_probability=0.0, ossicle_probability=0.0)
+HEALTHY = BoneTissue(cyst_probability=0.0, scar_probability=0.0)
+PLAIN = CtSynthesis(
+    warp=NO_WARP, bone=HEALTHY, scanner=CLEAN_SCANNER, other_leg_probability=0.0, ossicle_probability=0.0,
+    osteophyte_probability=0.0,
+)  # fmt: skip
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -45,7 +49,7 @@ def test_a_cylinder_is_rendered_with_its_true_area(geometric_knee):
 def test_the_cortex_is_as_thick_as_prepared(geometric_knee):
     """2 mm were prepared; the thickness is measured as the area of bright ring over its circumference."""
     nothing = {name: (0.0, 0.0) for name in ("trabecular_hu", "marrow_hu", "texture_hu", "patchiness_hu")}
-    bone = BoneTissue(cortex_hu=(1500.0, 1500.0), cortex_factor=(1.0, 1.0), **nothing)
+    bone = replace(HEALTHY, cortex_hu=(1500.0, 1500.0), cortex_factor=(1.0, 1.0), **nothing)
     person = PreparedPerson(geometric_knee)
     image = render_ct(person, (60, 160, 160), 0.5, (104.0, 48.0, 48.0), replace(PLAIN, bone=bone), seeded(3))
     inside = (image.occupancy > 0.99) & (image.nearest == CLASSES.index("femur_right"))
@@ -87,7 +91,7 @@ def test_a_left_case_is_the_mirror_image_with_left_labels(geometric_knee):
     import SimpleITK as sitk
 
     person = PreparedPerson(geometric_knee)
-    synthesis = replace(CtSynthesis(), scanner=CLEAN_SCANNER, ossicle_probability=0.0, other_leg_probability=0.0)
+    synthesis = replace(PLAIN, warp=Warp())
     right = sitk.GetArrayFromImage(synthesize_case(person, 2.0, side="right", seed=2, synthesis=synthesis).labels)
     left = sitk.GetArrayFromImage(synthesize_case(person, 2.0, side="left", seed=2, synthesis=synthesis).labels)
     for bone in ("femur", "tibia", "fibula", "patella"):
@@ -102,3 +106,17 @@ def test_every_default_ingredient_can_be_drawn(geometric_knee):
         image = render_ct(person, (8, 40, 40), 2.0, (64.0, 48.0, 48.0), CtSynthesis(), seeded(seed))
         assert torch.isfinite(image.hu).all()
         assert image.hu.min() >= -1024.0 and image.hu.max() <= 3071.0
+
+
+def test_cupping_darkens_the_middle_and_spares_rim_and_air():
+    hu = torch.full((2, 41, 41), 40.0)
+    hu[:, :, :3] = -1000.0
+    dark = cupped(hu, 100.0)
+    assert dark[0, 20, 20].item() == pytest.approx(-60.0)
+    assert dark[0, 0, 40].item() == pytest.approx(40.0)
+    assert (dark[:, :, :3] == -1000.0).all()
+
+
+def test_twelve_bits_wrap_metal_around_and_leave_bone():
+    hu = torch.tensor([[[-1000.0, 1500.0, 3071.0, 3200.0]]])
+    assert wrapped(hu)[0, 0].tolist() == [-1000.0, 1500.0, 3071.0, -896.0]
