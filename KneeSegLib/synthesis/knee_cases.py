@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,20 @@ def case_names() -> list[CaseName]:
     return modelled[:4] + [CaseName("knee", "train", subject) for subject in LABEL_MAPS] + modelled[4:]
 
 
-def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
-    """One right knee: of the shape model, 300 mm high, knee in the middle; or as high as a label map shows it."""
+def build(name: CaseName, data: Path, random: np.random.Generator, flexion: float | None = None) -> Anatomy:
+    """One right knee: of the shape model, 300 mm high, knee in the middle; or as high as a label map shows it.
+
+    Args:
+        flexion: degrees, instead of a random angle (shape model only).
+    """
     if name.subject in LABEL_MAPS:
         return label_knee(name, data, random)
     model = limb_model(data)
     limb = model.limb(model.random_coefficients(random), cortex_factor=random.uniform(0.6, 1.25))
     bones = enlarged({name: limb[name] for name in BONES}, random.uniform(0.93, 1.07))
     pose = random_knee_pose(random)
+    if flexion is not None:
+        pose = replace(pose, flexion=flexion)
     bones = posed_knee(bones, pose)
 
     axis = knee_flexion_axis(bones["femur"].mesh)

@@ -1,0 +1,202 @@
+"""How accuracy holds up as one thing at a time gets worse: renders people of the test group, prints and saves a table.
+
+    python Testing/benchmarks/robustness.py --prepared work/people --output work/robustness.json
+    python Testing/benchmarks/robustness.py --joint knee --data DATA_PACK      # also flexion from 0 to 60 degrees
+
+Every row is an ordinary scan (0.7 mm, moderate kernel, 15 HU of noise) with one thing changed. The images come from the
+renderer that the networks were trained with: the table says what they can take, not how well they do on real scans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
+
+import KneeSegLib as ks
+from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.errors import KneeSegError
+from KneeSegLib.evaluation import evaluate
+from KneeSegLib.pipelines import QUALITIES
+from KneeSegLib.strict_json import strict
+from KneeSegLib.synthesis import knee_cases
+from KneeSegLib.synthesis.anatomy_file import Anatomy
+from KneeSegLib.synthesis.cases import SyntheticCase, synthesize_case
+from KneeSegLib.synthesis.ct import CtSynthesis
+from KneeSegLib.synthesis.placement import PreparedPerson, Warp
+from KneeSegLib.synthesis.prepare import random_for
+from KneeSegLib.synthesis.scanner import Scanner
+from KneeSegLib.synthesis.tissue import BoneTissue, SoftTissue
+from KneeSegLib.synthesis.voxels import CaseName
+
+SPACING_MM = 0.7
+
+
+def fixed(value: float) -> tuple[float, float]:
+    """Bounds that leave nothing to chance."""
+    return (value, value)
+
+
+STILL = Warp(fixed(0.0), fixed(0.0), fixed(1.0), fixed(1.0), fixed(0.0), fixed(0.0))
+ORDINARY_SCANNER = Scanner(
+    blur_mm=fixed(0.4), slice_blur_mm=fixed(0.4), overshoot_probability=0.0, noise_hu=fixed(15.0),
+    noise_grain=fixed(0.6), shading_hu=fixed(10.0), cupping_probability=0.0, calibration_probability=0.0,
+    metal_probability=0.0, low_ceiling_probability=0.0, wrap_probability=0.0, round_field_probability=0.0,
+    table_probability=1.0,
+)  # fmt: skip
+ORDINARY_BONE = BoneTissue(
+    cortex_hu=fixed(1500.0), cortex_factor=fixed(1.0), trabecular_hu=fixed(220.0), cyst_probability=0.0,
+    scar_probability=0.0,
+)  # fmt: skip
+ORDINARY = CtSynthesis(
+    warp=STILL, bone=ORDINARY_BONE, soft=SoftTissue(vessel_probability=0.0, calcification_probability=0.0),
+    scanner=ORDINARY_SCANNER, other_leg_probability=0.0, ossicle_probability=0.0, osteophyte_probability=0.0,
+    torso_probability=0.0, arms_probability=0.0,
+)  # fmt: skip
+POROTIC_BONE = replace(
+    ORDINARY_BONE, cortex_hu=fixed(1000.0), cortex_factor=fixed(0.5), trabecular_hu=fixed(10.0), patchiness_hu=fixed(40.0)
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One row: how the scan is made, and what happens to it afterwards."""
+
+    synthesis: CtSynthesis = ORDINARY
+    slice_mm: float = SPACING_MM
+    side: str = "right"
+    flexion: float | None = None
+    afterwards: Callable[[sitk.Image], sitk.Image] = field(default=lambda image: image)
+
+
+def scanner(**changes: object) -> Condition:
+    return Condition(replace(ORDINARY, scanner=replace(ORDINARY_SCANNER, **changes)))
+
+
+def turned(**changes: object) -> Condition:
+    return Condition(replace(ORDINARY, warp=replace(STILL, **changes)))
+
+
+def without(axis: int, share: float) -> Callable[[sitk.Image], sitk.Image]:
+    """Cut a share of the field of view away at the high end of an axis (x, y, z)."""
+
+    def cut(image: sitk.Image) -> sitk.Image:
+        size = list(image.GetSize())
+        size[axis] = int(size[axis] * (1.0 - share))
+        return sitk.RegionOfInterest(image, size, [0, 0, 0])
+
+    return cut
+
+
+def stored(order: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Callable[[sitk.Image], sitk.Image]:
+    """The same patient with the voxels stored along other axes, as another position on the table gives."""
+    return lambda image: sitk.Flip(sitk.PermuteAxes(image, order), flips)
+
+
+CONDITIONS: dict[str, Condition] = {
+    "ordinary": Condition(),
+    "left leg": Condition(side="left"),
+    "noise 40 HU": scanner(noise_hu=fixed(40.0)),
+    "noise 80 HU": scanner(noise_hu=fixed(80.0)),
+    "noise 160 HU": scanner(noise_hu=fixed(160.0)),
+    "slices 1.4 mm": Condition(slice_mm=1.4),
+    "slices 2.1 mm": Condition(slice_mm=2.1),
+    "slices 2.8 mm": Condition(slice_mm=2.8),
+    "kernel smooth (0.9 mm)": scanner(blur_mm=fixed(0.9)),
+    "kernel sharp (overshoot 0.9)": scanner(blur_mm=fixed(0.2), overshoot_probability=1.0, overshoot=fixed(0.9)),
+    "turned +30 degrees": turned(turn_degrees=fixed(30.0)),
+    "turned -30 degrees": turned(turn_degrees=fixed(-30.0)),
+    "tilted +30 degrees": turned(tilt_degrees=fixed(30.0)),
+    "tilted -30 degrees": turned(tilt_degrees=fixed(-30.0)),
+    "metal with streaks": scanner(metal_probability=1.0),
+    "values end at 1023 HU": scanner(low_ceiling_probability=1.0),
+    "12-bit wrap, metal": scanner(metal_probability=1.0, wrap_probability=1.0),
+    "cupping 180 HU": scanner(cupping_probability=1.0, cupping_hu=fixed(180.0)),
+    "a quarter of the front cut off": Condition(afterwards=without(1, 0.25)),
+    "a quarter of the top cut off": Condition(afterwards=without(2, 0.25)),
+    "osteoporosis": Condition(replace(ORDINARY, bone=POROTIC_BONE)),
+    "osteophytes": Condition(replace(ORDINARY, osteophyte_probability=1.0)),
+    "other leg beside it": Condition(replace(ORDINARY, other_leg_probability=1.0)),
+    "sagittal, feet first": Condition(afterwards=stored((1, 2, 0), (True, False, True))),
+    "prone": Condition(afterwards=stored((0, 1, 2), (True, True, False))),
+}
+FLEXIONS = {f"flexion {angle:.0f} degrees": Condition(flexion=angle) for angle in (0.0, 20.0, 40.0, 60.0)}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
+    arguments.add_argument("--data", type=Path, help="data pack; adds rows of knee flexion")
+    arguments.add_argument("--output", type=Path, default=Path("work/robustness.json"))
+    arguments.add_argument("--joint", choices=("hip", "knee", "ankle"), action="append")
+    arguments.add_argument("--people", type=int, default=2, help="so many test people per row")
+    arguments.add_argument("--quality", choices=tuple(QUALITIES), default="standard")
+    arguments.add_argument("--only", help="rows whose name holds this")
+    options = arguments.parse_args()
+    torch.set_num_threads(2)
+    results = {}
+    for joint in options.joint or ("hip", "knee", "ankle"):
+        conditions = CONDITIONS | (FLEXIONS if options.data and joint == "knee" else {})
+        bones = [structure(bone, "right").key for bone in JOINT_BONES[joint]]
+        print(f"\n| {joint}: Dice, ASSD mm, HD95 mm | {' | '.join(key.removesuffix('_right') for key in bones)} |")
+        print(f"| --- |{' --- |' * len(bones)}", flush=True)
+        results[joint] = {}
+        for name, condition in conditions.items():
+            if options.only and options.only not in name:
+                continue
+            figures = [measured(case, joint, options.quality) for case in cases(joint, condition, options)]
+            results[joint][name] = figures
+            print(f"| {name} | {' | '.join(_cell([one.get(key) for one in figures]) for key in bones)} |", flush=True)
+    options.output.write_text(json.dumps(strict(results), indent=1), encoding="utf-8")
+    print(f"\nFull figures: {options.output}")
+
+
+def cases(joint: str, condition: Condition, options: argparse.Namespace) -> Iterator[SyntheticCase]:
+    """The first few test people under a condition."""
+    paths = sorted(options.prepared.glob(f"{joint}_test_*.npz"))[: options.people]
+    for number, path in enumerate(paths):
+        anatomy = Anatomy.load(path)
+        if condition.flexion is not None:
+            name = CaseName("knee", "test", anatomy.subject)
+            anatomy = knee_cases.build(name, options.data, random_for(name, seed=1), condition.flexion)
+        case = synthesize_case(
+            PreparedPerson(anatomy), SPACING_MM, condition.slice_mm, condition.side, 9000 + number, condition.synthesis
+        )
+        yield replace(case, image=condition.afterwards(case.image), labels=condition.afterwards(case.labels))
+
+
+def measured(case: SyntheticCase, joint: str, quality: str) -> dict[str, dict[str, float] | None]:
+    """Figures by structure, right and left pooled under the right one's key; None where a structure was missed."""
+    try:
+        found = ks.segment(case.image, pipeline=f"ct-{joint}", quality=quality, device="cpu").labels
+    except KneeSegError as error:
+        print(f"    {case.subject}: {error}", file=sys.stderr)
+        found = case.labels * 0
+    agreements = evaluate(case.labels, found)
+    return {
+        key.replace("_left", "_right"): dict(agreement.metrics) if agreement.presence == "both" else None
+        for key, agreement in agreements.items()
+        if agreement.presence != "prediction only"
+    }
+
+
+def _cell(figures: list[dict[str, float] | None]) -> str:
+    found = [one for one in figures if one is not None]
+    if not found:
+        return "missed"
+    means = [np.mean([one[name] for one in found]) for name in ("dice", "assd_mm", "hd95_mm")]
+    missed = f" ({len(figures) - len(found)} missed)" if len(found) < len(figures) else ""
+    return f"{means[0]:.3f} {means[1]:.2f} {means[2]:.1f}{missed}"
+
+
+if __name__ == "__main__":
+    main()
