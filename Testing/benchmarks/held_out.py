@@ -1,10 +1,11 @@
 """Accuracy on people whom no network was trained on: renders each, segments it, prints and saves the table.
 
-    python Testing/benchmarks/held_out.py --prepared work/prepared --output work/held_out.json
+    python Testing/benchmarks/held_out.py --prepared work/people --output work/held_out.json
 
 People are those of the group ``test`` among the prepared ones (``kneeseg synthesize --prepare``); every second one is
 rendered as a left leg. The images come from the same renderer as the training images: this measures how well the
-networks learned what they were taught, on new anatomy, and not how well they do on real scans.
+networks learned what they were taught, on new anatomy, and not how well they do on real scans. ``--simulator other``
+renders the same people in another way, which no network has seen.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
+import other_simulator
+
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
 from KneeSegLib.evaluation.summary import summarize
+from KneeSegLib.pipelines import QUALITIES
 from KneeSegLib.strict_json import strict
 from KneeSegLib.synthesis.anatomy_file import Anatomy
 from KneeSegLib.synthesis.cases import synthesize_case
@@ -34,33 +38,37 @@ SHOWN = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
     arguments.add_argument("--output", type=Path, default=Path("work/held_out.json"))
+    arguments.add_argument("--simulator", choices=("own", "other"), default="own")
+    arguments.add_argument("--group", choices=("test", "validation"), default="test")
+    arguments.add_argument("--quality", choices=tuple(QUALITIES), default="standard")
     arguments.add_argument("--joint", choices=("hip", "knee", "ankle"), action="append")
     arguments.add_argument("--spacing", type=float, default=0.7, help="mm, in-plane and between slices")
-    arguments.add_argument("--seed", type=int, default=7000)
+    arguments.add_argument("--seed", type=int, default=8000)
     options = arguments.parse_args()
     torch.set_num_threads(2)
     results = {}
     for joint in options.joint or ("hip", "knee", "ankle"):
-        results[joint] = measured(joint, options.prepared, options.spacing, options.seed)
+        results[joint] = measured(joint, options)
     options.output.write_text(json.dumps(strict(results), indent=1), encoding="utf-8")
     print(f"\nFull figures: {options.output}")
 
 
-def measured(joint: str, prepared: Path, spacing_mm: float, seed: int) -> dict:
-    """Figures of one joint's pipeline over its test people, sides pooled by calling every leg a right one.
+def measured(joint: str, options: argparse.Namespace) -> dict:
+    """Figures of one joint's pipeline over its people, sides pooled by calling every leg a right one.
 
     Distances and overlaps are means over the people in whom a structure was found at all; the table says how many.
     """
     cases = {}
-    people = sorted(prepared.glob(f"{joint}_test_*.npz"))
+    people = sorted(options.prepared.glob(f"{joint}_{options.group}_*.npz"))
     for number, path in enumerate(people):
         side = ("right", "left")[number % 2]
-        truth = synthesize_case(PreparedPerson(Anatomy.load(path)), spacing_mm, side=side, seed=seed + number)
+        make = synthesize_case if options.simulator == "own" else other_simulator.simulate
+        truth = make(PreparedPerson(Anatomy.load(path)), options.spacing, side=side, seed=options.seed + number)
         started = time.perf_counter()
         try:
-            found = ks.segment(truth.image, pipeline=f"ct-{joint}", device="cpu")
+            found = ks.segment(truth.image, pipeline=f"ct-{joint}", quality=options.quality, device="cpu")
         except KneeSegError as error:
             print(f"{path.stem} ({side}): {error}")
             continue

@@ -63,7 +63,11 @@ ORDINARY = CtSynthesis(
     torso_probability=0.0, arms_probability=0.0,
 )  # fmt: skip
 POROTIC_BONE = replace(
-    ORDINARY_BONE, cortex_hu=fixed(1000.0), cortex_factor=fixed(0.5), trabecular_hu=fixed(10.0), patchiness_hu=fixed(40.0)
+    ORDINARY_BONE,
+    cortex_hu=fixed(1000.0),
+    cortex_factor=fixed(0.5),
+    trabecular_hu=fixed(10.0),
+    patchiness_hu=fixed(40.0),
 )
 
 
