@@ -13,7 +13,10 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class Scanner:
-    """Bounds of how scanners differ; probabilities say how often an ingredient takes part."""
+    """Bounds of how scanners differ; probabilities say how often an ingredient takes part.
+
+    ``metal_in_bone`` is the share of metal that is a nail or screw within a bone, not anywhere in the image.
+    """
 
     blur_mm: Bounds = (0.2, 0.75)
     slice_blur_mm: Bounds = (0.2, 1.3)
@@ -28,6 +31,7 @@ class Scanner:
     calibration_offset_hu: Bounds = (-70.0, 50.0)
     calibration_probability: float = 0.5
     metal_probability: float = 0.07
+    metal_in_bone: float = 0.0
     low_ceiling_probability: float = 0.15
     wrap_probability: float = 0.03
     round_field_probability: float = 0.12
@@ -39,7 +43,7 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
     if chance(scanner.table_probability, generator):
         hu = with_table(hu, spacing_mm, generator)
     if chance(scanner.metal_probability, generator):
-        hu = with_metal(hu, spacing_mm, generator)
+        hu = with_metal(hu, spacing_mm, generator, scanner.metal_in_bone)
     in_plane = uniform(scanner.blur_mm, generator) / spacing_mm
     hu = blurred(hu, (uniform(scanner.slice_blur_mm, generator) / spacing_mm, in_plane, in_plane))
     if chance(scanner.overshoot_probability, generator):
@@ -62,6 +66,9 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
         hu = hu.clamp(max=LOW_CEILINGS_HU[int(torch.randint(len(LOW_CEILINGS_HU), (), generator=generator))])
     return hu.clamp(-1024.0, 3071.0)
 
+
+BONE_HU = 250.0
+"""What is denser than this before the scanner's part is taken for bone."""
 
 LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
 """Where some scanners and exports cut bone off."""
@@ -111,15 +118,29 @@ def with_table(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) 
     return torch.where((hu < -850.0) & (layer > -1000.0), layer, hu)
 
 
-def with_metal(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
-    """A screw, nail or head of metal somewhere, with streaks that fan out from it within each slice."""
+def with_metal(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator, in_bone: float = 0.0) -> torch.Tensor:
+    """A screw, nail or head of metal somewhere, with streaks that fan out from it within each slice.
+
+    Args:
+        in_bone: how often it is a nail or screw through a bone, roughly along the limb.
+    """
     depth, height, width = hu.shape
-    z = (torch.arange(depth)[:, None, None] - depth * uniform((-0.2, 1.2), generator)) * spacing_mm
+    centre = (
+        depth * uniform((-0.2, 1.2), generator),
+        height * uniform((0.1, 0.9), generator),
+        width * uniform((0.1, 0.9), generator),
+    )
     drift_y, drift_x = uniform((-1.0, 1.0), generator), uniform((-1.0, 1.0), generator)
-    y = (torch.arange(height)[None, :, None] - height * uniform((0.1, 0.9), generator)) * spacing_mm + drift_y * z
-    x = (torch.arange(width)[None, None, :] - width * uniform((0.1, 0.9), generator)) * spacing_mm + drift_x * z
     radius = uniform((1.5, 14.0), generator)
     length = uniform((10.0, 150.0), generator)
+    if in_bone > 0.0 and chance(in_bone, generator):
+        bone = torch.nonzero(hu > BONE_HU)
+        if len(bone):
+            centre = bone[int(torch.randint(len(bone), (), generator=generator))].tolist()
+            drift_y, drift_x, radius, length = 0.3 * drift_y, 0.3 * drift_x, 0.5 * radius, 2.0 * length
+    z = (torch.arange(depth)[:, None, None] - centre[0]) * spacing_mm
+    y = (torch.arange(height)[None, :, None] - centre[1]) * spacing_mm + drift_y * z
+    x = (torch.arange(width)[None, None, :] - centre[2]) * spacing_mm + drift_x * z
     metal = ((y * y + x * x).sqrt() < radius) & (z.abs() < length / 2)
     reach = torch.exp(-((y * y + x * x).sqrt() - radius).clamp(min=0.0) / uniform((10.0, 45.0), generator))
     angle = torch.atan2(y, x)

@@ -9,7 +9,7 @@ from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.cases import synthesize_case
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
 from KneeSegLib.synthesis.placement import PreparedPerson, Warp
-from KneeSegLib.synthesis.scanner import Scanner, correlated_noise, cupped, scanned, wrapped
+from KneeSegLib.synthesis.scanner import Scanner, correlated_noise, cupped, scanned, with_metal, wrapped
 from KneeSegLib.synthesis.tissue import BoneTissue
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
@@ -120,3 +120,11 @@ def test_cupping_darkens_the_middle_and_spares_rim_and_air():
 def test_twelve_bits_wrap_metal_around_and_leave_bone():
     hu = torch.tensor([[[-1000.0, 1500.0, 3071.0, 3200.0]]])
     assert wrapped(hu)[0, 0].tolist() == [-1000.0, 1500.0, 3071.0, -896.0]
+
+
+def test_a_nail_starts_within_bone():
+    hu = torch.full((30, 60, 60), 40.0)
+    hu[:, 20:24, 30:34] = 900.0
+    for seed in range(5):
+        metal = with_metal(hu, 1.0, seeded(seed), in_bone=1.0) > 2000.0
+        assert metal[:, 20:24, 30:34].any()
