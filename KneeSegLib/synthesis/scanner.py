@@ -125,22 +125,19 @@ def with_metal(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator, 
         in_bone: how often it is a nail or screw through a bone, roughly along the limb.
     """
     depth, height, width = hu.shape
-    centre = (
-        depth * uniform((-0.2, 1.2), generator),
-        height * uniform((0.1, 0.9), generator),
-        width * uniform((0.1, 0.9), generator),
-    )
+    centre_z = depth * uniform((-0.2, 1.2), generator)
     drift_y, drift_x = uniform((-1.0, 1.0), generator), uniform((-1.0, 1.0), generator)
+    centre_y, centre_x = height * uniform((0.1, 0.9), generator), width * uniform((0.1, 0.9), generator)
     radius = uniform((1.5, 14.0), generator)
     length = uniform((10.0, 150.0), generator)
     if in_bone > 0.0 and chance(in_bone, generator):
         bone = torch.nonzero(hu > BONE_HU)
         if len(bone):
-            centre = bone[int(torch.randint(len(bone), (), generator=generator))].tolist()
+            centre_z, centre_y, centre_x = bone[int(torch.randint(len(bone), (), generator=generator))].tolist()
             drift_y, drift_x, radius, length = 0.3 * drift_y, 0.3 * drift_x, 0.5 * radius, 2.0 * length
-    z = (torch.arange(depth)[:, None, None] - centre[0]) * spacing_mm
-    y = (torch.arange(height)[None, :, None] - centre[1]) * spacing_mm + drift_y * z
-    x = (torch.arange(width)[None, None, :] - centre[2]) * spacing_mm + drift_x * z
+    z = (torch.arange(depth)[:, None, None] - centre_z) * spacing_mm
+    y = (torch.arange(height)[None, :, None] - centre_y) * spacing_mm + drift_y * z
+    x = (torch.arange(width)[None, None, :] - centre_x) * spacing_mm + drift_x * z
     metal = ((y * y + x * x).sqrt() < radius) & (z.abs() < length / 2)
     reach = torch.exp(-((y * y + x * x).sqrt() - radius).clamp(min=0.0) / uniform((10.0, 45.0), generator))
     angle = torch.atan2(y, x)
