@@ -42,6 +42,7 @@ _CHANNELS = {
     "slices": ("HU / 1000", "bone window, 200 to 1900 HU", "Laplacian of the bone window"),
     "localiser": ("soft-tissue window, -300 to 300 HU", "bone window, 100 to 1300 HU"),
     "naming": ("bone mask",),
+    "patches": ("bone window, 200 to 1900 HU", "soft-tissue window, -200 to 400 HU", "probability of the bone so far"),
 }
 
 

@@ -31,10 +31,10 @@ def write_bundle(
         network: what ``network_config`` builds.
         network_config: ``{"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": ..., "out_channels": ..., ...}``.
         state: the weights to ship (the network's own or averaged ones).
-        metadata: ``name``, ``kind`` (``slices``, ``localiser`` or ``naming``), ``channels`` (a table; for slices with
-            ``neighbour_offsets_mm``), ``spacing_mm`` (x, y, z), ``classes`` (names, background first), ``recipe``,
-            ``training_statement``, ``sources`` (each with ``name``, ``licence``, ``use``), ``figures``; if wanted
-            ``version``, ``task``, ``description`` and whatever else the pipeline has to know. JSON values only.
+        metadata: ``name``, ``kind`` (``slices``, ``localiser``, ``naming`` or ``patches``), ``channels`` (a table; for
+            slices with ``neighbour_offsets_mm``), ``spacing_mm`` (x, y, z), ``classes`` (names, background first),
+            ``recipe``, ``training_statement``, ``sources`` (each with ``name``, ``licence``, ``use``), ``figures``; if
+            wanted ``version``, ``task``, ``description`` and whatever else the pipeline has to know. JSON values only.
 
     Raises:
         ValueError: metadata, network and weights do not fit each other.

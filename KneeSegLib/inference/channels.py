@@ -64,6 +64,20 @@ def slice_channels(
     return torch.stack(channels, dim=1)
 
 
+def patch_channels(hu: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+    """Three channels for the refinement: bone (200..1900 HU) and soft tissue (-200..400 HU), each scaled to 0..1, and
+    how likely the bone is so far.
+
+    Args:
+        hu, prior: ``(..., D, H, W)`` float tensors, HU and 0..1.
+
+    Returns:
+        ``(..., 3, D, H, W)`` float tensor.
+    """
+    soft = (hu.clamp(-200.0, 400.0) + 200.0) / 600.0
+    return torch.stack([windowed(hu), soft, prior], dim=-4)
+
+
 def localiser_channels(volume_hu: torch.Tensor) -> torch.Tensor:
     """Two channels for the coarse localiser: soft tissue (-300..300 HU) and bone (100..1300 HU), each scaled to 0..1.
 

@@ -38,11 +38,13 @@ class SyntheticCt:
         hu: ``(D, H, W)`` float32.
         nearest: ``(D, H, W)`` uint8, class index of the nearest bone.
         occupancy: ``(D, H, W)`` float32, fraction of the voxel that is bone.
+        distance_mm: ``(D, H, W)`` float32, signed distance to the nearest bone surface, negative inside.
     """
 
     hu: torch.Tensor
     nearest: torch.Tensor
     occupancy: torch.Tensor
+    distance_mm: torch.Tensor
     spacing_mm: float
 
 
@@ -61,7 +63,8 @@ def render_ct(
     hu = torch.lerp(soft, bone, filled)
     hu = torch.where(scene.known, hu, torch.full_like(hu, -1000.0))
     filled = torch.where(scene.known, filled, torch.zeros_like(filled))
-    return SyntheticCt(scanned(hu, spacing_mm, synthesis.scanner, generator), scene.nearest, filled, spacing_mm)
+    hu = scanned(hu, spacing_mm, synthesis.scanner, generator)
+    return SyntheticCt(hu, scene.nearest, filled, scene.distance_mm, spacing_mm)
 
 
 def scene_of(

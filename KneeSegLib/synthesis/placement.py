@@ -77,6 +77,20 @@ class PreparedPerson:
             heights[index] = (float(rows[0]) * self.spacing_mm, float(rows[-1]) * self.spacing_mm)
         return heights
 
+    def surface_point(self, index: int, generator: torch.Generator) -> torch.Tensor:
+        """A random point ``(z, y, x)`` in mm on the surface of a bone that is there, all its heights equally likely.
+
+        Args:
+            index: the bone's class index, a key of :attr:`heights_mm` other than 0.
+        """
+        while True:  # in a slice above a dent there may be other bones' surfaces only
+            row = round(uniform(self.heights_mm[index], generator) / self.spacing_mm)
+            near = self._distance[row].abs() <= self.spacing_mm / SDF_UNIT_MM
+            places = torch.nonzero(near & (self._nearest[row] == index))
+            if len(places):
+                y, x = places[int(torch.randint(len(places), (), generator=generator))].tolist()
+                return torch.tensor([row, y, x]) * self.spacing_mm
+
     def sample(self, points_mm: torch.Tensor, spacing_mm: float) -> Scene:
         """Read the person at ``points_mm`` ``(D, H, W, 3)``: ``(z, y, x)`` in its box, from the first voxel."""
         low = torch.floor(points_mm.amin(dim=(0, 1, 2)) / self.spacing_mm).long() - COARSE

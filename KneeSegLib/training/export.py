@@ -19,6 +19,7 @@ _DESCRIPTIONS = {
     "slices": "2D U-Net that labels {classes} on transverse CT slices of right legs (left ones in a mirror).",
     "localiser": "Coarse 3D U-Net that says which bones of which leg are where in a CT scan, averaged to 4 mm.",
     "naming": "Coarse 3D U-Net that says which bone each part of a bone mask is ({classes}); it sees no grey values.",
+    "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
 }
 
 
@@ -51,11 +52,20 @@ def bundle_description(
         "channels": {"neighbour_offsets_mm": list(recipe.neighbour_offsets_mm)},
         "spacing_mm": [recipe.spacing_mm] * 3,
         "classes": list(recipe.classes),
+        **_facts_of_kind(recipe),
         "recipe": {**recipe.as_dict(), "trained_steps": step},
         "training_statement": TRAINING_STATEMENT,
         "sources": sources,
         "figures": figures,
     }
+
+
+def _facts_of_kind(recipe: Recipe) -> dict[str, Any]:
+    """What only one kind of network has to say."""
+    if recipe.kind != "patches":
+        return {}
+    spacings = [recipe.patches.finest_spacing_mm, recipe.spacing_mm]
+    return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": spacings}}
 
 
 def averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int]:

@@ -14,7 +14,8 @@ import torch
 from KneeSegLib import networks
 from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Recipe
-from KneeSegLib.training.samples import SOURCES, Samples, SampleSource, read_people
+from KneeSegLib.training.samples import Samples, SampleSource, read_people
+from KneeSegLib.training.sources import SOURCES
 
 CHECKPOINT_SECONDS = 60.0
 VALIDATION_LOOKS = 10

@@ -13,8 +13,9 @@ from KneeSegLib.anatomy import BONES, JOINT_BONES
 from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.ct import CtSynthesis
+from KneeSegLib.training.priors import PriorErrors
 
-Kind = Literal["slices", "localiser", "naming"]
+Kind = Literal["slices", "localiser", "naming", "patches"]
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 
@@ -30,21 +31,40 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Patches:
+    """What a refinement learns from.
+
+    Attributes:
+        finest_spacing_mm: the spacing of a box is drawn between this and the recipe's ``spacing_mm``.
+        per_box: patches taken of each rendered box.
+        slices_apart_mm: bounds of the distance of the slices that the image was scanned in.
+        errors: of the probabilities that are refined.
+    """
+
+    finest_spacing_mm: float = 0.35
+    per_box: int = 12
+    slices_apart_mm: tuple[float, float] = (0.4, 1.6)
+    errors: PriorErrors = field(default_factory=PriorErrors)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What is trained, on what, and for how long.
 
     Attributes:
         name: of the bundle that comes out.
-        kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone).
+        kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone),
+            ``patches`` (3D, refines one bone at a time).
         joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``).
-        spacing_mm: isotropic grid of the samples.
+        spacing_mm: isotropic grid of the samples; of patches the coarsest.
         shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
             drawn per step.
         neighbour_offsets_mm: further slices as channels (``slices`` only).
         widths: feature channels of the network per level.
         slab_slices: slices used of each rendered slab (``slices`` only).
-        bone_focus: share of the samples placed where a randomly chosen bone is, not anywhere (not for ``localiser``).
+        bone_focus: share of the samples placed where a randomly chosen bone is, not anywhere (``slices``, ``naming``).
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
+        patches: how patches are made (``patches`` only).
     """
 
     name: str
@@ -66,6 +86,7 @@ class Recipe:
     validate_every: int = 500
     seed: int = 0
     losses: Losses = field(default_factory=Losses)
+    patches: Patches = field(default_factory=Patches)
     synthesis: CtSynthesis = field(default_factory=CtSynthesis)
 
     @property
@@ -75,11 +96,13 @@ class Recipe:
             return CLASSES
         if self.kind == "naming":
             return ("other", *BONES)
+        if self.kind == "patches":
+            return ("background", "bone")
         return ("background", *JOINT_BONES[self.joints[0]])
 
     @property
     def in_channels(self) -> int:
-        return {"slices": 3 + len(self.neighbour_offsets_mm), "localiser": 2, "naming": 1}[self.kind]
+        return {"slices": 3 + len(self.neighbour_offsets_mm), "localiser": 2, "naming": 1, "patches": 3}[self.kind]
 
     @property
     def network_config(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Samples:
 
 
 class SampleSource:
-    """Base of the three sources: knows the people; subclasses know what is made of them."""
+    """Base of all sources: knows the people; subclasses know what is made of them."""
 
     def __init__(self, recipe: Recipe, people: list[PreparedPerson]) -> None:
         self.recipe = recipe
@@ -145,9 +145,6 @@ class NamingSource(SampleSource):
         if chance(0.4, generator):
             mask = mask * _random_box(shape, generator)
         return Samples(mask[None, None], classes[None], torch.ones_like(mask)[None], mask[None])
-
-
-SOURCES = {"slices": SliceSource, "localiser": LocaliserSource, "naming": NamingSource}
 
 
 def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list[PreparedPerson]:

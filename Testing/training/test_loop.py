@@ -17,7 +17,12 @@ def prepared(tmp_path_factory, geometric_knee):
 
 
 def tiny(name: str, **changes):
-    shapes = {"slices": [[64, 64]], "localiser": [[16, 16, 16]], "naming": [[32, 32, 32]]}[read_recipe(name).kind]
+    shapes = {
+        "slices": [[64, 64]],
+        "localiser": [[16, 16, 16]],
+        "naming": [[32, 32, 32]],
+        "patches": [[16, 16, 16]],
+    }[read_recipe(name).kind]
     return read_recipe(
         name, joints=["knee"], shapes=shapes, widths=[4, 6, 8, 8], batch=2, pool=12, validate_every=1000, **changes
     )
@@ -32,8 +37,8 @@ def test_a_few_steps_teach_the_slice_network_to_find_bone(tmp_path, prepared):
     assert float(losses[0]) < 1.0
 
 
-@pytest.mark.parametrize("name", ["ct-localiser", "ct-naming"])
-def test_the_coarse_networks_train_and_save(tmp_path, prepared, name):
+@pytest.mark.parametrize("name", ["ct-localiser", "ct-naming", "ct-refine"])
+def test_the_networks_in_3d_train_and_save(tmp_path, prepared, name):
     training = Training(tiny(name, steps=2), prepared, tmp_path)
     training.run(report=lambda line: None)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)

@@ -18,7 +18,7 @@ def test_every_shipped_recipe_reads_and_names_its_bundle(name):
         ({"steps": "many"}, "steps is 'many'"),
         ({"shapes": [[150, 150]]}, r"\[150, 150\] was found, expected 2 sizes that are multiples of 32"),
         ({"losses": {"tversky": 1.0}}, "'tversky' is unknown"),
-        ({"kind": "patches"}, "expected one of slices, localiser, naming"),
+        ({"kind": "tiles"}, "expected one of slices, localiser, naming, patches"),
         ({"joints": ["elbow"]}, "one joint of hip, knee, ankle"),
         ({"synthesis": {"warp": {"scale": 1.0}}}, "scale is 1.0, expected a list"),
     ],

@@ -1,0 +1,6 @@
+"""Which source makes the samples of which kind of network."""
+
+from KneeSegLib.training.patches import PatchSource
+from KneeSegLib.training.samples import LocaliserSource, NamingSource, SliceSource
+
+SOURCES = {"slices": SliceSource, "localiser": LocaliserSource, "naming": NamingSource, "patches": PatchSource}
