@@ -28,13 +28,17 @@ def train(
     ] = None,
     device: Device = AUTOMATIC_DEVICE,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network first; needs a C++ compiler, halves the time on a CPU.")
+        bool,
+        typer.Option("--compile", help="Compile first: takes a C++ compiler, halves the time on a CPU."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that exists.")] = False,
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
 ) -> None:
-    """Train a network on synthetic images; run again to continue."""
+    """Train a network on synthetic images; run again to continue.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m KneeSegLib train RECIPE ...
+    """
     stream = stream_of(context)
     require_existing(prepared)
     from KneeSegLib.inference.device import find_device
@@ -55,6 +59,8 @@ def train(
             f"Stopped at step {training.step} of {chosen.steps}; the same command goes on from the last checkpoint."
         ) from None
 
+    if not training.team.leads:
+        return
     if bundle is not None:
         from KneeSegLib.training.export import export_bundle
 

@@ -160,7 +160,7 @@ def _packed(field: np.ndarray) -> np.ndarray:
 
 
 def _unpacked(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.frombuffer(lzma.decompress(packed.tobytes()), np.uint8).reshape(shape)
+    return np.frombuffer(lzma.decompress(packed.tobytes()), np.uint8).reshape(shape).copy()
 
 
 def _differences(sdf: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import time
 from collections.abc import Callable
@@ -12,10 +11,12 @@ from pathlib import Path
 import torch
 
 from KneeSegLib import networks
+from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples, SampleSource, read_people
 from KneeSegLib.training.sources import SOURCES
+from KneeSegLib.training.team import Team
 
 CHECKPOINT_SECONDS = 60.0
 VALIDATION_LOOKS = 10
@@ -44,7 +45,8 @@ class Pool:
 class Training:
     """Train one recipe in a folder; create it again with the same folder to resume.
 
-    The folder holds ``checkpoint.pt`` (tensors and numbers only) and ``log.csv``.
+    The folder holds ``checkpoint.pt`` (tensors and numbers only) and ``log.csv``. Started by ``torchrun``, several
+    processes train together.
 
     Args:
         compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then halves the time of
@@ -57,8 +59,9 @@ class Training:
         self.recipe = recipe
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.device = torch.device(device)
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.team = Team.joined(torch.device(device))
+        self.device = self.team.own_device(device)
+        self.generator = torch.Generator().manual_seed(recipe.seed + self.team.rank)
         self.source: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "train"))
         self.validation: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "validation"))
         with torch.random.fork_rng(devices=[]):
@@ -75,8 +78,10 @@ class Training:
         # On processors with bfloat16, 3D convolutions take 0.6 of the time with it; 2D ones gain only once compiled.
         worthwhile = cpu_has_bfloat16() and (compiled or recipe.kind != "slices")
         self.mixed_precision = self.device.type == "cuda" or worthwhile
-        self.forward = torch.compile(self.network, dynamic=False) if compiled else self.network
+        shared = self.team.sharing_gradients(self.network)
+        self.forward = torch.compile(shared, dynamic=False) if compiled else shared
         self.merged = merged_sides(recipe.classes)
+        self.log = TrainingLog(self.folder, recipe.classes) if self.team.leads else None
         self.step = 0
         self._resume()
 
@@ -88,12 +93,14 @@ class Training:
             loss_sum += self._train_step()
             loss_count += 1
             self.step += 1
+            if not self.team.leads:
+                continue
             now = time.monotonic()
             if self.step % 50 == 0:
                 report(
                     f"{self.recipe.name} step {self.step} loss {loss_sum / loss_count:.4f} after {now - started:.0f} s"
                 )
-                self._log(step=self.step, loss=loss_sum / loss_count, seconds=now - started)
+                self.log.write(self.step, loss=loss_sum / loss_count, seconds=now - started)
                 loss_sum, loss_count = 0.0, 0
             if now - saved > CHECKPOINT_SECONDS or self.step == self.recipe.steps:
                 self.save()
@@ -101,7 +108,8 @@ class Training:
             if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
                 dice = self.validate()
                 report(f"{self.recipe.name} step {self.step} " + " ".join(f"{k} {v:.4f}" for k, v in dice.items()))
-                self._log(step=self.step, **{f"dice_{k}": v for k, v in dice.items()})
+                self.log.write(self.step, **{f"dice_{k}": v for k, v in dice.items()})
+        self.team.wait()
 
     def validate(self) -> dict[str, float]:
         """Dice per class on fixed images of people that are not trained on (hard labels on the sample grid)."""
@@ -143,8 +151,11 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
         self.step = int(state["step"])
+        if self.team.leads:
+            self.generator.set_state(state["generator"].cpu())
+        else:  # the file knows the first process's numbers only
+            self.generator.manual_seed(self.recipe.seed + self.team.rank + self.team.size * self.step)
 
     def _train_step(self) -> float:
         recipe = self.recipe
@@ -174,12 +185,13 @@ class Training:
         recipe = self.recipe
         shape = recipe.shapes[int(torch.randint(len(recipe.shapes), (), generator=self.generator))]
         pool = self.pools[shape]
-        self.owed[shape] += recipe.batch / recipe.reuse
-        while self.owed[shape] > 0 or len(pool.samples) < recipe.batch:
+        batch = self.team.share(recipe.batch)
+        self.owed[shape] += batch / recipe.reuse
+        while self.owed[shape] > 0 or len(pool.samples) < batch:
             rendered = self.source.render(shape, self.generator)
             pool.add(rendered, self.generator)
             self.owed[shape] -= len(rendered.inputs)
-        return pool.batch(recipe.batch, self.generator)
+        return pool.batch(batch, self.generator)
 
     def _update_average(self) -> None:
         decay = min(self.recipe.ema, (1.0 + self.step) / (10.0 + self.step))
@@ -187,16 +199,6 @@ class Training:
         floating = [place for place, mean in enumerate(means) if mean.dtype.is_floating_point]
         with torch.no_grad():
             torch._foreach_lerp_([means[i] for i in floating], [values[i] for i in floating], 1.0 - decay)
-
-    def _log(self, **row: float) -> None:
-        path = self.folder / "log.csv"
-        columns = ["step", "loss", "seconds", *(f"dice_{name}" for name in self.recipe.classes)]
-        fresh = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
 
 
 def build_network(recipe: Recipe) -> torch.nn.Module:

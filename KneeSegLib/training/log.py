@@ -1,0 +1,43 @@
+"""What a training writes down as it goes: ``log.csv`` always, and TensorBoard's files where it is installed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class TrainingLog:
+    """Rows of numbers by step.
+
+    Args:
+        folder: gets ``log.csv`` (rows are appended) and, with the ``training`` extra, ``tensorboard/``.
+        classes: whose Dice is measured now and then.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        self._path = folder / "log.csv"
+        self._columns = ["step", "loss", "seconds", *(f"dice_{name}" for name in classes)]
+        self._board = _board(folder / "tensorboard")
+
+    def write(self, step: int, **values: float) -> None:
+        """Write one row."""
+        fresh = not self._path.exists()
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns)
+            if fresh:
+                writer.writeheader()
+            writer.writerow({"step": step, **values})
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name.replace("dice_", "dice/"), value, step)
+            self._board.flush()
+
+
+def _board(folder: Path):
+    """TensorBoard's writer, or None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))
