@@ -1,0 +1,77 @@
+"""How sure the networks are of a bone: along its surface, and of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KneeSegLib.anatomy import JOINT_BONES
+
+if TYPE_CHECKING:
+    from KneeSegLib.inference.slices import JointProbabilities
+
+DOUBTFUL_MARGIN = 0.5
+"""A voxel is doubtful where the likeliest class leads by less than this: at best 0.75 against 0.25."""
+
+_STRIDE = 3
+
+
+def doubtful_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+    """Return the volume of doubtful voxels over the area of the bone's surface: how thick the doubtful layer is.
+
+    A sharp edge that a network is sure of gives about as much as half a voxel, whatever the size of the bone; doubt
+    that fills a part of the bone gives more.
+
+    Args:
+        margin: (Z, Y, X), probability of the bone minus that of its strongest rival, -1..1, around the whole bone.
+        mask: bool, the bone.
+        spacing_mm: (z, y, x).
+    """
+    area_mm2 = surface_area_mm2(mask, spacing_mm)
+    doubtful = np.count_nonzero(np.abs(margin) < DOUBTFUL_MARGIN)
+    return float(doubtful * np.prod(spacing_mm) / area_mm2) if area_mm2 else 0.0
+
+
+def refined_mm(correction: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+    """Return how far a refinement moved a bone's surface on average: the volume it won or lost over its area.
+
+    Args:
+        correction: what was added to the probability of the bone; on the mask's grid, of any extent.
+        mask: bool (Z, Y, X), the bone.
+        spacing_mm: (z, y, x).
+    """
+    area_mm2 = surface_area_mm2(mask, spacing_mm)
+    moved_mm3 = float(np.abs(correction, dtype=np.float32).sum()) * float(np.prod(spacing_mm))
+    return moved_mm3 / area_mm2 if area_mm2 else 0.0
+
+
+def surface_area_mm2(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+    """Return the area of the voxel faces between inside and outside; those on the array's border do not count."""
+    area_mm2 = 0.0
+    for axis, step_mm in enumerate(spacing_mm):
+        layers = np.moveaxis(mask, axis, 0)
+        area_mm2 += np.count_nonzero(layers[1:] != layers[:-1]) * float(np.prod(spacing_mm)) / step_mm
+    return area_mm2
+
+
+def disputed_shares(sliced: Sequence[JointProbabilities], named: Sequence[JointProbabilities]) -> dict[str, float]:
+    """Return for each bone the share of its probability that the slices alone and the common opinion place differently.
+
+    Args:
+        sliced: what the specialists of a leg say.
+        named: the same after fusion with naming network and localiser, on the same grids.
+    """
+    moved: dict[str, float] = {}
+    total: dict[str, float] = {}
+    for before, after in zip(sliced, named):
+        weights = before.share.weights(before.grid.z.positions_mm)[::_STRIDE, None, None]
+        for channel, bone in enumerate(JOINT_BONES[before.share.joint], start=1):
+            of_slices, of_all = (
+                answer.values[channel, ::_STRIDE, ::_STRIDE, ::_STRIDE].float().numpy() * weights
+                for answer in (before, after)
+            )
+            moved[bone] = moved.get(bone, 0.0) + float(np.abs(of_all - of_slices).sum())
+            total[bone] = total.get(bone, 0.0) + float(np.maximum(of_all, of_slices).sum())
+    return {bone: moved[bone] / max(total[bone], 1e-6) for bone in moved}

@@ -1,0 +1,119 @@
+"""All signs of the bones of one leg, each measured in the bone's own box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import nan
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KneeSegLib.anatomy import BONES, structure
+from KneeSegLib.cleaning.components import boxes_of
+from KneeSegLib.quality.agreement import agreement_with_region
+from KneeSegLib.quality.borders import border_areas_mm2
+from KneeSegLib.quality.certainty import doubtful_band_mm, refined_mm
+from KneeSegLib.quality.edges import edges_of, noise_of
+from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
+from KneeSegLib.quality.outlines import steps_of
+from KneeSegLib.quality.signs import Signs
+
+if TYPE_CHECKING:
+    from KneeSegLib.inference.axes import Grid
+    from KneeSegLib.inference.labelling import LegLabels
+    from KneeSegLib.inference.legs import Leg
+    from KneeSegLib.inference.refinement import Correction
+
+_AROUND_VOXELS = 5
+
+
+def signs_of_leg(
+    labelled: LegLabels,
+    before_cleaning: np.ndarray,
+    disputed: Mapping[str, float],
+    leg: Leg,
+    hu: np.ndarray,
+    grid: Grid,
+    corrections: Mapping[str, Correction] = MappingProxyType({}),
+) -> dict[str, Signs]:
+    """Return the signs of every bone that the labels of a leg hold, by the key of its structure.
+
+    Args:
+        labelled: the cleaned labels with their margins.
+        before_cleaning: uint8, the labels as they were before, on the same crop.
+        disputed: see :func:`KneeSegLib.quality.certainty.disputed_shares`.
+        leg: what the localiser found.
+        hu: (Z, Y, X), the whole scan on ``grid``.
+        corrections: what a refinement added, by bone.
+    """
+    from KneeSegLib.inference.labelling import MARGIN_SCALE
+
+    labels, spacing_mm = labelled.labels, grid.spacing_mm
+    crop, scan = grid.part(labelled.place), hu[labelled.place]
+    boxes = boxes_of(labels)
+    cleaned = _changed_voxels(before_cleaning, labels)
+    metal = metal_voxels(scan, spacing_mm)
+    voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
+    found = {}
+    for bone in BONES:
+        value = structure(bone, leg.side).label_value
+        box = boxes.get(value)
+        if box is None:
+            continue
+        around = _grown(box, labels.shape)
+        part = labels[around]
+        mask = part == value
+        volume_cm3 = float(np.count_nonzero(mask)) * voxel_cm3
+        own = tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(around, box))
+        edges = edges_of(mask, (part != 0) & ~mask, scan[around], spacing_mm)
+        steps = steps_of(mask[own], spacing_mm)
+        margin = labelled.margins[bone]
+        band_mm = doubtful_band_mm(
+            margin.values * np.float32(1.0 / MARGIN_SCALE), labels[margin.place] == value, spacing_mm
+        )
+        in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
+        borders = border_areas_mm2(mask[own], in_scan, hu.shape, spacing_mm)
+        segmented_to_the_end = box[0].start == 0 or box[0].stop == len(labels)
+        seen = leg.bones.get(bone)
+        found[structure(bone, leg.side).key] = Signs(
+            volume_cm3=volume_cm3,
+            extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
+            whole=not borders and not segmented_to_the_end,
+            border_mm2=borders,
+            slice_mm=spacing_mm[0],
+            doubtful_band_mm=band_mm,
+            disputed_share=disputed.get(bone, nan),
+            refined_mm=refined_mm(corrections[bone].values.numpy(), mask, spacing_mm) if bone in corrections else nan,
+            localiser_agreement=(
+                agreement_with_region(mask, crop.part(around), leg.regions[bone], leg.grid) if seen else 0.0
+            ),
+            localiser_certainty=seen.confidence if seen else 0.0,
+            side_certainty=leg.side_confidence,
+            cleaned_share=cleaned.get(value, 0) * voxel_cm3 / volume_cm3,
+            contact_share=edges.contact_share,
+            edge_hu=edges.edge_hu,
+            edgeless_share=edges.edgeless_share,
+            air_share=edges.air_share,
+            blank_share=edges.blank_share,
+            noise_hu=noise_of(scan[around]),
+            jump_mm=steps.jump_mm,
+            sway_mm=steps.sway_mm,
+            metal_cm3=metal_cm3_near(metal, box, spacing_mm),
+        )
+    return found
+
+
+def _changed_voxels(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
+    """Return how many voxels each label value lost to the background or to another bone, or won from one."""
+    lost = (before != after) & (before != 0)
+    was, became = before[lost], after[lost]
+    counts = np.bincount(was, minlength=256) + np.bincount(became[became != 0], minlength=256)
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+
+
+def _grown(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(
+        slice(max(bounds.start - _AROUND_VOXELS, 0), min(bounds.stop + _AROUND_VOXELS, size))
+        for bounds, size in zip(box, shape)
+    )

@@ -1,0 +1,58 @@
+"""What can be measured about one labelled bone without knowing the truth. Numbers only; what they mean: ``verdict``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import nan
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The signs of one structure; NaN where one could not be measured. ``case.json`` holds them under these names.
+
+    Attributes:
+        volume_cm3: of the part in view.
+        extent_mm: of its box along z, y and x.
+        whole: it touches no border, neither of the scan nor of the stretch of leg that was segmented.
+        border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
+        slice_mm: distance of the scan's slices.
+        doubtful_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.
+        disputed_share: share of its probability that the slices and the naming network give to different bones.
+        refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
+        localiser_agreement: Dice of its labels and the localiser's coarse region, with one coarse voxel of tolerance.
+        localiser_certainty: mean probability that the localiser gives its region; 0 where it saw none.
+        side_certainty: how clearly the leg is a right or a left one, 0..1.
+        cleaned_share: volume that cleaning took away or renamed, as a share of the bone's.
+        contact_share: share of its surface that lies against another bone with nothing in between.
+        edge_hu: median step of the image across its surface, from outside in.
+        edgeless_share: share of its surface at which the image has no such step.
+        air_share: share of its surface that lies at air.
+        blank_share: share of its surface beyond which the image is exactly constant.
+        noise_hu: standard deviation of the noise around it.
+        jump_mm: largest sideways jump of its outline within 3 mm along the leg.
+        sway_mm: median step of its outline from slice to slice, per mm along the leg.
+        metal_cm3: metal within 5 mm of its box.
+    """
+
+    volume_cm3: float
+    extent_mm: tuple[float, float, float]
+    whole: bool = False
+    border_mm2: Mapping[str, float] = field(default_factory=dict)
+    slice_mm: float = nan
+    doubtful_band_mm: float = nan
+    disputed_share: float = nan
+    refined_mm: float = nan
+    localiser_agreement: float = nan
+    localiser_certainty: float = nan
+    side_certainty: float = nan
+    cleaned_share: float = nan
+    contact_share: float = nan
+    edge_hu: float = nan
+    edgeless_share: float = nan
+    air_share: float = nan
+    blank_share: float = nan
+    noise_hu: float = nan
+    jump_mm: float = nan
+    sway_mm: float = nan
+    metal_cm3: float = 0.0

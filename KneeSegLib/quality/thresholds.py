@@ -1,0 +1,48 @@
+"""From which value on a sign is a reason to look. All of the verdict's numbers stand here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Chosen on spoilt scans of validation people with ``Testing/benchmarks/flags.py``; see :class:`Signs` for units.
+
+    Attributes:
+        doubtful_band_mm: good results stay below 1.1 mm, whatever the size of the bone.
+        disputed_share: fusion is there to settle disputes; where it had to settle so many, it may be wrong too.
+        refined_mm: half a millimetre is the edge that both see; more is another opinion about the bone.
+        localiser_agreement: less is no agreement about where the bone is; the localiser sees thin bones faintly.
+        side_certainty: less is a toss-up. Scans of one end of a bone are near it.
+        cleaned_share: cleaning removes crumbs; this much is no crumb.
+        contact_share: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
+        edgeless_share: subchondral bone and thin cortices have weak edges over a tenth of the surface.
+        air_share, blank_share: no bone borders on either.
+        noise_of_edge: noise over the step of the image at the bone's surface.
+        jump_mm: across 3 mm along the leg; whole bones stay below 0.9 mm.
+        sway_mm: per mm along the leg; bones lean by up to 0.2.
+        metal_cm3: a screw thread; less is calcium or noise.
+        slice_mm: thicker slices are named as a limit of the image.
+        border_mm2: smaller contact with the scan's border is a grazing one.
+    """
+
+    doubtful_band_mm: float = 1.3
+    disputed_share: float = 0.55
+    refined_mm: float = 0.5
+    localiser_agreement: float = 0.6
+    side_certainty: float = 0.25
+    cleaned_share: float = 0.25
+    contact_share: float = 0.2
+    edgeless_share: float = 0.22
+    air_share: float = 0.08
+    blank_share: float = 0.04
+    noise_of_edge: float = 0.7
+    jump_mm: float = 1.2
+    sway_mm: float = 0.25
+    metal_cm3: float = 0.05
+    slice_mm: float = 1.5
+    border_mm2: float = 10.0
+
+
+SHIPPED = Thresholds()

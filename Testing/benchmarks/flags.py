@@ -1,0 +1,180 @@
+"""Whether the quality flag fires on results that are wrong, and keeps quiet on those that are right.
+
+    python Testing/benchmarks/flags.py --prepared work/prepared --output work/flags.json
+    python Testing/benchmarks/flags.py --judge work/flags.json          # other thresholds, the same measurements
+
+Scans of people whom no network was trained on are rendered, spoilt as ``damage.py`` can (noise, motion, metal, lost
+slices, wrong values...) and segmented. A structure is flagged when its level is "check", or, where it is missing, when
+a warning names it. Dice is measured against the anatomy that was rendered. A run that refuses a scan in a sentence
+claims nothing; such runs are counted apart. Thresholds are chosen on ``--group validation``, figures are those of
+``--group test``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from damage import DAMAGES, Scan
+
+import KneeSegLib as ks
+from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.errors import KneeSegError
+from KneeSegLib.evaluation import evaluate
+from KneeSegLib.quality import Signs, verdict_on
+from KneeSegLib.strict_json import strict
+from KneeSegLib.synthesis.anatomy_file import Anatomy
+from KneeSegLib.synthesis.cases import synthesize_case
+from KneeSegLib.synthesis.placement import PreparedPerson
+
+WRONG, RIGHT = 0.9, 0.97
+MAIN_BONES, MAIN_DICE = ("femur", "tibia"), 0.95
+HALF_HEIGHT_MM = 90.0
+"""Scans are cut to this above and below the middle of the bones: a third of the time, and all of a joint."""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--group", choices=("validation", "test"), default="test")
+    arguments.add_argument("--joint", choices=tuple(JOINT_BONES), action="append")
+    arguments.add_argument("--people", type=int, help="no more than so many of each joint")
+    arguments.add_argument("--damage", choices=tuple(DAMAGES), action="append")
+    arguments.add_argument("--spacing", type=float, default=1.2, help="mm, in-plane and between slices")
+    arguments.add_argument("--quality", choices=tuple(ks.pipelines.QUALITIES), default="standard")
+    arguments.add_argument("--seed", type=int, default=9000)
+    arguments.add_argument(
+        "--output", type=Path, default=Path("work/flags.json"), help="what exists there is continued"
+    )
+    arguments.add_argument("--judge", type=Path, metavar="FILE", help="measure nothing, judge what FILE holds")
+    options = arguments.parse_args()
+    runs = json.loads(options.judge.read_text(encoding="utf-8")) if options.judge else measured(options)
+    show(runs)
+
+
+def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Render, spoil and segment; return one record per run, saved after each."""
+    torch.set_num_threads(2)
+    runs = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else []
+    done = {(run["person"], run["damage"]) for run in runs}
+    for joint in options.joint or JOINT_BONES:
+        people = sorted(options.prepared.glob(f"{joint}_{options.group}_*.npz"))[: options.people]
+        for number, path in enumerate(people):
+            wanted = [name for name in options.damage or DAMAGES if (path.stem, name) not in done]
+            if not wanted:
+                continue
+            side = ("right", "left")[number % 2]
+            person = PreparedPerson(Anatomy.load(path))
+            case = synthesize_case(person, options.spacing, side=side, seed=options.seed + number)
+            scan = around_the_joint(Scan.of(case.image, case.labels))
+            for name in wanted:
+                spoilt = DAMAGES[name](scan, np.random.default_rng([options.seed, number]))
+                run = {"person": path.stem, "damage": name, **segmented(spoilt, joint, side, options.quality)}
+                runs.append(strict(run))
+                options.output.write_text(json.dumps(runs, indent=1), encoding="utf-8")
+                print(f"{path.stem}, {name}: {summary(runs[-1])}", flush=True)
+    return runs
+
+
+def around_the_joint(scan: Scan) -> Scan:
+    middle, half = scan.middle_of_bones()[0], round(HALF_HEIGHT_MM / scan.spacing_mm[0])
+    return scan.part(0, max(middle - half, 0), min(middle + half, len(scan.hu)))
+
+
+def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]:
+    """Dice and signs of every structure that is there or was found; or why the scan was refused."""
+    image, truth = scan.images()
+    try:
+        case = ks.segment(image, pipeline=f"ct-{joint}", quality=quality, device="cpu")
+    except KneeSegError as error:
+        return {"refused": str(error)}
+    signs = {found.structure.key: dataclasses.asdict(found.verdict.signs) for found in case.structures}
+    agreements = evaluate(truth, case.labels)
+    expected = {structure(bone, side).key for bone in JOINT_BONES[joint]} & set(agreements)  # no stranger's other leg
+    dice = {key: agreements[key].metrics["dice"] for key in expected | set(signs)}
+    dice = {key: 0.0 if math.isnan(value) else value for key, value in dice.items()}
+    return {"dice": dice, "signs": signs, "warnings": case.warnings}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One structure of one run."""
+
+    person: str
+    damage: str
+    key: str
+    dice: float
+    reasons: Sequence[str]
+
+    @property
+    def flagged(self) -> bool:
+        return bool(self.reasons)
+
+    @property
+    def is_main(self) -> bool:
+        return structure(self.key).tissue.key in MAIN_BONES
+
+
+def judged(run: dict[str, Any]) -> Iterator[Judged]:
+    """Apply this checkout's thresholds to the signs of a run."""
+    for key, dice in run.get("dice", {}).items():
+        named = structure(key)
+        if key in run["signs"]:
+            signs = {name: math.nan if value is None else value for name, value in run["signs"][key].items()}
+            reasons = verdict_on(named, Signs(**signs)).reasons
+        else:
+            reasons = [warning for warning in run["warnings"] if named.name.lower() in warning.lower()]
+        yield Judged(run["person"], run["damage"], key, dice, reasons)
+
+
+def summary(run: dict[str, Any]) -> str:
+    if "refused" in run:
+        return f"refused ({run['refused']})"
+    return ", ".join(f"{one.key} {one.dice:.3f}{' flagged' * one.flagged}" for one in judged(run))
+
+
+def show(runs: Sequence[dict[str, Any]]) -> None:
+    """Print the table, then every structure on which the flag is mistaken."""
+    print(
+        f"\n| damage | runs | refused | Dice < {WRONG} | flagged | Dice > {RIGHT} | flagged "
+        f"| main bones < {MAIN_DICE} | flagged |\n|{' --- |' * 9}"
+    )
+    for damage in [*dict.fromkeys(run["damage"] for run in runs), "all"]:
+        chosen = [run for run in runs if damage in (run["damage"], "all")]
+        ones = [one for run in chosen for one in judged(run)]
+        groups = (
+            [one for one in ones if one.dice < WRONG],
+            [one for one in ones if one.dice > RIGHT],
+            [one for one in ones if one.is_main and one.dice < MAIN_DICE],
+        )
+        cells = [str(len(chosen)), str(sum("refused" in run for run in chosen))]
+        for group in groups:
+            cells += [str(len(group)), share(group)]
+        print(f"| {damage} | {' | '.join(cells)} |")
+    for one in (one for run in runs for one in judged(run)):
+        missed = not one.flagged and (one.dice < WRONG or (one.is_main and one.dice < MAIN_DICE))
+        if missed or (one.flagged and one.dice > RIGHT):
+            print(
+                f"{one.person}, {one.damage}, {one.key}: Dice {one.dice:.3f}; {' '.join(one.reasons) or 'not flagged'}"
+            )
+
+
+def share(group: Sequence[Judged]) -> str:
+    return f"{np.mean([one.flagged for one in group]):.0%}" if group else "-"
+
+
+if __name__ == "__main__":
+    main()
