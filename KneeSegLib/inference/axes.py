@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+Slices = tuple[slice, slice, slice]
+"""A part of an array ``[z, y, x]``."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -92,11 +95,11 @@ class Grid(NamedTuple):
         """Distances of neighbouring samples along z, y and x."""
         return tuple(axis.spacing_mm for axis in self)
 
-    def part(self, slices: tuple[slice, slice, slice]) -> Grid:
+    def part(self, slices: Slices) -> Grid:
         """Return the grid of ``array[slices]`` (unit steps)."""
         return Grid(*(axis.part(*cut.indices(axis.count)[:2]) for axis, cut in zip(self, slices)))
 
-    def slices_within(self, box: Box) -> tuple[slice, slice, slice]:
+    def slices_within(self, box: Box) -> Slices:
         """Return the slices of the samples whose cells reach into ``box``."""
         return tuple(slice(*axis.indices_within(low, high)) for axis, (low, high) in zip(self, box))
 

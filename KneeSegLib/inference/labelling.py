@@ -7,16 +7,18 @@ kept, whose zero level is the bone's surface to a fraction of a voxel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
-from KneeSegLib.anatomy import BONES, JOINT_BONES, Side, structure
-from KneeSegLib.inference.axes import Box, Grid
+from KneeSegLib.anatomy import BONES, Side, structure
+from KneeSegLib.inference.axes import Box, Grid, Slices
 from KneeSegLib.inference.device import Device, in_order
-from KneeSegLib.inference.resample import resampled
+from KneeSegLib.inference.merging import SURROUNDINGS_MM, box_of_bone, likely_bones
+from KneeSegLib.inference.refinement import Correction
 from KneeSegLib.inference.slices import JointProbabilities
 from KneeSegLib.progress import Progress, no_progress
 
@@ -25,9 +27,6 @@ MARGIN_SCALE = 127
 
 _BLOCK_SLICES = 8
 _NEAR_BONE = 0.15
-_SURROUNDINGS_MM = 3.0
-
-Slices = tuple[slice, slice, slice]
 
 
 @dataclass
@@ -58,6 +57,7 @@ def label_leg(
     device: Device,
     progress: Progress = no_progress,
     message: str = "Labelling",
+    corrections: Mapping[str, Correction] = MappingProxyType({}),
 ) -> LegLabels:
     """Bring the specialists' answers for one leg onto the scan's grid.
 
@@ -65,13 +65,14 @@ def label_leg(
         answers: see :func:`KneeSegLib.inference.fusion.fused`; neighbours fade into each other by the weights of
             their shares.
         scan: the scan's grid.
+        corrections: what is added to the answers, per bone; see :func:`KneeSegLib.inference.refinement.refine_leg`.
 
     Raises:
         Cancelled: raised by ``progress`` between two blocks of slices.
     """
     place = scan.slices_within(Box.enclosing([Box.of_grid(answer.grid) for answer in answers]))
     crop = scan.part(place)
-    boxes = {bone: _box_of_bone(answers, bone) for bone in BONES}
+    boxes = {bone: box_of_bone(answers, bone) for bone in BONES}
     leg = LegLabels(
         side, np.zeros(crop.shape, np.uint8), place, {b: _empty_margin(box, crop) for b, box in boxes.items() if box}
     )
@@ -79,7 +80,7 @@ def label_leg(
 
     def label_block(start: int) -> None:
         rows = slice(start, min(start + _BLOCK_SLICES, crop.z.count))
-        _label_block(answers, crop, rows, leg)
+        _label_block(answers, corrections, scan, rows, leg)
 
     for done, _ in enumerate(in_order(label_block, starts, device), start=1):
         progress(done / len(starts), message)
@@ -97,7 +98,14 @@ def follow_cleaning(leg: LegLabels, cleaned: np.ndarray) -> None:
     leg.labels = cleaned
 
 
-def _label_block(answers: Sequence[JointProbabilities], crop: Grid, rows: slice, leg: LegLabels) -> None:
+def _label_block(
+    answers: Sequence[JointProbabilities],
+    corrections: Mapping[str, Correction],
+    scan: Grid,
+    rows: slice,
+    leg: LegLabels,
+) -> None:
+    crop = scan.part(leg.place)
     z = crop.z.part(rows.start, rows.stop)
     boxes = [box for answer in answers if (box := _box_near(answer, z.low_mm, z.high_mm)) is not None]
     if not boxes:
@@ -105,15 +113,9 @@ def _label_block(answers: Sequence[JointProbabilities], crop: Grid, rows: slice,
     window = (rows, *crop.slices_within(Box.enclosing(boxes))[1:])
     grid = crop.part(window)
     bones = list(leg.margins)
-    likely = torch.zeros((len(bones), *grid.shape))
-    for answer in answers:
-        weights = torch.from_numpy(answer.share.weights(z.positions_mm))[:, None, None]
-        if not weights.any():
-            continue
-        own = [(channel, bones.index(bone)) for channel, bone in _channels(answer) if bone in bones]
-        found = resampled(answer.values[[channel for channel, _ in own]], answer.grid, grid)
-        for layer, (_, position) in zip(found, own):
-            likely[position].addcmul_(layer, weights)
+    likely = likely_bones(answers, bones, grid)
+    if corrections:
+        _correct(likely, bones, corrections, _moved(window, leg.place))
     background = 1.0 - likely.sum(dim=0)
     best, winner = torch.cat([background[None], likely]).max(dim=0)
     values = torch.tensor([0, *(structure(bone, leg.side).label_value for bone in bones)], dtype=torch.uint8)
@@ -131,8 +133,15 @@ def _label_block(answers: Sequence[JointProbabilities], crop: Grid, rows: slice,
         )
 
 
-def _channels(answer: JointProbabilities) -> list[tuple[int, str]]:
-    return list(enumerate(JOINT_BONES[answer.share.joint], start=1))
+def _correct(likely: torch.Tensor, bones: Sequence[str], corrections: Mapping[str, Correction], window: Slices) -> None:
+    """Add to ``likely`` ``(bones, d, h, w)`` of ``window`` in the scan; bones and background still sum to one."""
+    for layer, bone in zip(likely, bones):
+        overlap = _common(window, corrections[bone].place) if bone in corrections else None
+        if overlap is not None:
+            here, there = overlap
+            layer[here] += corrections[bone].values[there]
+    likely.clamp_(min=0.0)
+    likely /= likely.sum(dim=0).clamp(min=1.0)
 
 
 def _box_near(answer: JointProbabilities, low_mm: float, high_mm: float) -> Box | None:
@@ -143,22 +152,17 @@ def _box_near(answer: JointProbabilities, low_mm: float, high_mm: float) -> Box 
         return None
     part = answer.grid._replace(z=answer.grid.z.part(start, stop))
     box = Box.around((answer.values[0, start:stop] < 1.0 - _NEAR_BONE).numpy(), part)
-    return None if box is None else box.grown(_SURROUNDINGS_MM)
-
-
-def _box_of_bone(answers: Sequence[JointProbabilities], bone: str) -> Box | None:
-    boxes = []
-    for answer in answers:
-        for channel, name in _channels(answer):
-            if name == bone:
-                boxes.append(Box.around((answer.values[channel] > 1.0 / 3.0).numpy(), answer.grid))
-    boxes = [box.grown(_SURROUNDINGS_MM) for box in boxes if box is not None]
-    return Box.enclosing(boxes) if boxes else None
+    return None if box is None else box.grown(SURROUNDINGS_MM)
 
 
 def _empty_margin(box: Box, crop: Grid) -> Margin:
     place = crop.slices_within(box)
     return Margin(np.full(crop.part(place).shape, -MARGIN_SCALE, np.int8), place)
+
+
+def _moved(window: Slices, place: Slices) -> Slices:
+    """A window of a crop as a window of what ``place`` was cropped from."""
+    return tuple(slice(a.start + b.start, a.stop + b.start) for a, b in zip(window, place))
 
 
 def _common(window: Slices, place: Slices) -> tuple[Slices, Slices] | None:

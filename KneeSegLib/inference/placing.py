@@ -1,0 +1,61 @@
+"""Where along a bone's surface patches are placed: everywhere, and no more of them than needed."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from KneeSegLib.inference.axes import Axis, Grid
+
+UNSURE = (0.1, 0.9)
+"""Voxels whose probability lies between these are looked at as well, whether or not a surface goes through them."""
+
+
+def surface_candidates(likely: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions ``(N, 3)`` in mm ``(z, y, x)`` along a bone's surface, and how unsure each is (0..1).
+
+    The faces of ``grid`` are no surface: a bone that leaves it goes on beyond.
+
+    Args:
+        likely: ``(D, H, W)`` probability of the bone on ``grid``.
+    """
+    inside = likely > 0.5
+    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    places = np.argwhere(edge | ((likely > UNSURE[0]) & (likely < UNSURE[1])))
+    chosen = likely[tuple(places.T)]
+    positions = np.stack([axis.positions_mm[index] for axis, index in zip(grid, places.T)], axis=1)
+    return positions, 4.0 * chosen * (1.0 - chosen)
+
+
+def spread_out(positions_mm: np.ndarray, scores: np.ndarray, apart_mm: float) -> np.ndarray:
+    """Return the positions that remain after distance-based non-maximum suppression, the highest score first.
+
+    No two of them are closer than ``apart_mm``, and every position has one within that distance. Distance is the
+    largest difference along an axis, as befits cubes.
+
+    Args:
+        positions_mm: ``(N, 3)``.
+        scores: ``(N,)``; among equals the earlier one wins.
+    """
+    if not len(positions_mm):
+        return positions_mm
+    tree = cKDTree(positions_mm)
+    free = np.ones(len(positions_mm), bool)
+    kept = []
+    for index in np.argsort(-scores, kind="stable"):
+        if free[index]:
+            kept.append(index)
+            free[tree.query_ball_point(positions_mm[index], apart_mm, p=np.inf)] = False
+    return positions_mm[kept]
+
+
+def patch_grid(center_mm: np.ndarray, shape: tuple[int, int, int], spacing_mm: float, scan: Grid) -> Grid:
+    """Return the grid of a patch around a place: it begins at a voxel of the scan and, if it can, stays within it."""
+    axes = []
+    for center, count, axis in zip(center_mm, shape, scan):
+        wanted = center - (count - 1) * spacing_mm / 2.0
+        last = axis.first_mm + (axis.count - 1) * axis.step_mm - (count - 1) * spacing_mm
+        voxel = round((max(min(wanted, last), axis.first_mm) - axis.first_mm) / axis.step_mm)
+        axes.append(Axis(axis.first_mm + voxel * axis.step_mm, spacing_mm, count))
+    return Grid(*axes)
