@@ -133,7 +133,7 @@ def _terminology() -> str:
 
 def _networks() -> Iterator[Finding]:
     from KneeSegLib.bundles import list_bundles
-    from KneeSegLib.pipelines.table import PIPELINES
+    from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
 
     try:
         bundles = list_bundles()
@@ -143,7 +143,8 @@ def _networks() -> Iterator[Finding]:
     for bundle in bundles:
         yield _looked_at(bundle.name, lambda bundle=bundle: _verified(bundle))
     installed = {bundle.name for bundle in bundles}
-    for name in sorted({name for pipeline in PIPELINES.values() for name in pipeline.bundles} - installed):
+    needed = {name for choice in (*PIPELINES.values(), *QUALITIES.values()) for name in choice.bundles}
+    for name in sorted(needed - installed):
         error = ModelError(f"The network {name} is missing; install KneeSeg again.")
         yield Finding(name, "missing", error)
 

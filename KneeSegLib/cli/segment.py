@@ -29,6 +29,7 @@ AUTOMATIC_PIPELINE = PipelineName(AUTO)
 AUTOMATIC_SIDE = SideChoice("auto")
 AUTOMATIC_DEVICE = DeviceChoice("auto")
 STANDARD_QUALITY = QualityName("standard")
+QUALITY_HELP = " ".join(f"{name}: {quality.description}" for name, quality in QUALITIES.items())
 
 Device = Annotated[DeviceChoice, typer.Option(help="Where the networks run; auto takes the fastest there is.")]
 
@@ -42,7 +43,7 @@ def segment(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the result; is created.")] = None,
     pipeline: Annotated[PipelineName, typer.Option(help="See `kneeseg pipelines`.")] = AUTOMATIC_PIPELINE,
     side: Annotated[SideChoice, typer.Option(help="Which leg; auto takes what is in view.")] = AUTOMATIC_SIDE,
-    quality: Annotated[QualityName, typer.Option(help="How much time is spent.")] = STANDARD_QUALITY,
+    quality: Annotated[QualityName, typer.Option(help=QUALITY_HELP)] = STANDARD_QUALITY,
     device: Device = AUTOMATIC_DEVICE,
     series: Annotated[
         str | None, typer.Option(help="Which series of a DICOM folder: its number, UID or description.")

@@ -2,7 +2,8 @@
 
 After "Three 2D U-Nets for CT of the lower limb": one specialist each for hip, knee and ankle, on transverse slices.
 What the paper leaves to the user is done here: the joints are found and their side is named, both legs are taken, and
-the shafts between the joints are labelled.
+the shafts between the joints are labelled. With the quality ``high`` another network looks at the bones' surfaces
+once more, in patches.
 """
 
 from __future__ import annotations
@@ -27,19 +28,30 @@ from KneeSegLib.inference.labelling import LegLabels, follow_cleaning, label_leg
 from KneeSegLib.inference.legs import Leg, find_legs
 from KneeSegLib.inference.localise import CoarseBones, localise
 from KneeSegLib.inference.naming import Names, bone_map, name_bones
+from KneeSegLib.inference.refinement import Correction, PatchFacts, refine_leg
 from KneeSegLib.inference.seams import Share, box_of_share, shares_of
 from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones, require_bones
 from KneeSegLib.pipelines.stopwatch import Stopwatch
-from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, SPECIALIST_BUNDLES, Pipeline, Quality
+from KneeSegLib.pipelines.table import (
+    LOCALISER_BUNDLE,
+    NAMING_BUNDLE,
+    REFINEMENT_BUNDLE,
+    SPECIALIST_BUNDLES,
+    Pipeline,
+    Quality,
+)
 from KneeSegLib.progress import Progress, no_progress, parts
 from KneeSegLib.volume import Volume, to_lps
 
 BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
 """Measured with Testing/benchmarks/knee_ct.py: torch, networks and one leg's crops, beside what grows with the scan."""
+
+REFINEMENT_WORK = 110
+"""What the refinement adds to the hundredths of a leg's progress."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class CtLeg:
     Args:
         pipeline: which joints, see :data:`KneeSegLib.pipelines.PIPELINES`.
         side: ``"auto"``, ``"right"``, ``"left"`` or ``"both"``.
-        quality: how many slices are looked at.
+        quality: how many slices are looked at, and whether surfaces are looked at again.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         bundles: where networks come from.
     """
@@ -86,6 +98,8 @@ class CtLeg:
             volume: has passed :func:`KneeSegLib.volume.check_ct`.
         """
         self._require_memory(volume)
+        for name in self.quality.bundles:
+            self._network(name)  # needed last, and it would be a pity to find that out then
         stopwatch = Stopwatch()
         finding, segmenting, finishing = parts(progress, (8, 86, 6))
         with running_on(self.device):
@@ -97,15 +111,21 @@ class CtLeg:
             shares = {leg.side: shares_of(leg, self.pipeline.joints, scan.grid.z) for leg in legs}
             labelled = []
             for leg, working in zip(legs, parts(segmenting, [self._work(shares[leg.side]) for leg in legs])):
-                slicing, naming, labelling, cleaning = parts(working, (70, 8, 14, 8))
+                refinement = REFINEMENT_WORK if self.quality.refines else 0
+                slicing, naming, refining, labelling, cleaning = parts(working, (70, 8, refinement, 14, 8))
                 with stopwatch("slices"):
                     answers = self._sliced(scan, leg, shares[leg.side], slicing)
                 with stopwatch("naming"):
                     names = self._named(answers, leg, naming)
                     answers = [fused(answer, names, coarse, leg.side) for answer in answers]
+                corrections: dict[str, Correction] = {}
+                if self.quality.refines:
+                    with stopwatch("refinement"):
+                        corrections = self._refined(scan, answers, leg, refining)
                 with stopwatch("labelling"):
+                    message = f"Labelling the {leg.side} leg"
                     labels = label_leg(
-                        answers, scan.grid, leg.side, self.device, labelling, f"Labelling the {leg.side} leg"
+                        answers, scan.grid, leg.side, self.device, labelling, message, corrections=corrections
                     )
                 with stopwatch("cleaning"):
                     cleaning(0.0, f"Cleaning the {leg.side} leg")
@@ -164,6 +184,14 @@ class CtLeg:
         bones, grid = bone_map(answers, facts["spacing_mm"][0], leg.side)
         message = f"Naming the bones of the {leg.side} leg"
         return name_bones(network, facts["classes"], bones, grid, self.device.torch_name, progress, message)
+
+    def _refined(
+        self, scan: Scan, answers: list[JointProbabilities], leg: Leg, progress: Progress
+    ) -> dict[str, Correction]:
+        network, facts = self._network(REFINEMENT_BUNDLE)
+        message = f"Refining the {leg.side} leg"
+        patches = PatchFacts.of_bundle(facts)
+        return refine_leg(network, patches, scan.hu, scan.grid, answers, self.device, progress, message)
 
     def _clean(self, labels: LegLabels, leg: Leg, grid: Grid) -> None:
         crop = grid.part(labels.place)

@@ -13,12 +13,13 @@ Modality = Literal["CT", "MR"]
 
 LOCALISER_BUNDLE = "ct-localiser"
 NAMING_BUNDLE = "ct-naming"
+REFINEMENT_BUNDLE = "ct-refine"
 SPECIALIST_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One way from an image to labels, as a person chooses it."""
+    """One way from an image to labels, as a person chooses it; ``bundles`` are needed whatever the quality."""
 
     name: str
     title: str
@@ -30,12 +31,23 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Quality:
-    """How much time is spent: ``slice_step`` 2 looks at every second slice and interpolates between them."""
+    """How much time is spent.
+
+    Attributes:
+        slice_step: 2 looks at every second slice and interpolates between them.
+        bundles: networks that are needed beside the pipeline's.
+    """
 
     name: str
     title: str
     slice_step: int
+    bundles: tuple[str, ...]
     description: str
+
+    @property
+    def refines(self) -> bool:
+        """Whether the surfaces are looked at again in patches."""
+        return REFINEMENT_BUNDLE in self.bundles
 
 
 def _ct(name: str, title: str, joints: tuple[str, ...], description: str) -> Pipeline:
@@ -72,8 +84,17 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
     {
         quality.name: quality
         for quality in (
-            Quality("standard", "Standard", 1, "Every slice is looked at."),
-            Quality("fast", "Fast", 2, "Every second slice is looked at where slices are thin; about half the time."),
+            Quality("standard", "Standard", 1, (), "Every slice is looked at."),
+            Quality(
+                "high",
+                "High",
+                1,
+                (REFINEMENT_BUNDLE,),
+                "Every slice is looked at, and every surface once more in small 3D patches; about twice the time.",
+            ),
+            Quality(
+                "fast", "Fast", 2, (), "Every second slice is looked at where slices are thin; about half the time."
+            ),
         )
     }
 )

@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from KneeSegLib.cli import doctor
-from KneeSegLib.pipelines.table import PIPELINES
+from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
 
-BUNDLES = sorted({name for pipeline in PIPELINES.values() for name in pipeline.bundles})
+BUNDLES = sorted({name for choice in (*PIPELINES.values(), *QUALITIES.values()) for name in choice.bundles})
 
 
 @pytest.fixture(scope="session")

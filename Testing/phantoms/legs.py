@@ -144,6 +144,16 @@ class OracleSlices(nn.Module):
         return logits.movedim(-1, 1)
 
 
+class OraclePatches(nn.Module):
+    """Knows where bone begins; it takes for the bone it is asked about what lies near what was known of it."""
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        soft, prior = patches[:, 1], patches[:, 2:]
+        known = nn.functional.max_pool3d(prior, 5, stride=1, padding=2)[:, 0] > 0.5
+        bone = torch.where(known, (soft * 600.0 - 200.0 - 160.0) / 20.0, torch.tensor(-9.0))
+        return torch.stack([torch.zeros_like(bone), bone], dim=1)
+
+
 class NoOpinion(nn.Module):
     """A naming network that finds every name as likely as any other."""
 
@@ -168,6 +178,8 @@ class OracleBundles:
             network, classes, spacing = self.localiser, LOCALISER_CLASSES, 4.0
         elif name == "ct-naming":
             network, classes, spacing = self.naming, ("other", *BONES), 4.0
+        elif name == "ct-refine":
+            network, classes, spacing = OraclePatches(), ("background", "bone"), 2.0
         else:
             joint = name.removeprefix("ct-")
             network, classes, spacing = (
@@ -176,6 +188,8 @@ class OracleBundles:
                 SPECIALIST_SPACING_MM,
             )
         facts = {"classes": list(classes), "spacing_mm": [spacing] * 3, "channels": {"neighbour_offsets_mm": []}}
+        if name == "ct-refine":
+            facts["patches"] = {"shape": [16, 16, 16], "spacing_range_mm": [1.0, 2.0]}
         return SimpleNamespace(
             name=name,
             sha256="0" * 64,

@@ -11,6 +11,7 @@ from torch import nn
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, structure
+from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError, ResourceError
 from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
@@ -65,6 +66,38 @@ def test_a_single_knee_comes_out_with_the_shafts_to_the_end_of_the_scan(side):
 def test_a_fast_run_gives_nearly_the_same(knee):
     scores = dice(segmented(knee.image, quality="fast"), knee)
     assert min(scores.values()) > 0.9
+
+
+def test_a_high_run_brings_the_edges_nearer_to_the_truth():
+    phantom = leg_phantom(("left",), (440.0, 560.0), spacing_mm=(1.5, 1.5, 1.5))
+    bundles = OracleBundles()
+    standard = dice(segmented(phantom.image), phantom)
+    case = segmented(phantom.image, quality="high", bundles=bundles)
+    high = dice(case, phantom)
+    for bone in ("femur", "patella", "tibia"):
+        value = structure(bone, "left").label_value
+        assert standard[value] < 0.98 and high[value] > 0.99
+    assert bundles.asked[0] == "ct-refine"
+    assert list(case.provenance["timings"])[3] == "refinement"
+    assert "ct-refine" in {bundle["name"] for bundle in case.provenance["bundles"]}
+
+
+def test_progress_of_a_high_run_rises_to_one_and_names_the_patches(knee):
+    told = []
+    segmented(knee.image, quality="high", progress=lambda fraction, message: told.append((fraction, message)))
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert any(message.startswith("Refining the right leg: patch") for _, message in told)
+
+
+def test_a_missing_refinement_is_said_before_the_work_starts(knee):
+    def bundles(name):
+        return find_bundle("ct-refine-of-nobody") if name == "ct-refine" else OracleBundles()(name)
+
+    told = []
+    with pytest.raises(ModelError, match="'ct-refine-of-nobody' was expected in"):
+        segmented(knee.image, quality="high", bundles=bundles, progress=lambda *given: told.append(given))
+    assert told == []
 
 
 def test_only_the_wanted_side_is_labelled_and_only_its_networks_are_loaded():
@@ -278,7 +311,7 @@ def test_missing_weights_are_named(knee, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option, value", [("pipeline", "ct-elbow"), ("side", "top"), ("quality", "high"), ("device", "abacus")]
+    "option, value", [("pipeline", "ct-elbow"), ("side", "top"), ("quality", "utmost"), ("device", "abacus")]
 )
 def test_unknown_options_are_refused_with_the_choices(knee, option, value):
     with pytest.raises(InputError, match=f"no {option} '{value}'; choose one of"):

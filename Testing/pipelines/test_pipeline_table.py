@@ -18,6 +18,11 @@ def test_each_pipeline_names_the_bundles_of_its_joints():
         assert set(pipeline.bundles) == {"ct-localiser", "ct-naming", *(f"ct-{joint}" for joint in pipeline.joints)}
 
 
+def test_only_a_high_run_needs_the_refinement():
+    assert {name for name, quality in QUALITIES.items() if quality.refines} == {"high"}
+    assert QUALITIES["high"].bundles == ("ct-refine",) and QUALITIES["standard"].bundles == ()
+
+
 def test_titles_and_descriptions_are_there_and_differ():
     for table in (PIPELINES, QUALITIES):
         assert len({entry.title for entry in table.values()}) == len(table)
