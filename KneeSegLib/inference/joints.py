@@ -41,6 +41,9 @@ WHOLE_JOINT_MM: dict[str, tuple[float, float]] = {"hip": (45.0, 30.0), "knee": (
 APART_MM = 120.0
 """Two neighbouring joints of one leg are further apart than this, or one of them is a mistake."""
 
+ASKED_WEIGHT = 3.0
+"""How much more the evidence for a joint counts that a person says is in view."""
+
 _CONTACT_ZONE_MM = 8.0
 
 
@@ -56,7 +59,7 @@ class FoundJoint:
 
 
 def find_joints(
-    regions: Mapping[str, np.ndarray], confidences: Mapping[str, float], grid: Grid, scan: Box
+    regions: Mapping[str, np.ndarray], confidences: Mapping[str, float], grid: Grid, scan: Box, asked: str | None = None
 ) -> dict[str, FoundJoint]:
     """Return the joints of one leg, from the top down.
 
@@ -64,6 +67,7 @@ def find_joints(
         regions: per bone a mask ``(D, H, W)`` on ``grid``.
         confidences: per bone 0..1.
         scan: the field of view; what touches it is cut.
+        asked: the joint that a person says is in view; it weighs more against another in its place.
     """
     points = {bone: _points_mm(mask, grid) for bone, mask in regions.items()}
     found: dict[str, FoundJoint] = {}
@@ -77,7 +81,7 @@ def find_joints(
                 confidence = min(confidences[contact.bone], confidences[contact.other])
                 found[name] = _joint(name, center, confidence, regions, grid, scan)
                 seen = min(len(points[contact.bone]), len(points[contact.other]))
-                evidence[name] = confidence * seen**0.5
+                evidence[name] = confidence * seen**0.5 * (ASKED_WEIGHT if name == asked else 1.0)
                 break
     return _in_order_down_the_leg(found, evidence)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from KneeSegLib.anatomy import BONES, SIDES, Side
+from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, Side
 from KneeSegLib.inference.axes import Box, Grid
 from KneeSegLib.inference.joints import FoundJoint, find_joints
 from KneeSegLib.inference.localise import CoarseBones
@@ -26,6 +26,9 @@ LEAST_VOLUME_CM3: Mapping[str, float] = {
 }
 LEAST_PROBABILITY = 0.5
 """Mean probability that a piece needs to be believed."""
+
+LEAST_PROBABILITY_ASKED = 0.35
+"""The same for bones of the one joint that a person says is in the scan."""
 
 SEPARATE_LEGS_MM = 60.0
 """Bones that are this far apart sideways are two legs, whatever they are."""
@@ -59,26 +62,31 @@ class Leg:
     doubts: tuple[str, ...]
 
 
-def find_legs(coarse: CoarseBones, scan: Box) -> list[Leg]:
+def find_legs(coarse: CoarseBones, scan: Box, asked: str | None = None) -> list[Leg]:
     """Return the legs of which at least one joint is in view, the right one first.
 
     Args:
         coarse: what the localiser says.
         scan: the field of view in mm.
+        asked: the joint that a person says is in view: its bones are believed sooner, and where the localiser is in
+            two minds about which joint it is, that one wins.
     """
+    least = {
+        bone: LEAST_PROBABILITY_ASKED if bone in JOINT_BONES.get(asked, ()) else LEAST_PROBABILITY for bone in BONES
+    }
     either = coarse.bones["right"] + coarse.bones["left"]
     named = np.concatenate([coarse.none[None], coarse.other[None], either]).argmax(axis=0) - 2
     line = _line_between_legs(coarse)
     on_left = (np.arange(coarse.grid.x.count) >= line[:, None])[:, None, :]
     halves: dict[Side, dict[str, np.ndarray]] = {
-        side: _believable_regions(np.where(on_left == (side == "left"), named, -1), either, coarse.grid)
+        side: _believable_regions(np.where(on_left == (side == "left"), named, -1), either, coarse.grid, least)
         for side in SIDES
     }
     if all(halves.values()) and _are_two_legs(halves, coarse.grid):
-        legs = [_leg(halves[side], coarse, either, scan, known_side=side) for side in SIDES]
+        legs = [_leg(halves[side], coarse, either, scan, asked, known_side=side) for side in SIDES]
     else:
-        whole = _believable_regions(named, either, coarse.grid)
-        legs = [_leg(whole, coarse, either, scan)] if whole else []
+        whole = _believable_regions(named, either, coarse.grid, least)
+        legs = [_leg(whole, coarse, either, scan, asked)] if whole else []
     return [leg for leg in legs if leg.joints]
 
 
@@ -89,7 +97,9 @@ def _line_between_legs(coarse: CoarseBones) -> np.ndarray:
     return parting_line(columns["right"], columns["left"], solid)
 
 
-def _believable_regions(named: np.ndarray, either: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:
+def _believable_regions(
+    named: np.ndarray, either: np.ndarray, grid: Grid, least: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     """Per bone the pieces that are large and sure enough; ``named`` holds positions in BONES, negative elsewhere."""
     voxel_cm3 = float(np.prod(grid.spacing_mm)) / 1000.0
     regions = {}
@@ -100,7 +110,7 @@ def _believable_regions(named: np.ndarray, either: np.ndarray, grid: Grid) -> di
         numbers = np.arange(1, count + 1)
         volumes = ndimage.sum_labels(np.ones(pieces.shape, np.uint8), pieces, numbers) * voxel_cm3
         probabilities = ndimage.mean(either[index], pieces, numbers)
-        believed = numbers[(volumes >= LEAST_VOLUME_CM3[bone]) & (probabilities >= LEAST_PROBABILITY)]
+        believed = numbers[(volumes >= LEAST_VOLUME_CM3[bone]) & (probabilities >= least[bone])]
         if believed.size:
             regions[bone] = np.isin(pieces, believed)
     return regions
@@ -117,7 +127,12 @@ def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid) -> bool
 
 
 def _leg(
-    regions: dict[str, np.ndarray], coarse: CoarseBones, either: np.ndarray, scan: Box, known_side: Side | None = None
+    regions: dict[str, np.ndarray],
+    coarse: CoarseBones,
+    either: np.ndarray,
+    scan: Box,
+    asked: str | None,
+    known_side: Side | None = None,
 ) -> Leg:
     grid = coarse.grid
     voxel_cm3 = float(np.prod(grid.spacing_mm)) / 1000.0
@@ -127,7 +142,7 @@ def _leg(
         volume = float(mask.sum()) * voxel_cm3
         bones[bone] = FoundBone(bone, Box.around(mask, grid).within(scan), volume, float(either[index][mask].mean()))
         left_shares[bone] = (volume, float(coarse.bones["left"][index][mask].sum() / either[index][mask].sum()))
-    joints = find_joints(regions, {bone: found.confidence for bone, found in bones.items()}, grid, scan)
+    joints = find_joints(regions, {bone: found.confidence for bone, found in bones.items()}, grid, scan, asked)
     hip_z_mm = joints["hip"].center_mm[0] if "hip" in joints else None
     decided = vote(left_shares, sides_by_anatomy(regions, grid, hip_z_mm))
     if known_side is not None and decided.side != known_side:

@@ -4,6 +4,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import BONES, SIDES
 from KneeSegLib.inference.axes import Axis, Box, Grid
+from KneeSegLib.inference.joints import find_joints
 from KneeSegLib.inference.legs import find_legs
 from KneeSegLib.inference.localise import CoarseBones, localise
 from KneeSegLib.inference.sides import parting_line, sides_by_anatomy, vote
@@ -147,3 +148,33 @@ def test_anatomy_tells_the_side_by_fibula_and_pelvis(side):
     (leg,) = found_in(phantom)
     told = sides_by_anatomy(leg.regions, leg.grid, leg.joints["hip"].center_mm[0])
     assert len(told) == 2 and set(told.values()) == {side}
+
+
+def blocks(**heights):
+    """One coarse block of 24 mm by 24 mm per bone, between two heights in slices of 4 mm."""
+    grid = Grid(*(Axis(0.0, 4.0, size) for size in (60, 20, 20)))
+    regions = {bone: np.zeros(grid.shape, bool) for bone in heights}
+    for bone, (low, high) in heights.items():
+        regions[bone][low:high, 7:13, 7:13] = True
+    return regions, grid
+
+
+@pytest.mark.parametrize(("asked", "joints"), [(None, ["knee"]), ("knee", ["knee"]), ("ankle", ["ankle"])])
+def test_of_two_joints_in_one_place_the_one_that_was_asked_for_wins(asked, joints):
+    """The upper half of a tibia looks like a femur: by what is seen it is a knee, by what the person says an ankle."""
+    regions, grid = blocks(femur=(30, 60), tibia=(15, 30), talus=(10, 15))
+    confidences = {"femur": 0.8, "tibia": 0.7, "talus": 0.5}
+    assert list(find_joints(regions, confidences, grid, Box.of_grid(grid), asked)) == joints
+
+
+def test_bones_of_the_joint_that_was_asked_for_are_believed_sooner():
+    regions, grid = blocks(tibia=(20, 60), talus=(12, 20))
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for bone, probability in (("tibia", 0.9), ("talus", 0.42)):
+        bones["right"][BONES.index(bone)][regions[bone]] = probability
+    none = np.where(bones["right"].sum(axis=0) > 0, 0.05, 1.0)
+    coarse = CoarseBones(grid, bones, 1.0 - none - bones["right"].sum(axis=0), none)
+    coarse.other[regions["talus"]] = 0.3
+    assert find_legs(coarse, Box.of_grid(grid)) == []
+    (leg,) = find_legs(coarse, Box.of_grid(grid), "ankle")
+    assert list(leg.joints) == ["ankle"]
