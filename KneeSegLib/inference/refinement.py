@@ -156,6 +156,8 @@ def patches_along(
     inside = box.within(Box.of_grid(scan))
     coarse = Grid(*(Axis.covering(low, high, weights.candidates * edge_mm) for low, high in inside))
     known = np.flatnonzero(weights_of_bone(answers, bone, coarse.z.positions_mm) > _KNOWN)
+    if not known.size:
+        return []
     coarse = coarse._replace(z=coarse.z.part(known[0], known[-1] + 1))
     positions, scores = surface_candidates(known_so_far(answers, bone, coarse).numpy(), coarse)
     centers = spread_out(positions, scores, weights.apart * edge_mm)

@@ -225,6 +225,11 @@ def test_where_a_specialist_fades_out_at_the_end_of_its_share_so_does_the_refine
     assert correction.values[(z > 12.0) & (z < 18.0)].abs().max() > 0.2
 
 
+def test_a_bone_at_heights_that_nobody_answers_for_is_left_alone():
+    answers = [answer(share=Share("knee", 60.0, 80.0))]
+    assert refined(SeesTheEdge(), answers) == {}
+
+
 def test_a_seam_between_two_specialists_does_not_show():
     answers = [
         answer(RADIUS - 0.8, share=Share("hip", 20.0, SCAN.z.high_mm, fades_below=True), joint="hip"),
