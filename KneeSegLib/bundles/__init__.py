@@ -13,7 +13,8 @@ One bundle is a folder::
 
 from __future__ import annotations
 
+from KneeSegLib.bundles.amending import amend_bundle
 from KneeSegLib.bundles.bundle import Bundle, find_bundle, list_bundles
 from KneeSegLib.bundles.writing import write_bundle
 
-__all__ = ["Bundle", "find_bundle", "list_bundles", "write_bundle"]
+__all__ = ["Bundle", "amend_bundle", "find_bundle", "list_bundles", "write_bundle"]

@@ -67,6 +67,7 @@ def readme(metadata: Mapping[str, Any]) -> str:
         _numbered(channel_names(facts)),
         "Classes (logits; softmax is left to the caller), in this order:",
         _numbered(facts["classes"]),
+        *_temperature(facts),
         "## Measured",
         "```json\n" + json.dumps(facts["figures"], indent=2, ensure_ascii=False) + "\n```",
         "## Made from",
@@ -89,6 +90,12 @@ def data_license(metadata: Mapping[str, Any]) -> str:
     for source in metadata[FACTS]["sources"]:
         lines += [source["name"], f"    Licence: {source['licence']}", f"    Use: {source['use']}", ""]
     return "\n".join(lines)
+
+
+def _temperature(facts: Mapping[str, Any]) -> list[str]:
+    if "temperature" not in facts:
+        return []
+    return [f"Divide the logits by {facts['temperature']:g} before the softmax: probabilities are calibrated then."]
 
 
 def _data(metadata: Mapping[str, Any], way: str) -> Mapping[str, Any]:

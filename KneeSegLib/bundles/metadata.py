@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -36,6 +37,9 @@ GIVEN_FACTS = (
 )
 """What only the one who trained the network can say."""
 
+OPTIONAL_FACTS = ("temperature", "calibration")
+"""Of slice networks: what logits are divided by before the softmax (1 where it is absent), and how that was found."""
+
 REQUIRED_FACTS = (*GIVEN_FACTS, "network", "sha256")
 
 _CHANNELS = {
@@ -67,7 +71,8 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
 
     Raises:
         ValueError: an entry of :data:`GIVEN_FACTS` is missing, the bundle is called otherwise, channels or classes are
-            not as many as the network's, or a source lacks its name, licence or use.
+            not as many as the network's, the temperature is no positive number, or a source lacks its name, licence or
+            use.
     """
     missing = [key for key in GIVEN_FACTS if key not in facts]
     if missing:
@@ -81,6 +86,9 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
             raise ValueError(
                 f"The metadata name {', '.join(names)}, but {argument} of the network is {network[argument]}."
             )
+    temperature = facts.get("temperature", 1.0)
+    if not (isinstance(temperature, (int, float)) and 0.0 < temperature < math.inf):
+        raise ValueError(f"A temperature is a positive number, not {temperature!r}.")
     for source in facts["sources"]:
         if not {"name", "licence", "use"} <= set(source):
             raise ValueError(f"A source needs name, licence and use; this one has {', '.join(source)}.")

@@ -72,6 +72,7 @@ def slice_probabilities(
     slice_step: int = 1,
     progress: Progress = no_progress,
     message: str = "Slices",
+    temperature: float = 1.0,
 ) -> JointProbabilities:
     """Apply a specialist to every ``slice_step``-th slice of ``grid`` (thick slices: to every one).
 
@@ -80,6 +81,7 @@ def slice_probabilities(
             ``(N, K, H, W)``.
         hu: ``(D, H, W)`` scan in HU on ``scan``.
         grid: see :func:`specialist_grid`.
+        temperature: what logits are divided by before the softmax, so that probabilities mean what they say.
 
     Raises:
         Cancelled: raised by ``progress`` between two batches of slices.
@@ -96,7 +98,7 @@ def slice_probabilities(
     def probabilities(batch: torch.Tensor) -> torch.Tensor:
         channels = slice_channels(volume, grid.z.spacing_mm, batch, neighbour_offsets_mm)
         logits = network(channels.contiguous(memory_format=torch.channels_last))
-        return logits.softmax(dim=1).to("cpu", torch.float16)
+        return (logits / temperature).softmax(dim=1).to("cpu", torch.float16)
 
     values: torch.Tensor | None = None
     done = 0

@@ -143,6 +143,16 @@ def read_recipe(name_or_path: str | Path, **changes: Any) -> Recipe:
     return recipe
 
 
+def recipe_from(content: dict[str, Any], where: str) -> Recipe:
+    """Return the recipe that a bundle's metadata hold; what they say beside it (how it was trained) is left out.
+
+    Raises:
+        InputError: as :func:`read_recipe`.
+    """
+    entries = {entry.name for entry in dataclasses.fields(Recipe)}
+    return _built(Recipe, {key: value for key, value in content.items() if key in entries}, where)
+
+
 def _check(recipe: Recipe, where: str) -> None:
     dimensions = 2 if recipe.kind == "slices" else 3
     stride = 2 ** (len(recipe.widths) - 1)

@@ -1,0 +1,36 @@
+"""Fit the temperature of the slice networks that ship and write it into their bundles.
+
+    python Testing/benchmarks/temperature.py --prepared work/prepared [ct-knee ct-hip ct-ankle]
+
+To be run after new weights were exported, before anything is measured with them. Weights and checksums do not change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
+
+from KneeSegLib.bundles import find_bundle
+from KneeSegLib.pipelines.table import SPECIALIST_BUNDLES
+from KneeSegLib.training.calibration import calibrate_bundle
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("bundle", nargs="*", default=list(SPECIALIST_BUNDLES.values()))
+    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--looks", type=int, default=40, help="rendered slabs of slices; each takes some seconds")
+    arguments.add_argument("--seed", type=int, default=4000)
+    options = arguments.parse_args()
+    torch.set_num_threads(2)
+    for name in options.bundle:
+        calibrate_bundle(find_bundle(name), options.prepared, options.looks, options.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Temperatures: found where they are known, written into bundles, and applied."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from KneeSegLib.bundles import Bundle, amend_bundle, write_bundle
+from KneeSegLib.inference.axes import Axis, Grid
+from KneeSegLib.inference.device import Device
+from KneeSegLib.inference.seams import Share
+from KneeSegLib.inference.slices import slice_probabilities
+from KneeSegLib.training.calibration import calibrate_bundle, class_shares, fitted
+from KneeSegLib.training.export import bundle_description
+from KneeSegLib.training.loop import build_network
+from KneeSegLib.training.recipe import read_recipe, recipe_from
+from KneeSegLib.training.samples import Samples
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
+def test_the_temperature_that_spoilt_the_logits_is_found(temperature):
+    generator = torch.Generator().manual_seed(1)
+    honest = 2.0 * torch.randn((60_000, 4), generator=generator)
+    drawn = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0]
+    targets = nn.functional.one_hot(drawn, 4).float()
+    found = fitted(temperature * honest, targets)
+    assert found.temperature == pytest.approx(temperature, rel=0.04)
+    assert found.nll_after <= found.nll_before
+    assert found.voxels == 60_000
+
+
+def test_half_a_voxel_of_bone_is_half_background():
+    samples = Samples(torch.zeros(1), torch.tensor([[2, 0]]), torch.tensor([[0.25, 0.0]]), torch.ones(1, 2))
+    assert class_shares(samples, 3).tolist() == [[0.75, 0.0, 0.25], [1.0, 0.0, 0.0]]
+
+
+class Constant(nn.Module):
+    stride = 1
+
+    def forward(self, slices):
+        logits = torch.zeros((len(slices), 2, *slices.shape[2:]))
+        logits[:, 1] = 3.0
+        return logits
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 0.5])
+def test_slices_are_softened_by_their_temperature(temperature):
+    grid = Grid(*(Axis(0.0, 1.0, count) for count in (4, 8, 8)))
+    answer = slice_probabilities(
+        Constant(),
+        np.zeros(grid.shape, np.int16),
+        grid,
+        grid,
+        Share("knee", -1.0, 5.0),
+        (),
+        Device("cpu", "CPU", 1),
+        temperature=temperature,
+    )
+    expected = 1.0 / (1.0 + np.exp(-3.0 / temperature))
+    assert answer.values[1].float().numpy() == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.fixture
+def bundle(tmp_path) -> Bundle:
+    recipe = read_recipe(
+        "ct-knee", shapes=[[64, 64]], widths=[4, 6, 8, 8], slab_slices=2, neighbour_offsets_mm=[], joints=["knee"]
+    )
+    network = build_network(recipe)
+    facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
+    return write_bundle(tmp_path / "ct-knee", network, recipe.network_config, network.state_dict(), facts)
+
+
+def test_calibrating_writes_the_temperature_and_nothing_else(bundle, tmp_path, geometric_knee):
+    dataclasses.replace(geometric_knee, group="validation").save(tmp_path / "people" / "knee.npz")
+    said = []
+    before = bundle.facts
+    calibrated = calibrate_bundle(bundle, tmp_path / "people", looks=2, report=said.append)
+    facts = Bundle(bundle.path).facts
+    assert facts["temperature"] == pytest.approx(facts["calibration"]["temperature"], abs=1e-4)
+    assert facts["calibration"]["nll_after"] <= facts["calibration"]["nll_before"]
+    assert {key: value for key, value in facts.items() if key not in ("temperature", "calibration")} == before
+    calibrated.verify()
+    assert "Divide the logits by" in (bundle.path / "docs" / "README.md").read_text(encoding="utf-8")
+    assert said[0].startswith("ct-knee: temperature ")
+    assert not list(bundle.path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf"), "warm"])
+def test_a_temperature_that_is_no_positive_number_is_refused_and_nothing_written(bundle, temperature):
+    before = (bundle.path / "configs" / "metadata.json").read_bytes()
+    with pytest.raises(ValueError, match="A temperature is a positive number"):
+        amend_bundle(bundle, temperature=temperature)
+    assert (bundle.path / "configs" / "metadata.json").read_bytes() == before
+
+
+def test_the_recipe_in_a_bundle_is_the_one_it_was_trained_by(bundle):
+    recipe = recipe_from(bundle.facts["recipe"], bundle.name)
+    assert recipe.shapes == ((64, 64),)
+    assert recipe.as_dict() == {
+        key: value for key, value in _tuples(bundle.facts["recipe"]).items() if key in recipe.as_dict()
+    }
+
+
+def _tuples(value):
+    """JSON knows lists only."""
+    if isinstance(value, dict):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def test_only_slice_networks_have_a_temperature(bundle, tmp_path):
+    coarse = amend_bundle(bundle, kind="slices")
+    coarse.metadata["kneeseg"]["kind"] = "naming"
+    with pytest.raises(ValueError, match="no slice network"):
+        calibrate_bundle(coarse, tmp_path)
