@@ -160,6 +160,15 @@ def test_piece_beside_the_shaft_is_not_its_continuation():
     assert not kept[:, 28:].any()
 
 
+@pytest.mark.parametrize("voxels", [1, 2])
+def test_a_few_voxels_are_no_shaft_and_have_no_continuation(voxels):
+    mask = np.zeros((30, 20, 20), bool)
+    mask[5, 10, 10 : 10 + voxels] = True
+    mask[9, 10, 10 : 10 + voxels] = True
+    kept = keep_component_that_belongs(mask, SPACING, cut_faces=NOTHING_CUT)
+    assert kept.sum() == voxels
+
+
 def test_far_piece_is_kept_only_where_the_image_explains_the_gap():
     shaft = _tube(10, 0, 200)
     shaft[60:130] = False

@@ -14,6 +14,8 @@ _LARGEST_GAP_OUTSIDE_THE_IMAGE_MM = 150.0
 _END_MM = 40.0
 _LARGEST_ANGLE_DEG = 30.0
 _POINTS = 20_000
+_FEWEST_POINTS = 4
+"""Fewer voxels run nowhere."""
 
 
 def continues_the_shaft(
@@ -62,6 +64,8 @@ def _lie_on_one_line(first_mm: np.ndarray, second_mm: np.ndarray, largest_gap_mm
         points[np.linalg.norm(points - near, axis=1) <= _END_MM]
         for points, near in ((first_mm, first_mm[nearest[closest]]), (second_mm, second_mm[closest]))
     ]
+    if min(len(end) for end in ends) < _FEWEST_POINTS:
+        return False
     direction = ends[1].mean(axis=0) - ends[0].mean(axis=0)
     length = np.linalg.norm(direction)
     if length == 0:
