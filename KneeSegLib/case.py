@@ -26,6 +26,7 @@ from KneeSegLib.writing import write_folder
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+    from KneeSegLib.quality import Verdict
     from KneeSegLib.surfaces import SurfaceQuality
     from KneeSegLib.volume import Volume
 
@@ -43,7 +44,8 @@ class FoundStructure:
     """A structure that the label image holds.
 
     ``extent`` is its box in voxel indices: first and last i, j, k. ``touches_border`` says that the box reaches an edge
-    of the scan: volume and surface are then those of the part in view. ``warnings`` are sentences.
+    of the scan: volume and surface are then those of the part in view. ``warnings`` are sentences. ``verdict`` says how
+    far it can be relied on; None where no pipeline judged it.
     """
 
     structure: Structure
@@ -52,6 +54,7 @@ class FoundStructure:
     touches_border: bool
     warnings: list[str] = field(default_factory=list)
     extent: Extent = (0, -1, 0, -1, 0, -1)
+    verdict: Verdict | None = None
 
 
 def structures_of(labels: sitk.Image) -> list[FoundStructure]:
@@ -227,6 +230,7 @@ def _structure_record(found: FoundStructure, surface: vtkPolyData, quality: Surf
             "quality": quality,
             "problems": quality.problems,
         },
+        "quality": found.verdict,
         "warnings": found.warnings,
     }
 

@@ -17,7 +17,16 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.case import structures_of
 from KneeSegLib.errors import Cancelled, OutputError
 from KneeSegLib.strict_json import strict
-from Testing.phantoms.cases import KNEE_BOXES, KNEE_SHAPE, SPACING_MM, box_labels, case_of, knee_case, voxels_of
+from Testing.phantoms.cases import (
+    KNEE_BOXES,
+    KNEE_SHAPE,
+    SPACING_MM,
+    box_labels,
+    case_of,
+    judged_knee_case,
+    knee_case,
+    voxels_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +124,19 @@ def test_the_record_of_a_structure_is_enough_to_use_it(record, saved):
     assert isinstance(femur["surface"]["problems"], list)
     assert femur["surface"]["movement"]["smoothing"] == "volume-preserving"
     assert 0.0 < femur["surface"]["movement"]["mean_mm"] < max(SPACING_MM)
+
+
+def test_the_record_says_how_far_each_structure_can_be_relied_on(tmp_path, record):
+    judged_knee_case().save(tmp_path / "out")
+    judged = json.loads((tmp_path / "out" / "case.json").read_text(encoding="utf-8"))
+    levels = {entry["key"]: entry["quality"]["level"] for entry in judged["structures"]}
+    assert levels.pop("patella_right") == "check"
+    assert set(levels.values()) == {"good"}
+    (patella,) = (entry["quality"] for entry in judged["structures"] if entry["key"] == "patella_right")
+    assert list(patella) == ["level", "reasons", "limits", "notes", "signs"]
+    assert len(patella["reasons"]) == 1 and "jumps by 4.0 mm" in patella["reasons"][0]
+    assert patella["signs"]["jump_mm"] == 4.0 and patella["signs"]["edge_hu"] is None
+    assert record["structures"][0]["quality"] is None  # where no pipeline judged
 
 
 def test_not_a_number_becomes_null():

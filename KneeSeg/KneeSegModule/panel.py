@@ -122,9 +122,7 @@ class Panel:
         if run is None or not run.finished:
             return
         if run.state is State.done:
-            segmentation = run.segmentationNode.GetSegmentation()
-            names = [segmentation.GetSegment(segmentId).GetName() for segmentId in segmentation.GetSegmentIDs()]
-            self._say(f"Found: {', '.join(names)}.")
+            self._say(f"Found: {', '.join(scene.namesWithLevels(run.segmentationNode))}.")
             if self.parameterNode is not None:
                 self.parameterNode.segmentation = run.segmentationNode
             if getattr(slicer, "app", None) is not None:

@@ -21,6 +21,9 @@ CLOSED_SURFACE = "Closed surface"
 ATTRIBUTE = "KneeSeg."
 """Prefix of the attributes that a result carries along when the scene is saved."""
 
+QUALITY_TAG = ATTRIBUTE + "Quality"
+"""Tag of each segment: how far it can be relied on."""
+
 UNREADABLE = "The result of the segmentation could not be read; try again, and report it if it happens twice."
 
 
@@ -99,6 +102,23 @@ def warningsOf(segmentationNode) -> list[str]:
     return json.loads(segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") or "[]")
 
 
+def levelOf(segmentationNode, segmentId: str) -> str:
+    """Return how far a run trusts a segment: "good", "limited" or "check"; empty where it does not say."""
+    value = vtk.mutable("")
+    segmentationNode.GetSegmentation().GetSegment(segmentId).GetTag(QUALITY_TAG, value)
+    return str(value)
+
+
+def namesWithLevels(segmentationNode) -> list[str]:
+    """Return the segments' names; those that have to be checked say so."""
+    segmentation = segmentationNode.GetSegmentation()
+    names = []
+    for segmentId in segmentation.GetSegmentIDs():
+        doubtful = levelOf(segmentationNode, segmentId) == "check"
+        names.append(segmentation.GetSegment(segmentId).GetName() + (" (check)" if doubtful else ""))
+    return names
+
+
 def madeHere(segmentationNode) -> bool:
     """Return whether a run of this module made the node."""
     return segmentationNode is not None and segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") is not None
@@ -137,6 +157,9 @@ def _describe(segmentationNode, case: dict) -> None:
     segmentationNode.SetAttribute(ATTRIBUTE + "Statement", case["statement"])
     segmentationNode.SetAttribute(ATTRIBUTE + "Warnings", json.dumps(warnings))
     segmentationNode.SetAttribute(ATTRIBUTE + "Provenance", json.dumps(case["provenance"]))
+    for found in case["structures"]:
+        if found.get("quality"):
+            segmentationNode.GetSegmentation().GetSegment(found["key"]).SetTag(QUALITY_TAG, found["quality"]["level"])
     segmentationNode.SetDescription(f"KneeSeg {case['provenance']['version']}. {case['statement']}")
 
 

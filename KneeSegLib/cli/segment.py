@@ -99,6 +99,7 @@ def result_record(case: Case, folder: Path) -> dict[str, Any]:
                 "volume_mm3": round(found.volume_mm3, 3),
                 "voxels": found.voxels,
                 "touches_border": found.touches_border,
+                "quality": found.verdict.level if found.verdict else None,
                 "warnings": found.warnings,
             }
             for found in case.structures
@@ -114,10 +115,12 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Structure", no_wrap=True)
     table.add_column("Volume (cm3)", justify="right")
+    table.add_column("Quality")
     table.add_column("Remarks")
     for found in case.structures:
         remarks = [*(["reaches the edge of the scan"] if found.touches_border else []), *found.warnings]
-        table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", "; ".join(remarks))
+        quality = found.verdict.name if found.verdict else ""
+        table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", quality, "; ".join(remarks))
     console.print(table)
     console.print(f"Result: {folder}", soft_wrap=True, markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)

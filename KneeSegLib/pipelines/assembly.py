@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 import numpy as np
@@ -12,15 +13,20 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
 from KneeSegLib.inference.labelling import LegLabels, follow_cleaning
 from KneeSegLib.inference.legs import LEAST_VOLUME_CM3
+from KneeSegLib.quality import Signs, verdict_on, warning_of
 from KneeSegLib.volume import Volume, crop_onto_grid, onto_grid
 
 
-def case_of(volume: Volume, turned: sitk.Image, legs: list[LegLabels], warnings: list[str]) -> Case:
+def case_of(
+    volume: Volume, turned: sitk.Image, legs: list[LegLabels], signs: Mapping[str, Signs], warnings: list[str]
+) -> Case:
     """Put the legs together.
 
     Args:
         volume: what was read.
         turned: ``to_lps(volume.image)``, the grid that the legs' places refer to.
+        signs: of the quality of each structure, by its key.
+        warnings: about the whole case; those about structures that have to be checked are added.
     """
     labels = np.zeros(tuple(reversed(turned.GetSize())), np.uint8)
     for leg in legs:
@@ -29,14 +35,18 @@ def case_of(volume: Volume, turned: sitk.Image, legs: list[LegLabels], warnings:
     image.CopyInformation(turned)
     image = onto_grid(image, volume.image)
     found = structures_of(image)
+    checks = []
     for entry in found:
+        entry.verdict = verdict_on(entry.structure, signs[entry.structure.key])
+        if (check := warning_of(entry.structure, entry.verdict)) is not None:
+            checks.append(check)
         volume_cm3 = entry.volume_mm3 / 1000.0
         if volume_cm3 < LEAST_VOLUME_CM3.get(entry.structure.tissue.key, 0.0):
             entry.warnings.append(
                 f"Only {volume_cm3:.1f} cm3 of the {entry.structure.name.lower()} were found: check it."
             )
     provenance = {"version": __version__, "date": datetime.now(timezone.utc).isoformat(timespec="seconds")}
-    return Case(volume, image, _margins(volume, turned, legs), found, warnings, provenance)
+    return Case(volume, image, _margins(volume, turned, legs), found, [*warnings, *checks], provenance)
 
 
 def _add(leg: LegLabels, labels: np.ndarray) -> None:

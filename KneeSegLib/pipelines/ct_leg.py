@@ -44,6 +44,7 @@ from KneeSegLib.pipelines.table import (
     Quality,
 )
 from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.quality import Signs, disputed_shares, signs_of_leg
 from KneeSegLib.volume import Volume, to_lps
 
 BYTES_PER_VOXEL = 6.0
@@ -110,6 +111,7 @@ class CtLeg:
                 legs = legs_asked_for(found, self.pipeline, self.side, volume.source)
             shares = {leg.side: shares_of(leg, self.pipeline.joints, scan.grid.z) for leg in legs}
             labelled = []
+            signs: dict[str, Signs] = {}
             for leg, working in zip(legs, parts(segmenting, [self._work(shares[leg.side]) for leg in legs])):
                 refinement = REFINEMENT_WORK if self.quality.refines else 0
                 slicing, naming, refining, labelling, cleaning = parts(working, (70, 8, refinement, 14, 8))
@@ -117,7 +119,9 @@ class CtLeg:
                     answers = self._sliced(scan, leg, shares[leg.side], slicing)
                 with stopwatch("naming"):
                     names = self._named(answers, leg, naming)
-                    answers = [fused(answer, names, coarse, leg.side) for answer in answers]
+                    sliced, answers = answers, [fused(answer, names, coarse, leg.side) for answer in answers]
+                    disputed = disputed_shares(sliced, answers)
+                    del sliced  # as large as the answers
                 corrections: dict[str, Correction] = {}
                 if self.quality.refines:
                     with stopwatch("refinement"):
@@ -129,11 +133,14 @@ class CtLeg:
                     )
                 with stopwatch("cleaning"):
                     cleaning(0.0, f"Cleaning the {leg.side} leg")
+                    uncleaned = labels.labels
                     self._clean(labels, leg, scan.grid)
+                with stopwatch("checking"):
+                    signs |= signs_of_leg(labels, uncleaned, disputed, leg, scan.hu, scan.grid, corrections)
                 labelled.append(labels)
         with stopwatch("assembling"):
             finishing(0.0, "Putting the labels on the image's grid")
-            case = case_of(volume, scan.image, labelled, doubts_about(legs, shares, scan.grid))
+            case = case_of(volume, scan.image, labelled, signs, doubts_about(legs, shares, scan.grid))
             found_keys = {found.structure.key for found in case.structures}
             require_bones(found_keys, legs, volume.source)
             case.warnings += missing_bones(legs, shares, found_keys)
@@ -175,6 +182,7 @@ class CtLeg:
                     self.quality.slice_step,
                     reporting,
                     message,
+                    facts.get("temperature", 1.0),
                 )
             )
         return answers

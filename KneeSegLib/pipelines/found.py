@@ -86,18 +86,27 @@ def require_bones(found: Collection[str], legs: list[Leg], source: str) -> None:
 
 
 def missing_bones(legs: list[Leg], shares: Mapping[str, list[Share]], found: Collection[str]) -> list[str]:
-    """Return sentences about bones that the localiser saw, a specialist was asked about, and the labels do not hold.
+    """Return sentences about bones that a specialist was asked about, that should be there, and that the labels lack.
 
+    They should be there where the localiser saw them, and where they belong to a joint that is in view as a whole.
     ``found`` are keys of structures.
     """
     sentences = []
     for leg in legs:
-        asked = {bone for share in shares[leg.side] for bone in JOINT_BONES[share.joint]}
-        for bone in leg.bones:
+        joints = [leg.joints[share.joint] for share in shares[leg.side]]
+        for bone in dict.fromkeys(bone for joint in joints for bone in JOINT_BONES[joint.name]):
             wanted = structure(bone, leg.side)
-            if bone in asked and wanted.key not in found:
+            whole = [joint.name for joint in joints if bone in JOINT_BONES[joint.name] and not joint.cut_by]
+            if wanted.key in found:
+                continue
+            if bone in leg.bones:
                 sentences.append(
                     f"The {wanted.name.lower()} seems to be in view but could not be labelled: check this leg."
+                )
+            elif whole:
+                sentences.append(
+                    f"The {wanted.name.lower()} was not found, although the {leg.side} {whole[0]} is in view: "
+                    "check this leg."
                 )
     return sentences
 

@@ -17,6 +17,7 @@ from KneeSegLib.report.solids import solid_pictures
 
 if TYPE_CHECKING:
     from KneeSegLib.case import Case
+    from KneeSegLib.quality import Verdict
 
 _TILT_WORTH_SAYING_DEGREES = 5.0
 
@@ -71,6 +72,7 @@ def report_html(case: Case, provenance: Mapping[str, Any], progress: Progress = 
         size=case.labels.GetSize(),
         spacing=case.labels.GetSpacing(),
         warnings=[*case.volume.notes, *case.warnings, *(text for found in case.structures for text in found.warnings)],
+        shared_limits=shared_limits([found.verdict for found in case.structures if found.verdict]),
         regions=shown,
         solids=solids,
         tilt=tilt if tilt >= _TILT_WORTH_SAYING_DEGREES else None,
@@ -106,6 +108,13 @@ def what_was_found(structures: Sequence[Structure]) -> str:
     names = list(dict.fromkeys(structure.tissue.name for structure in bones))
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return f"{bones[0].side.capitalize()} {listed}" if len(sides) == 1 else f"Both legs: {listed}"
+
+
+def shared_limits(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return the limits that all of several verdicts name, which need to be said only once."""
+    if len(verdicts) < 2:
+        return []
+    return [limit for limit in verdicts[0].limits if all(limit in verdict.limits for verdict in verdicts)]
 
 
 def _date(text: str | None) -> str:

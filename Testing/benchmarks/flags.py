@@ -34,6 +34,7 @@ import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
+from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.quality import Signs, verdict_on
 from KneeSegLib.strict_json import strict
 from KneeSegLib.synthesis.anatomy_file import Anatomy
@@ -54,7 +55,7 @@ def main() -> None:
     arguments.add_argument("--people", type=int, help="no more than so many of each joint")
     arguments.add_argument("--damage", choices=tuple(DAMAGES), action="append")
     arguments.add_argument("--spacing", type=float, default=1.2, help="mm, in-plane and between slices")
-    arguments.add_argument("--quality", choices=tuple(ks.pipelines.QUALITIES), default="standard")
+    arguments.add_argument("--quality", choices=tuple(QUALITIES), default="standard")
     arguments.add_argument("--seed", type=int, default=9000)
     arguments.add_argument(
         "--output", type=Path, default=Path("work/flags.json"), help="what exists there is continued"

@@ -210,6 +210,7 @@ def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
         "naming": (coarse_alone(NAMING_BUNDLE, leg_mm), "the network alone"),
         "labelling": (timed(upsampled)[0], "trilinear interpolation of each class to the bones' box"),
         "cleaning": (timed(lambda: ndimage.label(crop))[0], "one labelling of components in the bones' box"),
+        "checking": (timed(lambda: crop[1:] != crop[:-1])[0], "one comparison of neighbours in the bones' box"),
         "assembling": (timed(lambda: [labels.copy() for _ in range(2)])[0], "two copies of the labels"),
         "surfaces": (
             timed(lambda: [edges(int(value)) for value in values])[0],

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Structure, structure
 from KneeSegLib.case import Case, structures_of
+from KneeSegLib.quality import Signs, verdict_on
 from KneeSegLib.volume import Volume
 
 SPACING_MM = (1.0, 1.25, 2.0)
@@ -56,6 +57,22 @@ def case_of(
 def knee_case(**changes: object) -> Case:
     """Return the case of the box-shaped right knee."""
     return case_of(box_labels(KNEE_BOXES, KNEE_SHAPE), **changes)
+
+
+def judged_knee_case(thick: bool = False, **changes: object) -> Case:
+    """Return the knee with verdicts: the patella is to be checked, the others are good, or limited by thick slices."""
+    case = knee_case(**changes)
+    for found in case.structures:
+        doubtful = found.structure.tissue.key == "patella"
+        signs = Signs(
+            found.volume_mm3 / 1000.0,
+            (20.0, 20.0, 40.0),
+            slice_mm=3.0 if thick else 0.6,
+            jump_mm=4.0 if doubtful else 0.1,
+            edge_hu=float("nan"),
+        )
+        found.verdict = verdict_on(found.structure, signs)
+    return case
 
 
 def voxels_of(part: Structure) -> int:

@@ -189,7 +189,8 @@ def test_the_record_says_how_the_result_was_made(knee_case):
         "device": "cpu",
     }
     assert {bundle["name"] for bundle in record["bundles"]} == {"ct-localiser", "ct-naming", "ct-knee"}
-    assert list(record["timings"]) == ["localising", "slices", "naming", "labelling", "cleaning", "assembling"]
+    stages = ["localising", "slices", "naming", "labelling", "cleaning", "checking", "assembling"]
+    assert list(record["timings"]) == stages
     assert record["legs"][0]["side"] == "right" and list(record["legs"][0]["joints"]) == ["knee"]
 
 

@@ -17,7 +17,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case
 from KneeSegLib.report.html import report_html, what_was_found
 from KneeSegLib.report.slices import SlicePainter, bar_length_mm, display_range
-from Testing.phantoms.cases import KNEE_BOXES, KNEE_SHAPE, SPACING_MM, box_labels, case_of, knee_case
+from Testing.phantoms.cases import KNEE_BOXES, KNEE_SHAPE, SPACING_MM, box_labels, case_of, judged_knee_case, knee_case
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -98,6 +98,25 @@ def test_volumes_are_given_in_cubic_centimetres_and_cut_bones_are_marked(knee_pa
     femur_cm3 = 22 * 20 * 28 * np.prod(SPACING_MM) / 1000
     assert f"Femur Right {femur_cm3:.1f} part, cut by the edge" in knee_page.text
     assert "Patella Right 1.50 whole" in knee_page.text
+
+
+def test_each_structure_has_its_quality_and_a_sentence_where_it_has_to_be_checked():
+    text = page_of(judged_knee_case()).text
+    assert "Femur Right" in text and "part, cut by the edge Good" in text
+    assert "whole Check Its outline jumps by 4.0 mm: the patient moved, or slices are missing. Tibia" in text
+    assert "without knowing the truth" in text
+
+
+def test_what_limits_every_structure_is_said_once():
+    text = page_of(judged_knee_case(thick=True)).text
+    assert text.count("The slices lie 3.0 mm apart") == 1
+    assert "All structures: The slices lie 3.0 mm apart" in text
+    assert text.count("Limited by the scan") == 3
+
+
+def test_a_structure_that_nobody_judged_is_not_called_good(knee_page):
+    assert knee_page.text.count("not judged") == 4
+    assert "without knowing the truth" not in knee_page.text
 
 
 def test_warnings_of_the_image_the_case_and_each_structure_are_all_shown():

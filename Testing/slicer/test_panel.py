@@ -10,6 +10,7 @@ import slicer
 from KneeSegModule.run import Options
 from slicer_support import qt
 from slicer_support.panels import Shown
+from slicer_support.results import judgedResult
 from slicer_support.runners import FakeRunner
 
 from KneeSegLib import TRAINING_STATEMENT
@@ -140,6 +141,12 @@ def test_result_is_chosen_and_shown_with_its_warnings_and_the_training_statement
     assert "• The femur is cut by the edge of the scan." in ready.ui.warningsLabel.text
     assert ready.ui.trainingLabel.visible and ready.ui.trainingLabel.text == TRAINING_STATEMENT
     assert not ready.ui.progressBar.visible and ready.ui.inputsWidget.enabled
+
+
+def test_a_structure_that_has_to_be_checked_says_so_with_its_reason(ready, resultFolder, tmp_path):
+    finish(ready, judgedResult(resultFolder, tmp_path / "judged", femur_right="check", tibia_left="limited"))
+    assert ready.ui.messageLabel.text == "Found: Right femur (check), Left tibia."
+    assert "• Check the right femur. Its outline jumps." in ready.ui.warningsLabel.text
 
 
 def test_error_is_shown_in_one_sentence(ready):

@@ -11,6 +11,7 @@ import slicer
 import vtk
 from KneeSegModule import scene as kneeSegScene
 from slicer_support import mrml
+from slicer_support.results import judgedResult
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
@@ -64,6 +65,18 @@ def test_segments_carry_our_names_colours_and_terminology(segmentationNode):
         entry = vtk.mutable("")
         segment.GetTag(segment.GetTerminologyEntryTagName(), entry)
         assert str(entry) == terminology_entry(structure(key))
+
+
+def test_segments_carry_how_far_they_can_be_relied_on(volumeNode, resultFolder, tmp_path):
+    judged = judgedResult(resultFolder, tmp_path / "judged", femur_right="check", tibia_left="good")
+    segmentationNode = kneeSegScene.addResult(judged, volumeNode)
+    assert [kneeSegScene.levelOf(segmentationNode, key) for key in KEYS] == ["check", "good"]
+    assert kneeSegScene.namesWithLevels(segmentationNode) == ["Right femur (check)", "Left tibia"]
+
+
+def test_a_result_that_nobody_judged_says_nothing_of_its_quality(segmentationNode):
+    assert [kneeSegScene.levelOf(segmentationNode, key) for key in KEYS] == ["", ""]
+    assert kneeSegScene.namesWithLevels(segmentationNode) == ["Right femur", "Left tibia"]
 
 
 def test_segments_are_voxel_for_voxel_those_of_an_oblique_volume(segmentationNode, volumeNode):

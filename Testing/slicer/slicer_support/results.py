@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +32,16 @@ def saveResult(volumeFile: Path, folder: Path, warnings: tuple[str, ...] = ()) -
     provenance = {"version": "0.0", "pipeline": "ct-knee", "pipeline_title": "CT: knee", "options": {}, "bundles": []}
     provenance |= {"device": "cpu", "timings": {}, "date": "2025-01-01T00:00:00"}
     Case(volume, labels, {}, structures_of(labels), list(warnings), provenance).save(folder)
+
+
+def judgedResult(resultFolder: Path, folder: Path, **levels: str) -> Path:
+    """Copy a result to ``folder``, as if a pipeline had judged its structures: a level for each key."""
+    shutil.copytree(resultFolder, folder)
+    record = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    for entry in record["structures"]:
+        level = levels[entry["key"]]
+        entry["quality"] = {"level": level, "reasons": [], "limits": [], "notes": [], "signs": {}}
+        if level == "check":
+            record["warnings"].append(f"Check the {entry['name'].lower()}. Its outline jumps.")
+    (folder / "case.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder

@@ -1,0 +1,36 @@
+"""Bones that should be there and are not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from KneeSegLib.inference.seams import Share
+from KneeSegLib.pipelines.found import missing_bones
+
+ALL = {"femur_right", "tibia_right", "patella_right", "fibula_right"}
+
+
+def missing(found, seen=("femur", "tibia"), cut_by=()):
+    leg = SimpleNamespace(
+        side="right",
+        bones=dict.fromkeys(seen),
+        joints={"knee": SimpleNamespace(name="knee", cut_by=cut_by)},
+    )
+    return missing_bones([leg], {"right": [Share("knee", 0.0, 200.0)]}, found)
+
+
+def test_a_whole_knee_with_all_its_bones_lacks_nothing():
+    assert missing(ALL) == []
+
+
+def test_a_bone_that_the_localiser_saw_is_missed_even_in_a_cut_knee():
+    assert missing(ALL - {"tibia_right"}, cut_by=("lower",)) == [
+        "The right tibia seems to be in view but could not be labelled: check this leg."
+    ]
+
+
+def test_a_bone_that_nobody_saw_is_missed_in_a_whole_knee_only():
+    assert missing(ALL - {"patella_right"}) == [
+        "The right patella was not found, although the right knee is in view: check this leg."
+    ]
+    assert missing(ALL - {"patella_right"}, cut_by=("front",)) == []

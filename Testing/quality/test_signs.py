@@ -1,0 +1,214 @@
+"""Each sign on shapes and images whose answer is known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from KneeSegLib.inference.axes import Axis, Grid
+from KneeSegLib.inference.seams import Share
+from KneeSegLib.inference.slices import JointProbabilities
+from KneeSegLib.quality.agreement import agreement_with_region, tolerant_dice
+from KneeSegLib.quality.borders import border_areas_mm2
+from KneeSegLib.quality.certainty import disputed_shares, doubtful_band_mm, refined_mm, surface_area_mm2
+from KneeSegLib.quality.edges import edges_of, noise_of
+from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
+from KneeSegLib.quality.outlines import steps_of
+from KneeSegLib.quality.sizes import SIZES, size_doubt
+
+SPACING_MM = (1.0, 0.5, 2.0)
+
+
+def box(shape=(40, 60, 30), low=10, high=20) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[low:high, low:high, low:high] = True
+    return mask
+
+
+def test_the_area_of_a_box_is_that_of_its_six_faces():
+    assert surface_area_mm2(box(), SPACING_MM) == pytest.approx(2 * (10 * 5 + 10 * 20 + 5 * 20))
+
+
+@pytest.mark.parametrize("thickness_mm", [1.0, 3.0])
+def test_the_doubtful_band_is_as_thick_as_it_is_whatever_the_size_of_the_bone(thickness_mm):
+    for radius_mm in (15.0, 25.0):
+        distance_mm = radius_mm - np.sqrt(sum((a - 30.0) ** 2 for a in np.indices((61, 61, 61))))
+        margin = np.clip(distance_mm / thickness_mm, -1.0, 1.0)  # half of it is doubtful, on both sides
+        band_mm = doubtful_band_mm(margin, distance_mm > 0, (1.0, 1.0, 1.0))
+        city_block = 1.5  # what voxel faces add to the area of a ball
+        assert band_mm * city_block == pytest.approx(thickness_mm, rel=0.1)
+
+
+def test_doubt_inside_the_bone_counts_too():
+    mask = box()
+    margin = np.where(mask, 0.9, -0.9)
+    sure_mm = doubtful_band_mm(margin, mask, SPACING_MM)
+    margin[12:18, 12:18, 12:18] = 0.1
+    assert sure_mm == 0.0
+    assert doubtful_band_mm(margin, mask, SPACING_MM) == pytest.approx(6**3 / surface_area_mm2(mask, SPACING_MM))
+
+
+def answer_of(femur: float, tibia: float) -> JointProbabilities:
+    grid = Grid(*(Axis(0.0, 1.0, count) for count in (9, 12, 12)))
+    values = torch.zeros((5, *grid.shape), dtype=torch.float16)
+    values[1], values[2], values[0] = femur, tibia, 1.0 - femur - tibia
+    return JointProbabilities(Share("knee", -1.0, 10.0), grid, values)
+
+
+def test_what_naming_changes_is_disputed():
+    shares = disputed_shares([answer_of(0.8, 0.0)], [answer_of(0.2, 0.6)])
+    assert shares["femur"] == pytest.approx(0.6 / 0.8, abs=1e-3)
+    assert shares["tibia"] == pytest.approx(1.0, abs=1e-3)
+    assert disputed_shares([answer_of(0.8, 0.1)], [answer_of(0.8, 0.1)])["femur"] == 0.0
+
+
+def test_a_refinement_that_wins_a_layer_moves_the_surface_by_its_thickness():
+    before, after = box(), box(low=10, high=20)
+    after[20, 10:20, 10:20] = True  # one layer of 1 mm on one of six faces
+    moved_mm = refined_mm((after.astype(float) - before), before, SPACING_MM)
+    assert moved_mm == pytest.approx(1.0 * (5 * 20) / surface_area_mm2(before, SPACING_MM))
+
+
+def test_a_thin_bone_beside_its_coarse_voxels_still_agrees():
+    first, second = np.zeros((2, 6, 6, 6), bool)
+    first[:, 2, 2], second[:, 3, 3] = True, True
+    assert tolerant_dice(first, second) == 1.0
+    assert tolerant_dice(first, np.roll(second, 2, axis=2)) == 0.0
+    assert tolerant_dice(first, np.zeros_like(first)) == 0.0
+
+
+def test_agreement_is_measured_where_something_was_segmented_only():
+    fine = Grid(Axis(20.0, 1.0, 20), Axis(0.0, 1.0, 40), Axis(0.0, 1.0, 40))
+    coarse = Grid(*(Axis(2.0, 4.0, 10) for _ in range(3)))
+    mask = np.zeros(fine.shape, bool)
+    mask[:, 8:24, 8:24] = True
+    region = np.zeros(coarse.shape, bool)
+    region[:, 2:6, 2:6] = True  # from the lowest slice on, 20 mm below the mask
+    assert agreement_with_region(mask, fine, region, coarse) == 1.0
+    assert agreement_with_region(mask, fine, np.roll(region, 4, axis=1), coarse) < 0.5
+
+
+def image_with(mask: np.ndarray, inside_hu=800.0, outside_hu=50.0, noise_hu=10.0) -> np.ndarray:
+    noise = np.random.default_rng(1).normal(0.0, noise_hu, mask.shape)
+    return np.rint(np.where(mask, inside_hu, outside_hu) + noise).astype(np.int16)
+
+
+def test_a_bone_with_its_edges_has_nothing_to_report():
+    mask = box()
+    found = edges_of(mask, np.zeros_like(mask), image_with(mask), SPACING_MM)
+    assert found.edge_hu == pytest.approx(750.0, abs=10.0)
+    assert (found.edgeless_share, found.air_share, found.blank_share, found.contact_share) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_surface_drawn_through_the_middle_of_the_bone_has_no_edge_there():
+    mask = box((40, 40, 40))
+    hu = image_with(mask)
+    half = mask.copy()
+    half[15:] = False
+    found = edges_of(half, np.zeros_like(half), hu, (1.0, 1.0, 1.0))
+    assert found.edgeless_share == pytest.approx(100 / (2 * 100 + 4 * 50), abs=0.01)
+
+
+@pytest.mark.parametrize(("beside", "sign"), [(-1000.0, "air_share"), (0.0, "blank_share")])
+def test_a_face_at_air_or_at_a_blank_part_is_noticed(beside, sign):
+    mask = box((40, 40, 40))
+    hu = image_with(mask)
+    hu[:, :, 20:] = beside
+    found = edges_of(mask, np.zeros_like(mask), hu, (1.0, 1.0, 1.0))
+    assert getattr(found, sign) == pytest.approx(1 / 6, abs=0.01)
+    assert found.air_share + found.blank_share == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_contact_with_another_bone_is_no_missing_edge():
+    mask = box((40, 40, 40))
+    other = np.zeros_like(mask)
+    other[:, :, 20:25] = True
+    found = edges_of(mask, other, image_with(mask | other), (1.0, 1.0, 1.0))
+    assert found.contact_share == pytest.approx(1 / 6, abs=0.01)
+    assert found.edgeless_share == 0.0
+
+
+def test_noise_is_measured_between_edges():
+    mask = box((24, 60, 60))
+    assert noise_of(image_with(mask, noise_hu=60.0)) == pytest.approx(60.0, rel=0.05)
+    assert np.isnan(noise_of(np.full((4, 9, 9), -1000, np.int16)))
+
+
+def shaft(slices=60, lean=0.2, radius=12.0, jump_mm=0.0, jitter_mm=0.0, slice_mm=1.0) -> np.ndarray:
+    """A leaning rod; above its middle it may stand aside, or each slice lies elsewhere."""
+    random = np.random.default_rng(3)
+    y, x = np.indices((80, 80))
+    mask = np.zeros((slices, 80, 80), bool)
+    for z in range(slices):
+        centre = 30.0 + lean * slice_mm * z + jump_mm * (z >= slices // 2) + random.normal(0.0, jitter_mm)
+        mask[z] = (y - 40) ** 2 + (x - centre) ** 2 < radius**2
+    return mask
+
+
+@pytest.mark.parametrize("slice_mm", [0.6, 1.0, 3.0])
+def test_a_leaning_shaft_does_not_jump_and_a_torn_one_does(slice_mm):
+    slices = round(60 / slice_mm)
+    whole = steps_of(shaft(slices, slice_mm=slice_mm), (slice_mm, 1.0, 1.0))
+    torn = steps_of(shaft(slices, slice_mm=slice_mm, jump_mm=6.0), (slice_mm, 1.0, 1.0))
+    assert whole.jump_mm < 0.5
+    assert 2.0 < torn.jump_mm < 5.0
+
+
+def test_a_bone_that_only_grows_wider_does_not_move():
+    z, y, x = np.indices((50, 80, 80))
+    cone = (y - 40) ** 2 + (x - 40) ** 2 < (8.0 + 0.5 * z) ** 2
+    assert steps_of(cone, (1.0, 1.0, 1.0)) == (0.0, 0.0)
+
+
+def test_trembling_is_a_steady_sway():
+    assert steps_of(shaft(), (1.0, 1.0, 1.0)).sway_mm < 0.2
+    assert steps_of(shaft(jitter_mm=1.5), (1.0, 1.0, 1.0)).sway_mm > 0.4
+
+
+def test_too_few_slices_say_nothing():
+    assert np.isnan(steps_of(shaft(slices=1), (1.0, 1.0, 1.0))).all()
+
+
+def test_every_border_is_called_by_its_name():
+    mask = np.ones((4, 5, 6), bool)
+    place, spacing_mm = (slice(0, 4), slice(7, 12), slice(4, 10)), (2.0, 1.0, 1.0)
+    assert border_areas_mm2(mask, place, (40, 12, 40), spacing_mm) == {"lower": 30.0, "back": 48.0}
+    assert set(border_areas_mm2(mask, [slice(0, n) for n in mask.shape], mask.shape, spacing_mm)) == {
+        "lower", "upper", "front", "back", "right-hand", "left-hand",
+    }  # fmt: skip
+
+
+def test_metal_is_a_piece_and_scattered_bright_voxels_are_not():
+    hu = np.zeros((30, 40, 40), np.int16)
+    hu[5:15, 10:14, 10:14] = 3071
+    hu[::7, ::5, 30::3] = 3071
+    metal = metal_voxels(hu, (1.0, 1.0, 1.0))
+    assert len(metal) == 10 * 4 * 4
+    assert metal_cm3_near(metal, (slice(0, 30),) * 3, (1.0, 1.0, 1.0)) == pytest.approx(0.16)
+    assert metal_cm3_near(metal, (slice(0, 30), slice(0, 30), slice(20, 30)), (1.0, 1.0, 1.0)) == 0.0
+    assert metal_cm3_near(metal, (slice(0, 30), slice(0, 30), slice(17, 30)), (1.0, 1.0, 1.0)) == pytest.approx(0.08)
+
+
+def test_dense_bone_is_no_metal():
+    assert not len(metal_voxels(np.full((9, 9, 9), 2300, np.int16), (1.0, 1.0, 1.0)))
+
+
+def test_a_bone_cut_by_the_scan_may_be_small_but_not_too_large():
+    assert size_doubt("femur", 100.0, 90.0, whole=False) is None
+    assert "100 cm3" in size_doubt("femur", 100.0, 420.0, whole=True)
+    assert "mm long" in size_doubt("patella", 15.0, 97.0, whole=False)
+    assert size_doubt("patella", 15.0, 40.0, whole=True) is None
+
+
+def test_every_bone_has_a_size():
+    from KneeSegLib.anatomy import BONES
+
+    assert set(SIZES) == set(BONES)
+
+
+def test_correction_may_be_a_tensor_of_half_precision():
+    correction = SimpleNamespace(values=torch.full((3, 3, 3), 0.5, dtype=torch.float16))
+    assert refined_mm(correction.values.numpy(), box(), (1.0, 1.0, 1.0)) == pytest.approx(27 * 0.5 / 600)
