@@ -8,7 +8,8 @@ together::
            [ log p_slices(c | bone) + w_naming * log p_naming(c) + w_localiser * log p_localiser(c) ]
 
 over the joint's bones and "other" (a bone that is none of them, or of the other leg), whose share goes back to the
-background.
+background. Where two legs are in view, "localiser" says how likely the place belongs to this leg (for "other": to the
+other one); with one leg it has no say.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class FusionWeights:
     Attributes:
         naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
             word serves against bones of the other leg, which neither of the others can tell from this one's.
-        other: what the slices, which have no such class, are taken to give "other".
+        other: what slices without such a class are taken to give "other".
         foreign: how much the naming network's word for bones that this joint does not have counts for "other".
             Not all: in a scan that shows little of a leg it confuses joints, while the localiser has seen which it is.
         slices_floor, naming_floor, localiser_floor: added to each probability before its logarithm, so that no opinion
@@ -58,19 +59,23 @@ _BLOCK_SLICES = 32
 def fused(
     answer: JointProbabilities,
     names: Names,
-    localiser: CoarseBones,
+    localiser: CoarseBones | None,
     side: Side,
     weights: FusionWeights = FusionWeights(),
 ) -> JointProbabilities:
-    """Return the answer with its bones renamed: ``(1 + bones, D, H, W)`` float16, background first, summing to one."""
+    """Return the answer with its bones renamed: ``(1 + bones, D, H, W)`` float16, background first, summing to one.
+
+    Args:
+        localiser: where two legs are in view, else None.
+    """
     bones = JOINT_BONES[answer.share.joint]
     channels = [BONES.index(bone) for bone in bones]
     own = names.values[channels]
     foreign = names.values.sum(dim=0, keepdim=True) - own.sum(dim=0, keepdim=True)
     other = 1.0 - names.values.sum(dim=0, keepdim=True)
     named = torch.cat([own, other + weights.foreign * foreign])
-    located = _located(localiser, side, channels, answer.grid)
-    values = torch.zeros_like(answer.values)
+    located = _located(localiser, side, answer.grid) if localiser is not None else None
+    values = torch.zeros_like(answer.values[: 1 + len(bones)])
     values[0] = 1.0
     for start in range(0, answer.grid.z.count, _BLOCK_SLICES):
         stop = min(start + _BLOCK_SLICES, answer.grid.z.count)
@@ -81,24 +86,26 @@ def fused(
             continue
         sliced = sliced.reshape(len(sliced), -1)[:, places]
         bone = sliced[1:].sum(dim=0)
-        votes = _log(_with_other(sliced[1:] / bone, weights.other), weights.slices_floor)
+        shares = sliced[1:] / bone
+        votes = _log(shares if len(sliced) > len(values) else _with_other(shares, weights.other), weights.slices_floor)
         votes += weights.naming * _log(_normalised(_at(named, names.grid, grid, places)), weights.naming_floor)
-        votes += weights.localiser * _log(_normalised(_at(*located, grid, places)), weights.localiser_floor)
+        if located is not None:
+            this_leg, other_leg = _log(_normalised(_at(*located, grid, places)), weights.localiser_floor)
+            votes += weights.localiser * torch.stack([*([this_leg] * len(bones)), other_leg])
         shares = votes.softmax(dim=0)[:-1] * bone
-        block = torch.zeros((len(sliced), (stop - start) * grid.y.count * grid.x.count))
+        block = torch.zeros((len(values), (stop - start) * grid.y.count * grid.x.count))
         block[0] = 1.0
         block[1:, places] = shares
         block[0, places] = 1.0 - shares.sum(dim=0)
-        values[:, start:stop] = block.reshape(len(sliced), *grid.shape).half()
+        values[:, start:stop] = block.reshape(len(values), *grid.shape).half()
     return JointProbabilities(answer.share, answer.grid, values)
 
 
-def _located(localiser: CoarseBones, side: Side, channels: list[int], grid: Grid) -> tuple[torch.Tensor, Grid]:
-    """The localiser's opinion near the crop: the joint's bones of this side, then everything else that is bone."""
-    own = localiser.bones[side][channels]
-    rest = 1.0 - localiser.none - own.sum(axis=0)
+def _located(localiser: CoarseBones, side: Side, grid: Grid) -> tuple[torch.Tensor, Grid]:
+    """The localiser's opinion near the crop: bones of this side, then those of the other one."""
+    legs = [localiser.bones[side].sum(axis=0), localiser.bones["left" if side == "right" else "right"].sum(axis=0)]
     part = localiser.grid.slices_within(Box.of_grid(grid).grown(max(localiser.grid.spacing_mm)))
-    stacked = np.concatenate([own, rest[None]])[(slice(None), *part)]
+    stacked = np.stack(legs)[(slice(None), *part)]
     return torch.from_numpy(stacked.astype(np.float32)), localiser.grid.part(part)
 
 

@@ -30,7 +30,8 @@ class JointProbabilities:
     """A specialist's answer for one leg.
 
     ``values`` is a float16 tensor ``(1 + bones, D, H, W)`` on ``grid``, background first, then the joint's bones in the
-    order of :data:`KneeSegLib.anatomy.JOINT_BONES`. For left legs the grid's x axis runs from left to right.
+    order of :data:`KneeSegLib.anatomy.JOINT_BONES`; before fusion also a last channel, bones that are none of them. For
+    left legs the grid's x axis runs from left to right.
     """
 
     share: Share

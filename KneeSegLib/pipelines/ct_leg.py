@@ -107,9 +107,11 @@ class CtLeg:
             with stopwatch("localising"):
                 scan = self._turned(volume)
                 coarse = self._localised(scan, finding)
-                found = find_legs(coarse, Box.of_grid(scan.grid)) if coarse is not None else []
+                asked = self.pipeline.joints[0] if len(self.pipeline.joints) == 1 else None
+                found = find_legs(coarse, Box.of_grid(scan.grid), asked) if coarse is not None else []
                 legs = legs_asked_for(found, self.pipeline, self.side, volume.source)
             shares = {leg.side: shares_of(leg, self.pipeline.joints, scan.grid.z) for leg in legs}
+            other_leg = coarse if len(found) > 1 else None
             labelled = []
             signs: dict[str, Signs] = {}
             for leg, working in zip(legs, parts(segmenting, [self._work(shares[leg.side]) for leg in legs])):
@@ -119,7 +121,7 @@ class CtLeg:
                     answers = self._sliced(scan, leg, shares[leg.side], slicing)
                 with stopwatch("naming"):
                     names = self._named(answers, leg, naming)
-                    sliced, answers = answers, [fused(answer, names, coarse, leg.side) for answer in answers]
+                    sliced, answers = answers, [fused(answer, names, other_leg, leg.side) for answer in answers]
                     disputed = disputed_shares(sliced, answers)
                     del sliced  # as large as the answers
                 corrections: dict[str, Correction] = {}
@@ -241,7 +243,7 @@ class CtLeg:
 
 def _check_classes(joint: str, classes: Sequence[str]) -> None:
     """Raise unless a specialist's channels are what its answers are taken for: a wrong order would be wrong names."""
-    if tuple(classes[1:]) != JOINT_BONES[joint]:
+    if tuple(classes[1:]) not in (JOINT_BONES[joint], (*JOINT_BONES[joint], "other")):
         raise ModelError(
             f"The bundle for the {joint} names the classes {', '.join(classes)}, expected background, "
             f"{', '.join(JOINT_BONES[joint])}; install the weights that belong to this version."

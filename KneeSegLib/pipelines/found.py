@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from KneeSegLib.anatomy import JOINT_BONES, structure
 from KneeSegLib.errors import AnatomyNotFoundError
@@ -14,6 +15,8 @@ from KneeSegLib.pipelines.table import Pipeline
 THICK_SLICES_MM = 1.5
 COARSE_PIXELS_MM = 1.2
 UNCERTAIN_BELOW = 0.7
+SIDE_DECIDED = 0.5
+"""A side that is less sure than this gives way to the one that was asked for."""
 
 
 def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str) -> list[Leg]:
@@ -38,6 +41,9 @@ def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str)
             f"Both legs were asked for, and '{source}' shows only {_joints_of(shown)}; choose that side or 'auto'."
         )
     wanted = [leg for leg in shown if side in ("auto", "both", leg.side)]
+    if not wanted and len(shown) == 1 and shown[0].side_confidence < SIDE_DECIDED:
+        doubt = f"Which side the leg is of could not be told from the image; it was taken for the {side} one, as asked."
+        wanted = [replace(shown[0], side=side, doubts=(doubt,))]
     if not wanted:
         raise AnatomyNotFoundError(
             f"No {side} leg was found in '{source}', which shows {_joints_of(shown)}; choose that side or 'auto'."
