@@ -51,7 +51,7 @@ BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
 """Measured with Testing/benchmarks/knee_ct.py: torch, networks and one leg's crops, beside what grows with the scan."""
 
-REFINEMENT_WORK = 110
+REFINEMENT_WORK = 60
 """What the refinement adds to the hundredths of a leg's progress."""
 
 

@@ -90,7 +90,7 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
                 "High",
                 1,
                 (REFINEMENT_BUNDLE,),
-                "Every slice is looked at, and every surface once more in small 3D patches; about twice the time.",
+                "Every slice is looked at, and every surface once more in small 3D patches; about half as long again.",
             ),
             Quality(
                 "fast", "Fast", 2, (), "Every second slice is looked at where slices are thin; about half the time."

@@ -1,6 +1,6 @@
 """How long a knee CT takes from reading to surfaces, stage by stage, and how much memory.
 
-    python Testing/benchmarks/knee_ct.py [--quality fast] [--threads 2]
+    python Testing/benchmarks/knee_ct.py [--quality fast|high] [--threads 2]
 
 The scan is generated from the sample knee: 512 x 512 x 250 voxels of 0.5 x 0.5 x 0.6 mm, with air around the leg. The
 networks are those that ship, or those in the folder that ``KNEESEG_RESOURCES`` names. Beside each stage stands a floor:
@@ -32,14 +32,14 @@ GOAL_SECONDS, GOAL_GB = 40.0, 3.0
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--quality", choices=("standard", "fast"), default="standard")
+    arguments.add_argument("--quality", choices=("standard", "high", "fast"), default="standard")
     arguments.add_argument("--threads", type=int, help="default: physical cores")
     arguments.add_argument("--scan", type=Path, help=argparse.SUPPRESS)  # for the child
     options = arguments.parse_args()
     if options.scan is not None:
         measure(options.scan, options.quality)
         return
-    require_networks()
+    require_networks(options.quality)
     with tempfile.TemporaryDirectory() as folder:
         scan = Path(folder, "knee.nrrd")
         write_scan(scan)
@@ -48,13 +48,13 @@ def main() -> None:
         sys.exit(subprocess.run(command, env=environment).returncode)
 
 
-def require_networks() -> None:
+def require_networks(quality: str) -> None:
     from KneeSegLib.bundles import find_bundle
     from KneeSegLib.errors import KneeSegError
-    from KneeSegLib.pipelines import PIPELINES
+    from KneeSegLib.pipelines import PIPELINES, QUALITIES
 
     try:
-        for name in PIPELINES[PIPELINE].bundles:
+        for name in (*PIPELINES[PIPELINE].bundles, *QUALITIES[quality].bundles):
             find_bundle(name).verify()
     except KneeSegError as error:
         sys.exit(str(error))
@@ -96,11 +96,20 @@ def measure(path: Path, quality: str) -> None:
     from KneeSegLib.volume import read_volume
 
     class Watched(CtLeg):
-        """Keeps the answers, whose sizes the floors need."""
+        """Keeps what the floors need: the answers, and how many patches were looked at."""
+
+        patches = 0
 
         def _sliced(self, *given):
             self.answers = super()._sliced(*given)
             return self.answers
+
+        def _refined(self, scan, answers, leg, progress):
+            def counting(fraction: float, message: str) -> None:
+                self.patches = int(message.split()[-1]) if message[-1].isdigit() else 0
+                progress(fraction, message)
+
+            return super()._refined(scan, answers, leg, counting)
 
     watched = Watched(PIPELINES[PIPELINE], "auto", QUALITIES[quality], "cpu")
     processor_started = time.process_time()
@@ -111,7 +120,7 @@ def measure(path: Path, quality: str) -> None:
     peak_gb = peak_memory_gb()
     stages = {"reading": reading, **case.provenance["timings"], "surfaces": surfacing}
     with running_on(watched.device):
-        least = floors(path, case, watched.answers[0])
+        least = floors(path, case, watched.answers[0], watched.patches)
     size = " x ".join(map(str, case.labels.GetSize()))
     print(f"{size} voxels, quality {quality}, {watched.device.description}, torch {version('torch')}")
     print(f"{'stage':<12}{'s':>8}{'floor s':>10}  floor")
@@ -146,7 +155,7 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
 
 
-def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
+def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str]]:
     """The least each stage has to do, in seconds, and what that is."""
     import numpy as np
     import SimpleITK as sitk
@@ -158,7 +167,7 @@ def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
 
     from KneeSegLib.bundles import find_bundle
     from KneeSegLib.inference.device import ready_for_inference
-    from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, SPECIALIST_BUNDLES
+    from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE, SPECIALIST_BUNDLES
 
     def network_alone(name: str, batch: int, voxels: Sequence[int], repeat: int = 1) -> float:
         bundle = find_bundle(name)
@@ -181,6 +190,12 @@ def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
     leg_mm = [count * step for count, step in zip(answer.grid.shape, answer.grid.spacing_mm)]
     box = ndimage.find_objects((labels > 0).view(np.uint8))[0]
     crop = np.ascontiguousarray(labels[box])
+
+    def patches_alone() -> tuple[float, str]:
+        if not patches:
+            return 0.0, "not asked for"
+        shape = find_bundle(REFINEMENT_BUNDLE).facts["patches"]["shape"]
+        return network_alone(REFINEMENT_BUNDLE, 4, shape, ceil(patches / 4)), f"the network alone on {patches} patches"
 
     def edges(value: int) -> None:
         image = vtkImageData()
@@ -208,6 +223,7 @@ def floors(path: Path, case, answer) -> dict[str, tuple[float, str]]:
             f"the network alone on {slices} slices",
         ),
         "naming": (coarse_alone(NAMING_BUNDLE, leg_mm), "the network alone"),
+        "refinement": patches_alone(),
         "labelling": (timed(upsampled)[0], "trilinear interpolation of each class to the bones' box"),
         "cleaning": (timed(lambda: ndimage.label(crop))[0], "one labelling of components in the bones' box"),
         "checking": (timed(lambda: crop[1:] != crop[:-1])[0], "one comparison of neighbours in the bones' box"),
