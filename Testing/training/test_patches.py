@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from KneeSegLib.bundles import write_bundle
 from KneeSegLib.inference.channels import patch_channels
+from KneeSegLib.inference.refinement import PatchFacts
 from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.training.export import bundle_description
+from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.patches import PatchSource, scanned_in_slices
 from KneeSegLib.training.priors import PriorErrors, imperfect_prior
 from KneeSegLib.training.recipe import read_recipe
@@ -137,3 +141,14 @@ def test_surface_points_lie_on_the_bone_asked_for(geometric_knee):
         for seed in range(5):
             z, y, x = (int(round(float(value))) for value in person.surface_point(index, seeded(seed)))
             assert geometric_knee.nearest[z, y, x] == index and abs(geometric_knee.sdf_mm[z, y, x]) <= 1.0
+
+
+def test_a_bundle_says_of_its_patches_what_inference_asks(tmp_path):
+    recipe = read_recipe("ct-refine", widths=[4, 6, 8])
+    network = build_network(recipe)
+    sources = [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}]
+    facts = bundle_description(recipe, 0, sources, {"note": "not measured yet"})
+    bundle = write_bundle(tmp_path / recipe.name, network, recipe.network_config, network.state_dict(), facts)
+    assert PatchFacts.of_bundle(bundle.facts) == PatchFacts((32, 32, 32), (0.35, 0.8))
+    channels = patch_channels(torch.zeros(1, 8, 8, 8), torch.zeros(1, 8, 8, 8))
+    assert bundle.network()(channels).shape == (1, 2, 8, 8, 8)
