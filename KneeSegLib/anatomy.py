@@ -110,6 +110,13 @@ JOINT_BONES: dict[str, tuple[str, ...]] = {
 
 BONES: tuple[str, ...] = tuple(tissue.key for tissue in TISSUES if tissue.kind == "bone")
 
+CARTILAGES: dict[str, str] = {
+    "femur": "femoral_cartilage",
+    "tibia": "tibial_cartilage",
+    "patella": "patellar_cartilage",
+}
+"""The cartilage that each bone of the knee carries."""
+
 _BY_KEY = {entry.key: entry for entry in STRUCTURES}
 _BY_LABEL_VALUE = {entry.label_value: entry for entry in STRUCTURES}
 

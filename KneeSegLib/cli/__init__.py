@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from KneeSegLib import __version__
-from KneeSegLib.cli import demo, doctor, evaluate, pipelines, segment, surfaces, synthesize, train
+from KneeSegLib.cli import demo, doctor, evaluate, pipelines, segment, shape_model, surfaces, synthesize, train
 from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
 from KneeSegLib.cli.options import Session
 from KneeSegLib.errors import Cancelled
@@ -37,6 +37,7 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.add_typer(shape_model.app, name="shape-model")
 
 
 @app.callback(invoke_without_command=True)

@@ -35,7 +35,7 @@ def pairs_of(reference: str | Path, prediction: str | Path) -> list[Pair]:
     if not _holds_several(reference):
         if _holds_several(prediction):
             raise InputError(f"{reference} is one case and {prediction} a folder of several; give two of a kind.")
-        return [Pair(_case_name(reference), reference, prediction)]
+        return [Pair(case_name(reference), reference, prediction)]
     if not _holds_several(prediction):
         raise InputError(f"{reference} is a folder of several cases and {prediction} is one; give two of a kind.")
     references, predictions = _cases_in(reference), _cases_in(prediction)
@@ -55,7 +55,7 @@ def _cases_in(folder: Path) -> dict[str, Path]:
     for entry in sorted(folder.iterdir()):
         if not (entry.name.endswith(ENDINGS) or (entry / SEGMENTATION_NAME).is_file()):
             continue
-        case = _case_name(entry)
+        case = case_name(entry)
         if case in cases:
             raise InputError(
                 f"{folder} holds both {cases[case].name} and {entry.name}; keep one label map for each case."
@@ -66,7 +66,8 @@ def _cases_in(folder: Path) -> dict[str, Path]:
     return cases
 
 
-def _case_name(path: Path) -> str:
+def case_name(path: Path) -> str:
+    """The name of a case: that of its result folder, or of its label map without the ending."""
     if path.is_dir():
         return path.resolve().name
     ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), path.suffix)

@@ -55,7 +55,7 @@ def test_help_takes_less_than_half_a_second(start):
 def test_no_arguments_show_the_commands(kneeseg):
     outcome = kneeseg()
     assert outcome.status == 0
-    for command in ("segment", "demo", "evaluate", "surfaces", "synthesize", "train", "pipelines", "doctor"):
+    for command in ("segment", "demo", "evaluate", "surfaces", "synthesize", "train", "pipelines", "doctor", "shape-model"):
         assert f"\n  {command} " in outcome.out
 
 

@@ -1,0 +1,76 @@
+"""How good a shape model is.
+
+Compactness, generalisation and specificity as in R. Davies, C. Twining, C. Taylor, *Statistical Models of Shape*
+(2008), chapter 9. Distances between two shapes are root mean squares over their corresponding points, in mm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from KneeSegLib.shape.alignment import aligned, generalised_procrustes
+from KneeSegLib.shape.components import principal_components
+
+_SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of a model. The tuples have one entry for each number of modes, from one to all.
+
+    Attributes:
+        compactness: share of the variance explained.
+        generalisation_mm: how far, on average, a case stays from a model made without it.
+        specificity_mm: how far, on average, a random shape of the model is from the most similar case.
+        overlap_mean, overlap_least: Dice of the cases with the reference after registration.
+        residual_mean_mm, residual_most_mm: distance of the warped points from the surface of the case they lie on: the
+            mean, and the largest mean of a case.
+    """
+
+    compactness: tuple[float, ...]
+    generalisation_mm: tuple[float, ...]
+    specificity_mm: tuple[float, ...]
+    overlap_mean: float
+    overlap_least: float
+    residual_mean_mm: float
+    residual_most_mm: float
+
+
+def compactness(variances: np.ndarray) -> np.ndarray:
+    """Share of the variance (K,) that the first 1, 2, ... K modes explain."""
+    return np.cumsum(variances) / variances.sum()
+
+
+def generalisation(shapes: np.ndarray) -> np.ndarray:
+    """Leave-one-out error in mm (N - 2,) with 1, 2, ... modes; ``shapes`` (N, P, 3) need not be aligned."""
+    errors = []
+    for left_out in range(len(shapes)):
+        others = generalised_procrustes(np.delete(shapes, left_out, axis=0))
+        mean, components, _ = principal_components(others)
+        deviation = (aligned(shapes[left_out], mean) - mean).ravel()
+        flat = components.reshape(len(components), -1)
+        # What is left after each further, orthogonal component.
+        left = np.sum(deviation**2) - np.cumsum((flat @ deviation) ** 2)
+        errors.append(np.sqrt(np.maximum(left, 0) / len(mean)))
+    return np.mean(errors, axis=0)
+
+
+def specificity(
+    shapes: np.ndarray, components: np.ndarray, variances: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Distance in mm (K,) of random shapes with 1, 2, ... K modes to the nearest of the aligned shapes (N, P, 3)."""
+    flat = (shapes - shapes.mean(axis=0)).reshape(len(shapes), -1)
+    basis = components.reshape(len(components), -1)
+    # Only what lies in the space of the components differs between the samples.
+    coordinates = flat @ basis.T
+    beyond = np.sum(flat**2, axis=1) - np.sum(coordinates**2, axis=1)
+    samples = random.standard_normal((_SAMPLES, len(variances))) * np.sqrt(variances)
+    distances = []
+    for modes in range(1, len(variances) + 1):
+        drawn = np.where(np.arange(len(variances)) < modes, samples, 0.0)
+        squared = cdist(drawn, coordinates, "sqeuclidean") + np.maximum(beyond, 0)
+        distances.append(np.sqrt(squared.min(axis=1) / shapes.shape[1]).mean())
+    return np.array(distances)
