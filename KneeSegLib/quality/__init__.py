@@ -4,7 +4,8 @@
     'good'
 
 One file per kind of sign: :mod:`~KneeSegLib.quality.certainty` (of the networks),
-:mod:`~KneeSegLib.quality.agreement` (with the localiser), :mod:`~KneeSegLib.quality.edges` (in the image),
+:mod:`~KneeSegLib.quality.agreement` (with the localiser), :mod:`~KneeSegLib.quality.edges` and
+:mod:`~KneeSegLib.quality.values` (in the image),
 :mod:`~KneeSegLib.quality.outlines` (from slice to slice), :mod:`~KneeSegLib.quality.metal`,
 :mod:`~KneeSegLib.quality.borders` and :mod:`~KneeSegLib.quality.sizes`. They know no files and load no torch.
 """

@@ -18,6 +18,7 @@ from KneeSegLib.quality.edges import edges_of, noise_of
 from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
 from KneeSegLib.quality.outlines import steps_of
 from KneeSegLib.quality.signs import Signs
+from KneeSegLib.quality.values import ceiling_hu, soft_tissue_hu
 
 if TYPE_CHECKING:
     from KneeSegLib.inference.axes import Grid
@@ -97,6 +98,8 @@ def signs_of_leg(
             air_share=edges.air_share,
             blank_share=edges.blank_share,
             noise_hu=noise_of(scan[around]),
+            soft_tissue_hu=soft_tissue_hu(scan[around], part != 0),
+            ceiling_hu=ceiling_hu(scan[around], mask),
             jump_mm=steps.jump_mm,
             sway_mm=steps.sway_mm,
             metal_cm3=metal_cm3_near(metal, box, spacing_mm),

@@ -30,6 +30,8 @@ class Signs:
         air_share: share of its surface that lies at air.
         blank_share: share of its surface beyond which the image is exactly constant.
         noise_hu: standard deviation of the noise around it.
+        soft_tissue_hu: median of what is neither bone nor air around it.
+        ceiling_hu: the value at which its own values were cut off; NaN where they were not.
         jump_mm: largest sideways jump of its outline within 3 mm along the leg.
         sway_mm: median step of its outline from slice to slice, per mm along the leg.
         metal_cm3: metal within 5 mm of its box.
@@ -53,6 +55,8 @@ class Signs:
     air_share: float = nan
     blank_share: float = nan
     noise_hu: float = nan
+    soft_tissue_hu: float = nan
+    ceiling_hu: float = nan
     jump_mm: float = nan
     sway_mm: float = nan
     metal_cm3: float = 0.0

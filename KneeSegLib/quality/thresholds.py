@@ -10,16 +10,18 @@ class Thresholds:
     """Chosen on spoilt scans of validation people with ``Testing/benchmarks/flags.py``; see :class:`Signs` for units.
 
     Attributes:
-        doubtful_band_mm: good results stay below 1.1 mm, whatever the size of the bone.
+        doubtful_band_mm: good results stay below 1.3 mm, whatever the size of the bone.
         disputed_share: fusion is there to settle disputes; where it had to settle so many, it may be wrong too.
         refined_mm: half a millimetre is the edge that both see; more is another opinion about the bone.
         localiser_agreement: less is no agreement about where the bone is; the localiser sees thin bones faintly.
         side_certainty: less is a toss-up. Scans of one end of a bone are near it.
         cleaned_share: cleaning removes crumbs; this much is no crumb.
         contact_share: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
-        edgeless_share: subchondral bone and thin cortices have weak edges over a tenth of the surface.
+        edgeless_share: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
         air_share, blank_share: no bone borders on either.
         noise_of_edge: noise over the step of the image at the bone's surface.
+        soft_tissue_low_hu, soft_tissue_high_hu: beyond these, values are no Hounsfield units, or shifted ones.
+        ceiling_hu: scanners that cut off early do so at 1000 HU and above; a soft-tissue window ends below.
         jump_mm: across 3 mm along the leg; whole bones stay below 0.9 mm.
         sway_mm: per mm along the leg; bones lean by up to 0.2.
         metal_cm3: a screw thread; less is calcium or noise.
@@ -27,7 +29,7 @@ class Thresholds:
         border_mm2: smaller contact with the scan's border is a grazing one.
     """
 
-    doubtful_band_mm: float = 1.3
+    doubtful_band_mm: float = 1.45
     disputed_share: float = 0.55
     refined_mm: float = 0.5
     localiser_agreement: float = 0.6
@@ -38,6 +40,9 @@ class Thresholds:
     air_share: float = 0.08
     blank_share: float = 0.04
     noise_of_edge: float = 0.7
+    soft_tissue_low_hu: float = -350.0
+    soft_tissue_high_hu: float = 250.0
+    ceiling_hu: float = 800.0
     jump_mm: float = 1.2
     sway_mm: float = 0.25
     metal_cm3: float = 0.05

@@ -90,6 +90,10 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"Its outline jumps by {signs.jump_mm:.1f} mm: the patient moved, or slices are missing."
     if signs.sway_mm > limit.sway_mm:
         yield "Its outline sways from slice to slice: the patient moved, or the image is too noisy."
+    if signs.soft_tissue_hu < limit.soft_tissue_low_hu or signs.soft_tissue_hu > limit.soft_tissue_high_hu:
+        yield f"Soft tissue around it has {signs.soft_tissue_hu:.0f} HU: the scan's values are shifted."
+    if signs.ceiling_hu < limit.ceiling_hu:
+        yield f"The scan's values end at {signs.ceiling_hu:.0f} HU, below those of bone: its edges were cut off."
     if signs.blank_share > limit.blank_share:
         yield f"Over {signs.blank_share:.0%} of its surface the image ends: a part of the scan is blank."
     if signs.air_share > limit.air_share:

@@ -18,6 +18,7 @@ from KneeSegLib.quality.edges import edges_of, noise_of
 from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
 from KneeSegLib.quality.outlines import steps_of
 from KneeSegLib.quality.sizes import SIZES, size_doubt
+from KneeSegLib.quality.values import ceiling_hu, soft_tissue_hu
 
 SPACING_MM = (1.0, 0.5, 2.0)
 
@@ -135,6 +136,21 @@ def test_noise_is_measured_between_edges():
     mask = box((24, 60, 60))
     assert noise_of(image_with(mask, noise_hu=60.0)) == pytest.approx(60.0, rel=0.05)
     assert np.isnan(noise_of(np.full((4, 9, 9), -1000, np.int16)))
+
+
+def test_soft_tissue_is_what_is_neither_bone_nor_air():
+    mask = box((24, 60, 60))
+    hu = image_with(mask, outside_hu=50.0)
+    hu[:, :30] = -1000
+    assert soft_tissue_hu(hu, mask) == pytest.approx(50.0, abs=1.0)
+    assert np.isnan(soft_tissue_hu(np.full((2, 2, 2), -1000, np.int16), np.zeros((2, 2, 2), bool)))
+
+
+def test_values_that_pile_up_at_the_highest_one_were_cut_off():
+    mask = box((24, 60, 60))
+    hu = image_with(mask, inside_hu=800.0, noise_hu=60.0)
+    assert np.isnan(ceiling_hu(hu, mask))
+    assert ceiling_hu(np.minimum(hu, 400), mask) == 400.0
 
 
 def shaft(slices=60, lean=0.2, radius=12.0, jump_mm=0.0, jitter_mm=0.0, slice_mm=1.0) -> np.ndarray:

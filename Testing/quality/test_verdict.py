@@ -30,6 +30,8 @@ GOOD = Signs(
     air_share=0.0,
     blank_share=0.0,
     noise_hu=40.0,
+    soft_tissue_hu=30.0,
+    ceiling_hu=1023.0,
     jump_mm=0.3,
     sway_mm=0.05,
 )
@@ -79,6 +81,9 @@ def test_each_sign_alone_is_one_reason_beyond_its_threshold_and_none_below(name)
         ({"localiser_agreement": 0.4}, "by only 40%"),
         ({"localiser_agreement": 0.0, "localiser_certainty": 0.0}, "did not see this bone"),
         ({"volume_cm3": 1500.0}, "1500 cm3"),
+        ({"soft_tissue_hu": 340.0}, "340 HU"),
+        ({"soft_tissue_hu": -900.0}, "-900 HU"),
+        ({"ceiling_hu": 400.0}, "end at 400 HU"),
     ],
 )
 def test_signs_that_have_to_be_large_or_possible(changes, words):
@@ -127,6 +132,7 @@ def test_a_verdict_is_strict_json_with_every_sign():
 def test_every_sentence_ends():
     worst = {name: 10.0 * limit for name, (limit, _) in ONE_AT_A_TIME.items()}
     worst |= {"side_certainty": 0.0, "localiser_agreement": 0.1, "volume_cm3": 9000.0, "slice_mm": 5.0}
+    worst |= {"soft_tissue_hu": 400.0, "ceiling_hu": 500.0}
     verdict = verdict_on(FEMUR, with_(**worst))
-    assert len(verdict.reasons) == len(ONE_AT_A_TIME) + 3
+    assert len(verdict.reasons) == len(ONE_AT_A_TIME) + 5
     assert all(sentence[0].isupper() and sentence.endswith(".") for sentence in verdict.sentences + verdict.notes)
