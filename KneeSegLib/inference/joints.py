@@ -71,7 +71,6 @@ def find_joints(
     """
     points = {bone: _points_mm(mask, grid) for bone, mask in regions.items()}
     found: dict[str, FoundJoint] = {}
-    evidence: dict[str, float] = {}
     for name, contacts in JOINT_CONTACTS.items():
         for contact in contacts:
             if contact.bone not in points or contact.other not in points:
@@ -80,10 +79,9 @@ def find_joints(
             if center is not None:
                 confidence = min(confidences[contact.bone], confidences[contact.other])
                 found[name] = _joint(name, center, confidence, regions, grid, scan)
-                seen = min(len(points[contact.bone]), len(points[contact.other]))
-                evidence[name] = confidence * seen**0.5 * (ASKED_WEIGHT if name == asked else 1.0)
                 break
-    return _in_order_down_the_leg(found, evidence)
+    evidence = {bone: confidences[bone] * len(seen) ** 0.5 for bone, seen in points.items()}
+    return _in_order_down_the_leg(found, evidence, asked)
 
 
 def _joint(
@@ -114,13 +112,24 @@ def _cut_by(name: str, center: np.ndarray, core: Box, scan: Box, grid: Grid) -> 
     return tuple(border for border, cuts in borders.items() if cuts)
 
 
-def _in_order_down_the_leg(found: dict[str, FoundJoint], evidence: Mapping[str, float]) -> dict[str, FoundJoint]:
-    """Drop one of two neighbouring joints that are in the wrong order or too close: that with less evidence."""
+def _in_order_down_the_leg(
+    found: dict[str, FoundJoint], evidence: Mapping[str, float], asked: str | None
+) -> dict[str, FoundJoint]:
+    """Drop one of two neighbouring joints that are in the wrong order or too close.
+
+    It is the one that is seen less surely by the bones that only one of the two has: both have a femur or a tibia.
+    """
+
+    def seen(joint: str, neighbour: str) -> float:
+        own = set(JOINT_BONES[joint]) - set(JOINT_BONES[neighbour])
+        return sum(evidence.get(bone, 0.0) for bone in own) * (ASKED_WEIGHT if joint == asked else 1.0)
+
     names = [name for name in JOINT_CONTACTS if name in found]
     for upper, lower in zip(names, names[1:]):
         if found[upper].center_mm[0] - found[lower].center_mm[0] < APART_MM:
-            mistaken = min((upper, lower), key=lambda name: evidence[name])
-            return _in_order_down_the_leg({name: joint for name, joint in found.items() if name != mistaken}, evidence)
+            mistaken = upper if seen(upper, lower) < seen(lower, upper) else lower
+            kept = {name: joint for name, joint in found.items() if name != mistaken}
+            return _in_order_down_the_leg(kept, evidence, asked)
     return {name: found[name] for name in names}
 
 
