@@ -10,12 +10,13 @@ Everything is in mm and LPS, always of a right knee; left ones are mirrored.
 
 from __future__ import annotations
 
-from KneeSegLib.shape.bone_image import BONES, BoneImage, UnusableCase, bone_image
+from KneeSegLib.shape.bone_image import BONES, BoneImage, bone_image
 from KneeSegLib.shape.build import Build, CaseReport, build
 from KneeSegLib.shape.cases import read_cases
 from KneeSegLib.shape.model import Provenance, ShapeModel
 from KneeSegLib.shape.model_file import read_shape_models, write_shape_models
 from KneeSegLib.shape.quality import Quality
+from KneeSegLib.shape.unusable import UnusableCase
 
 __all__ = [
     "BONES",

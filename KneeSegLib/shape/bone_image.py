@@ -6,44 +6,22 @@ A binary mask tells a registration something only at its very border; its signed
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
 from KneeSegLib.anatomy import CARTILAGES, SIDES, Side, structure
-from KneeSegLib.errors import KneeSegError
+from KneeSegLib.shape.shafts import SHAFTS, cut_shaft
+from KneeSegLib.shape.unusable import UnusableCase
 
 BAND_MM = 10.0
 """Distances are clipped here."""
 
 
-class UnusableCase(KneeSegError):
-    """A case that cannot be part of a model, and the reason as the report tells it: ``f"{case} {reason}"``."""
-
-    def __init__(self, case: str, reason: str) -> None:
-        super().__init__(f"{case} {reason}.")
-        self.case = case
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Shaft:
-    """How much of a long bone belongs to the model: so many of its own widths from the end at the knee."""
-
-    knee_end: Literal["upper", "lower"]
-    widths: float
-
-
-SHAFTS = {"femur": Shaft("lower", 0.85), "tibia": Shaft("upper", 0.5)}
-"""What the fields of view of knee MR have in common; other bones are taken whole."""
-
 BONES = tuple(CARTILAGES)
 """The bones that a shape model can be made of."""
 
-_WIDTH_WITHIN_MM = 50.0
-_WHOLE_SECTION = 0.8
 _LEAST_VOXELS = 200
 
 
@@ -112,7 +90,7 @@ def bone_image(labels: sitk.Image, bone: str, side: Side, case: str, spacing_mm:
         distance = _mirrored(distance)
     cut_mm = None
     if bone in SHAFTS:
-        distance, cut_mm = _cut(distance, bone, case)
+        distance, cut_mm = cut_shaft(distance, bone, case, BAND_MM)
     mask = labels == structure(CARTILAGES[bone], side).label_value
     cartilage = _distance_like(distance, mask, side) if sitk.GetArrayViewFromImage(mask).any() else None
     return BoneImage(case, distance, cartilage, cut_mm)
@@ -176,50 +154,3 @@ def _mirrored(distance: sitk.Image) -> sitk.Image:
     mirrored.SetSpacing(distance.GetSpacing())
     mirrored.SetOrigin((-origin[0], *origin[1:]))
     return mirrored
-
-
-def _cut(distance: sitk.Image, bone: str, case: str) -> tuple[sitk.Image, float]:
-    """Cut a long bone across the body's long axis, and crop to what is left.
-
-    Returns:
-        the distance to the cut bone, and the height of the cut in mm.
-    """
-    spacing_mm, (x, y, z) = distance.GetSpacing()[0], distance.GetOrigin()
-    upward = SHAFTS[bone].knee_end == "lower"
-    values = sitk.GetArrayFromImage(distance)
-    from_knee = values if upward else values[::-1]
-    cut_slice = _cut_slice(from_knee < 0, spacing_mm, bone, case)
-
-    kept = int(np.ceil(cut_slice + BAND_MM / spacing_mm)) + 1
-    beyond_mm = (np.arange(len(values))[:kept] - cut_slice) * spacing_mm
-    from_knee = np.clip(np.maximum(from_knee[:kept], beyond_mm[:, None, None]), -BAND_MM, BAND_MM)
-    if upward:
-        cut_mm, lowest = z + cut_slice * spacing_mm, z
-    else:
-        cut_mm, lowest = z + (len(values) - 1 - cut_slice) * spacing_mm, z + (len(values) - len(from_knee)) * spacing_mm
-    # A whole shaft leans out of the box around its end.
-    rows, columns = (np.flatnonzero((from_knee < BAND_MM).any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    part = (from_knee if upward else from_knee[::-1])[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    cut = sitk.GetImageFromArray(np.ascontiguousarray(part, np.float32))
-    cut.SetSpacing(distance.GetSpacing())
-    cut.SetOrigin((x + columns[0] * spacing_mm, y + rows[0] * spacing_mm, lowest))
-    return cut, cut_mm
-
-
-def _cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, case: str) -> float:
-    """Where to cut, in slices from the first one of ``inside`` [z, y, x], which runs from the knee along the shaft."""
-    sections = np.count_nonzero(inside, axis=(1, 2))
-    first = int(np.flatnonzero(sections)[0])
-    columns = np.flatnonzero(inside[first : first + int(_WIDTH_WITHIN_MM / spacing_mm)].any(axis=(0, 1)))
-    length_mm = SHAFTS[bone].widths * (columns[-1] - columns[0] + 1) * spacing_mm
-    cut_slice = first + length_mm / spacing_mm
-    # Where the image ends, so does the bone: its last section is a part of the one a little before.
-    here, before = int(np.ceil(cut_slice)) + 1, int(cut_slice - 3.0 / spacing_mm)
-    if here >= len(sections) or sections[here] < _WHOLE_SECTION * sections[before]:
-        shown_mm, needed_mm = np.count_nonzero(sections) * spacing_mm, length_mm + 2 * spacing_mm
-        raise UnusableCase(
-            case,
-            f"shows {shown_mm:.0f} mm of the {bone} and {needed_mm:.0f} mm, {SHAFTS[bone].widths:g} of its width, "
-            "are needed",
-        )
-    return cut_slice

@@ -16,13 +16,14 @@ from KneeSegLib import __version__
 from KneeSegLib.errors import InputError
 from KneeSegLib.progress import Progress, each, no_progress, parts
 from KneeSegLib.shape.alignment import generalised_procrustes
-from KneeSegLib.shape.bone_image import BoneImage, UnusableCase
+from KneeSegLib.shape.bone_image import BoneImage
 from KneeSegLib.shape.components import principal_components, worth_keeping
 from KneeSegLib.shape.model import Provenance, ShapeModel
 from KneeSegLib.shape.quality import Quality, compactness, generalisation, specificity
 from KneeSegLib.shape.reference import pairwise_overlaps, reference_of
 from KneeSegLib.shape.registration import Registration, likeness, register
 from KneeSegLib.shape.surface_points import surface_points
+from KneeSegLib.shape.unusable import UnusableCase
 
 POINTS = 2000
 LEAST_CASES = 3

@@ -10,7 +10,8 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.evaluation.label_maps import read_label_map
 from KneeSegLib.evaluation.pairs import case_name
 from KneeSegLib.progress import Progress, each, no_progress
-from KneeSegLib.shape.bone_image import BoneImage, UnusableCase, bone_image, sides_of
+from KneeSegLib.shape.bone_image import BoneImage, bone_image, sides_of
+from KneeSegLib.shape.unusable import UnusableCase
 
 
 def read_cases(

@@ -52,7 +52,7 @@ def print_model(console: Console, model: ShapeModel) -> None:
         soft_wrap=True,
     )
     table = _table("By number of modes (distances in mm)", "Modes")
-    for heading in ("SD, mm²", "variance explained", "generalisation", "specificity"):
+    for heading in ("variance, mm²", "variance explained", "generalisation", "specificity"):
         table.add_column(heading, justify="right", no_wrap=True)
     for modes in _shown(len(model.variances)):
         table.add_row(

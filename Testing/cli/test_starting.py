@@ -55,7 +55,8 @@ def test_help_takes_less_than_half_a_second(start):
 def test_no_arguments_show_the_commands(kneeseg):
     outcome = kneeseg()
     assert outcome.status == 0
-    for command in ("segment", "demo", "evaluate", "surfaces", "synthesize", "train", "pipelines", "doctor", "shape-model"):
+    commands = ["segment", "demo", "evaluate", "surfaces", "synthesize", "train", "pipelines", "doctor", "shape-model"]
+    for command in commands:
         assert f"\n  {command} " in outcome.out
 
 

@@ -7,7 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.shape.bone_image import SHAFTS, UnusableCase, bone_image, sides_of
+from KneeSegLib.shape.bone_image import bone_image, sides_of
+from KneeSegLib.shape.shafts import SHAFTS
+from KneeSegLib.shape.unusable import UnusableCase
 from Testing.phantoms.bones import Pebble, distal_femur, sphere
 
 AXES_POINTS = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
