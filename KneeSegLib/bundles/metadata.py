@@ -47,6 +47,8 @@ _CHANNELS = {
     "localiser": ("soft-tissue window, -300 to 300 HU", "bone window, 100 to 1300 HU"),
     "naming": ("bone mask",),
     "patches": ("bone window, 200 to 1900 HU", "soft-tissue window, -200 to 400 HU", "probability of the bone so far"),
+    "mr-slices": ("signal as a share of its 99th percentile",),
+    "mr-patches": ("signal as a share of its 99th percentile",),
 }
 
 
@@ -63,7 +65,8 @@ def missing_entries(metadata: Any) -> list[str]:
 def channel_names(facts: Mapping[str, Any]) -> list[str]:
     """Return what each input channel is: those of the network's ``kind``, then one per neighbouring slice."""
     offsets_mm = facts["channels"].get("neighbour_offsets_mm", ())
-    return [*_CHANNELS[facts["kind"]], *(f"HU / 1000 of the slice at {offset:+g} mm" for offset in offsets_mm)]
+    own = _CHANNELS[facts["kind"]]
+    return [*own, *(f"{own[0]} of the slice at {offset:+g} mm" for offset in offsets_mm)]
 
 
 def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from KneeSegLib.progress import each
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from KneeSegLib.synthesis.cases import SyntheticCase
+
 
 class JointName(str, Enum):
     """What prepared anatomy shows."""
@@ -24,6 +26,7 @@ class JointName(str, Enum):
     ankle = "ankle"
     hip = "hip"
     body = "body"
+    mr_knee = "mr-knee"
 
 
 class GroupName(str, Enum):
@@ -48,7 +51,9 @@ def synthesize(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Prepare anatomy from the data pack instead; files that exist are kept.")
     ] = False,
-    joint: Annotated[JointName | None, typer.Option(help="Only this joint (default: all).")] = None,
+    joint: Annotated[
+        JointName | None, typer.Option(help="Only this joint (default: all of CT; mr-knee is prepared by itself).")
+    ] = None,
     group: Annotated[GroupName | None, typer.Option(help="Only people of this group (default: all).")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="No more than so many cases (of each joint).")] = None,
     spacing: Annotated[float, typer.Option(min=0.2, max=5.0, help="Voxel spacing within a slice, mm.")] = 0.8,
@@ -60,13 +65,13 @@ def synthesize(
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
-    """Render synthetic CT scans of real anatomy.
+    """Render synthetic CT scans of real anatomy, and sagittal MR of knees that were prepared for it.
 
     The output holds images/NAME.nrrd and the labels they were made from, labels/NAME.nrrd. `kneeseg evaluate
     OUTPUT/labels RESULTS` compares these with results of the same names.
 
-    With --prepare it holds anatomy to render from, JOINT_GROUP_PERSON.npz, and a picture of each, .png; the options for
-    side and spacing have no meaning then.
+    With --prepare it holds anatomy to render from, JOINT_GROUP_PERSON.npz, and for CT a picture of each, .png; the
+    options for side and spacing have no meaning then. Knees for MR need a folder of their own.
     """
     stream = stream_of(context)
     require_existing(source)
@@ -85,13 +90,19 @@ def _prepare(
     seed: int,
     stream: Stream,
 ) -> None:
-    from KneeSegLib.synthesis.prepare import JOINTS, prepare
+    wanted_group = group.value if group else None
+    if joint is JointName.mr_knee:
+        from KneeSegLib.synthesis.mr.prepare import prepare_mr_knees
 
-    joints = [joint.value] if joint else JOINTS
-    paths = prepare(source, output, joints, group.value if group else None, count, seed, stream.progress)
+        paths = prepare_mr_knees(source, output, wanted_group, count, seed, stream.progress)
+    else:
+        from KneeSegLib.synthesis.prepare import JOINTS, prepare
+
+        joints = [joint.value] if joint else JOINTS
+        paths = prepare(source, output, joints, wanted_group, count, seed, stream.progress)
 
     def show(console: Console) -> None:
-        console.print(f"{len(paths)} prepared cases in {output}, with pictures", soft_wrap=True, markup=False)
+        console.print(f"{len(paths)} prepared cases in {output}", soft_wrap=True, markup=False)
 
     stream.result({"folder": str(output.resolve()), "files": [path.name for path in paths]}, show)
 
@@ -103,7 +114,9 @@ def _chosen(source: Path, joint: JointName | None, group: GroupName | None, coun
     wanted_joint, wanted_group = joint.value if joint else "*", group.value if group else "*"
     per_joint: dict[str, list[Path]] = {}
     for path in sorted(source.rglob(f"{wanted_joint}_{wanted_group}_*.npz")):
-        per_joint.setdefault(path.name.split("_")[0], []).append(path)
+        found_joint, found_group, _ = path.name.split("_", 2)
+        if found_group in GroupName.__members__:
+            per_joint.setdefault(found_joint, []).append(path)
     chosen = [path for paths in per_joint.values() for path in paths[:count]]
     if not chosen:
         raise InputError(
@@ -125,9 +138,6 @@ def _render(
     from KneeSegLib.writing import require_writable, write_folder
 
     require_writable(output, overwrite)
-    from KneeSegLib.synthesis.anatomy_file import Anatomy
-    from KneeSegLib.synthesis.cases import synthesize_case
-    from KneeSegLib.synthesis.placement import PreparedPerson
     from KneeSegLib.volume import write_image
 
     records: list[dict[str, Any]] = []
@@ -135,8 +145,7 @@ def _render(
         for folder in ("images", "labels"):
             (unfinished / folder).mkdir()
         for path in each(files, stream.progress, "Synthetic scans"):
-            person = PreparedPerson(Anatomy.load(path))
-            case = synthesize_case(person, spacing_mm, slice_spacing_mm, side.value, seed)
+            case = _case(path, spacing_mm, slice_spacing_mm, side, seed)
             write_image(case.image, unfinished / "images" / f"{path.stem}.nrrd")
             write_image(case.labels, unfinished / "labels" / f"{path.stem}.nrrd")
             records.append({"case": path.stem, "subject": case.subject, "group": case.group, "side": side.value})
@@ -147,3 +156,17 @@ def _render(
         console.print(f"Images and labels: {output}", soft_wrap=True, markup=False)
 
     stream.result({"folder": str(output.resolve()), "cases": records}, show)
+
+
+def _case(path: Path, spacing_mm: float, slice_spacing_mm: float | None, side: SideName, seed: int) -> SyntheticCase:
+    """The CT or, of a knee prepared for it, the MR of one prepared person."""
+    if path.name.startswith(JointName.mr_knee.value):
+        from KneeSegLib.synthesis.mr.cases import synthesize_mr_case
+        from KneeSegLib.synthesis.mr.person import read_knee_file
+
+        return synthesize_mr_case(read_knee_file(path), spacing_mm, slice_spacing_mm, side.value, seed)
+    from KneeSegLib.synthesis.anatomy_file import Anatomy
+    from KneeSegLib.synthesis.cases import synthesize_case
+    from KneeSegLib.synthesis.placement import PreparedPerson
+
+    return synthesize_case(PreparedPerson(Anatomy.load(path)), spacing_mm, slice_spacing_mm, side.value, seed)

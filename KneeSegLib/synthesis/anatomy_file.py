@@ -2,10 +2,6 @@
 
 A file (``.npz``) holds the bones of one joint, or of the pelvis and both legs, of one person as fields on a regular
 grid. Axes are LPS: array index z runs inferior to superior, y anterior to posterior, x towards the patient's left.
-
-Signed distances change slowly, so they are written as differences between neighbours (the three-dimensional predictor
-of Ibarria et al., *Out-of-core compression and decompression of large n-dimensional scalar fields*, 2003), which
-pack well; the sums that undo them are exact. Fields are packed with LZMA: a fifth smaller than deflated.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ import numpy as np
 
 from KneeSegLib.anatomy import BONES, SIDES
 from KneeSegLib.errors import InputError
+from KneeSegLib.synthesis.packing import differences, packed, sums, unpacked
 
 CLASSES: tuple[str, ...] = ("none", "other", *(f"{bone}_{side}" for side in SIDES for bone in BONES))
 """What a value of :attr:`Anatomy.nearest` means: nothing near, an unlabelled bone, right bones, left bones."""
@@ -105,10 +102,10 @@ class Anatomy:
             format=FORMAT,
             classes=np.array(CLASSES),
             shape=np.array(self.sdf.shape),
-            nearest=_packed(self.nearest),
-            sdf_differences=_packed(_differences(self.sdf)),
-            cortex=_packed(self.cortex),
-            far=_packed(self.far),
+            nearest=packed(self.nearest),
+            sdf_differences=packed(differences(self.sdf)),
+            cortex=packed(self.cortex),
+            far=packed(self.far),
             spacing_mm=np.array(self.spacing_mm, np.float64),
             origin_mm=np.array(self.origin_mm, np.float64),
             joint=self.joint,
@@ -136,14 +133,14 @@ class Anatomy:
         coarse = tuple(extent // COARSE for extent in fine)
         try:
             fields = {
-                name: _unpacked(content[name], shape)
+                name: unpacked(content[name], shape)
                 for name, shape in (("nearest", fine), ("sdf_differences", fine), ("cortex", coarse), ("far", coarse))
             }
         except (lzma.LZMAError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}); prepare it again.") from error
         return cls(
             nearest=fields["nearest"],
-            sdf=_sums(fields["sdf_differences"]),
+            sdf=sums(fields["sdf_differences"], np.int8),
             cortex=fields["cortex"],
             far=fields["far"],
             spacing_mm=tuple(content["spacing_mm"].tolist()),
@@ -153,25 +150,3 @@ class Anatomy:
             subject=str(content["subject"]),
             sources=tuple(content["sources"].tolist()),
         )
-
-
-def _packed(field: np.ndarray) -> np.ndarray:
-    return np.frombuffer(lzma.compress(np.ascontiguousarray(field).tobytes()), np.uint8)
-
-
-def _unpacked(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.frombuffer(lzma.decompress(packed.tobytes()), np.uint8).reshape(shape).copy()
-
-
-def _differences(sdf: np.ndarray) -> np.ndarray:
-    differences = sdf.view(np.uint8)
-    for axis in range(3):
-        differences = np.diff(differences, axis=axis, prepend=np.uint8(0))
-    return differences
-
-
-def _sums(differences: np.ndarray) -> np.ndarray:
-    values = differences
-    for axis in range(3):
-        values = np.cumsum(values, axis=axis, dtype=np.uint8)
-    return values.view(np.int8)

@@ -12,6 +12,8 @@ import torch
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle, write_bundle
 from KneeSegLib.synthesis.anatomy_file import Anatomy
+from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
+from KneeSegLib.synthesis.mr.person import read_knees
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import Recipe
 
@@ -20,6 +22,8 @@ _DESCRIPTIONS = {
     "localiser": "Coarse 3D U-Net that says which bones of which leg are where in a CT scan, averaged to 4 mm.",
     "naming": "Coarse 3D U-Net that says which bone each part of a bone mask is ({classes}); it sees no grey values.",
     "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
+    "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
+    "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",
 }
 
 
@@ -62,6 +66,8 @@ def bundle_description(
 
 def _facts_of_kind(recipe: Recipe) -> dict[str, Any]:
     """What only one kind of network has to say."""
+    if recipe.kind == "mr-patches":
+        return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": [recipe.spacing_mm] * 2}}
     if recipe.kind != "patches":
         return {}
     spacings = [recipe.patches.finest_spacing_mm, recipe.spacing_mm]
@@ -77,15 +83,19 @@ def averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int]:
 def sources_of(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:
     """Name, licence and use of every source that the training people of some joints were made from."""
     subjects: dict[str, set[str]] = {}
-    for path in sorted(Path(prepared).rglob("*.npz")):
-        anatomy = Anatomy.load(path)
-        if anatomy.joint in joints and anatomy.group == "train":
-            for source in anatomy.sources:
-                subjects.setdefault(source, set()).add(anatomy.subject)
+    people = read_knees(prepared, "train") if tuple(joints) == (MR_JOINT,) else _prepared_for(prepared, joints)
+    for person in people:
+        for source in person.sources:
+            subjects.setdefault(source, set()).add(person.subject)
     found = []
-    for source, people in sorted(subjects.items()):
+    for source, named in sorted(subjects.items()):
         name, licence = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", source).groups()
         found.append(
-            {"name": name, "licence": licence or "unknown", "use": f"bone shapes of {len(people)} prepared people"}
+            {"name": name, "licence": licence or "unknown", "use": f"bone shapes of {len(named)} prepared people"}
         )
     return found
+
+
+def _prepared_for(folder: Path, joints: Iterable[str]) -> list[Anatomy]:
+    found = [Anatomy.load(path) for path in sorted(Path(folder).rglob("*.npz"))]
+    return [anatomy for anatomy in found if anatomy.joint in joints and anatomy.group == "train"]

@@ -14,7 +14,7 @@ from KneeSegLib import networks
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Recipe
-from KneeSegLib.training.samples import Samples, SampleSource, read_people
+from KneeSegLib.training.samples import Samples, SampleSource
 from KneeSegLib.training.sources import SOURCES
 from KneeSegLib.training.team import Team
 
@@ -30,7 +30,8 @@ class Pool:
         self.samples: list[tuple[torch.Tensor, ...]] = []
 
     def add(self, samples: Samples, generator: torch.Generator) -> None:
-        for one in zip(samples.inputs.half(), samples.classes, samples.occupancy.half(), samples.weight.half()):
+        occupancy, weight = samples.occupancy.half(), samples.weight.half()
+        for one in zip(samples.inputs.half(), samples.classes, occupancy, weight, samples.rest):
             if len(self.samples) < self.capacity:
                 self.samples.append(one)
             else:
@@ -38,8 +39,9 @@ class Pool:
 
     def batch(self, size: int, generator: torch.Generator) -> Samples:
         chosen = torch.randperm(len(self.samples), generator=generator)[:size].tolist()
-        inputs, classes, filled, weight = (torch.stack(column) for column in zip(*(self.samples[i] for i in chosen)))
-        return Samples(inputs.float(), classes, filled.float(), weight.float())
+        columns = zip(*(self.samples[i] for i in chosen))
+        inputs, classes, filled, weight, rest = (torch.stack(column) for column in columns)
+        return Samples(inputs.float(), classes, filled.float(), weight.float(), rest)
 
 
 class Training:
@@ -62,12 +64,12 @@ class Training:
         self.team = Team.joined(torch.device(device))
         self.device = self.team.own_device(device)
         self.generator = torch.Generator().manual_seed(recipe.seed + self.team.rank)
-        self.source: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "train"))
-        self.validation: SampleSource = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "validation"))
+        self.source: SampleSource = SOURCES[recipe.kind].of_folder(recipe, prepared, "train")
+        self.validation: SampleSource = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = build_network(recipe).to(self.device)
-        if recipe.kind == "slices":
+        if recipe.planar:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
@@ -76,7 +78,7 @@ class Training:
         self.pools = {shape: Pool(recipe.pool) for shape in recipe.shapes}
         self.owed = {shape: 0.0 for shape in recipe.shapes}
         # On processors with bfloat16, 3D convolutions take 0.6 of the time with it; 2D ones gain only once compiled.
-        worthwhile = cpu_has_bfloat16() and (compiled or recipe.kind != "slices")
+        worthwhile = cpu_has_bfloat16() and (compiled or not recipe.planar)
         self.mixed_precision = self.device.type == "cuda" or worthwhile
         shared = self.team.sharing_gradients(self.network)
         self.forward = torch.compile(shared, dynamic=False) if compiled else shared
@@ -121,7 +123,7 @@ class Training:
             samples = self.validation.render(shape, generator)
             with torch.inference_mode():
                 predicted = self.average(samples.inputs.to(self.device)).argmax(1).cpu()
-            truth = torch.where(samples.occupancy > 0.5, samples.classes, 0)
+            truth = torch.where(samples.occupancy > 0.5, samples.classes, samples.rest)
             for index in range(len(shared)):
                 a, b = (predicted == index) * (samples.weight > 0.5), (truth == index) * (samples.weight > 0.5)
                 shared[index] += 2 * (a & b).sum()
@@ -164,7 +166,7 @@ class Training:
         samples = self._next_batch()
         self.network.train()
         inputs = samples.inputs.to(self.device)
-        if recipe.kind == "slices":
+        if recipe.planar:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
             logits = self.forward(inputs)
@@ -184,6 +186,7 @@ class Training:
     def _next_batch(self) -> Samples:
         recipe = self.recipe
         shape = recipe.shapes[int(torch.randint(len(recipe.shapes), (), generator=self.generator))]
+            samples.rest.to(self.device),
         pool = self.pools[shape]
         batch = self.team.share(recipe.batch)
         self.owed[shape] += batch / recipe.reuse

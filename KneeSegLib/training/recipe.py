@@ -13,9 +13,14 @@ from KneeSegLib.anatomy import BONES, JOINT_BONES
 from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.ct import CtSynthesis
+from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
+from KneeSegLib.synthesis.mr.render import MrSynthesis
+from KneeSegLib.synthesis.mr.structures import CLASSES as MR_CLASSES
+from KneeSegLib.training.mr_sampling import MrSampling
 from KneeSegLib.training.priors import PriorErrors
 
-Kind = Literal["slices", "localiser", "naming", "patches"]
+Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches"]
+MR_PREFIX = "mr-"
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 
@@ -54,20 +59,23 @@ class Recipe:
     Attributes:
         name: of the bundle that comes out.
         kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone),
-            ``patches`` (3D, refines one bone at a time).
-        joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``).
-        spacing_mm: isotropic grid of the samples; of patches the coarsest.
+            ``patches`` (3D, refines one bone at a time); of knee MR ``mr-slices`` (2D, sagittal) and ``mr-patches``
+            (3D, where cartilage is).
+        joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``; ``mr-knee`` alone for MR).
+        spacing_mm: isotropic grid of the samples; of patches the coarsest; of sagittal slices the pixels'.
         shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
             drawn per step.
-        neighbour_offsets_mm: further slices as channels (``slices`` only).
+        neighbour_offsets_mm: further slices as channels (2D only).
         widths: feature channels of the network per level.
-        slab_slices: slices used of each rendered slab (``slices`` only).
+        slab_slices: slices used of each rendered slab (``slices``), or rendered for it (``mr-slices``).
         bone_focus: share of the samples placed where a randomly chosen bone is, not anywhere (``slices``, ``naming``).
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
         patches: how patches are made (``patches`` only).
     """
 
     name: str
+        mr: how samples of MR are taken (MR only).
+        synthesis: how images are made: of CT, or of MR where ``kind`` says so.
     kind: Kind
     joints: tuple[str, ...]
     spacing_mm: float
@@ -87,7 +95,13 @@ class Recipe:
     seed: int = 0
     losses: Losses = field(default_factory=Losses)
     patches: Patches = field(default_factory=Patches)
-    synthesis: CtSynthesis = field(default_factory=CtSynthesis)
+    mr: MrSampling = field(default_factory=MrSampling)
+    synthesis: CtSynthesis | MrSynthesis = field(default_factory=CtSynthesis)
+
+    @property
+    def planar(self) -> bool:
+        """True for networks of slices, False for those of volumes."""
+        return self.kind in ("slices", "mr-slices")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -98,16 +112,19 @@ class Recipe:
             return ("other", *BONES)
         if self.kind == "patches":
             return ("background", "bone")
+        if self.kind.startswith(MR_PREFIX):
+            return MR_CLASSES
         return ("background", *JOINT_BONES[self.joints[0]])
 
     @property
     def in_channels(self) -> int:
-        return {"slices": 3 + len(self.neighbour_offsets_mm), "localiser": 2, "naming": 1, "patches": 3}[self.kind]
+        own = {"slices": 3, "localiser": 2, "naming": 1, "patches": 3, "mr-slices": 1, "mr-patches": 1}
+        return own[self.kind] + len(self.neighbour_offsets_mm)
 
     @property
     def network_config(self) -> dict[str, Any]:
         """How to build the network, in the form of a MONAI bundle."""
-        network = "SliceUNet" if self.kind == "slices" else "CoarseUNet3D"
+        network = "SliceUNet" if self.planar else "CoarseUNet3D"
         return {
             "_target_": f"KneeSegLib.networks.{network}",
             "in_channels": self.in_channels,
@@ -154,7 +171,7 @@ def recipe_from(content: dict[str, Any], where: str) -> Recipe:
 
 
 def _check(recipe: Recipe, where: str) -> None:
-    dimensions = 2 if recipe.kind == "slices" else 3
+    dimensions = 2 if recipe.planar else 3
     stride = 2 ** (len(recipe.widths) - 1)
     for shape in recipe.shapes:
         if len(shape) != dimensions or any(size % stride for size in shape):
@@ -165,6 +182,13 @@ def _check(recipe: Recipe, where: str) -> None:
     if recipe.kind == "slices" and (len(recipe.joints) != 1 or recipe.joints[0] not in JOINT_BONES):
         raise InputError(
             f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}."
+    if recipe.kind.startswith(MR_PREFIX) != (recipe.joints == (MR_JOINT,)):
+        raise InputError(
+            f"Recipe {where}: kind {recipe.kind} with joints {list(recipe.joints)} was found; MR kinds are trained on "
+            f"[{MR_JOINT}], and they alone."
+        )
+    if not recipe.planar and recipe.neighbour_offsets_mm:
+        raise InputError(f"Recipe {where}: neighbour_offsets_mm were found; a 3D network has no neighbouring slices.")
         )
 
 
@@ -173,6 +197,9 @@ def _built(kind: type, content: dict[str, Any], where: str) -> Any:
     unknown = sorted(set(content) - set(hints))
     if unknown:
         raise InputError(f"Recipe {where}: entry {unknown[0]!r} is unknown; known are {', '.join(hints)}.")
+    if kind is Recipe:
+        hints["synthesis"] = MrSynthesis if str(content.get("kind")).startswith(MR_PREFIX) else CtSynthesis
+        content = {"synthesis": {}, **content}
     missing = [
         entry.name
         for entry in dataclasses.fields(kind)

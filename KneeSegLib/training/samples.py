@@ -24,14 +24,20 @@ class Samples:
     Attributes:
         inputs: ``(N, C, ...)`` float32.
         classes: ``(N, ...)`` uint8, output channel of the structure that is nearest, 0 where there is none.
-        occupancy: ``(N, ...)`` float32, how much of the voxel that structure fills; the rest belongs to channel 0.
+        occupancy: ``(N, ...)`` float32, how much of the voxel that structure fills.
         weight: ``(N, ...)`` float32, how much the voxel counts.
+        rest: ``(N, ...)`` uint8, output channel of what else is in the voxel: 0 all over, unless structures touch.
     """
 
     inputs: torch.Tensor
     classes: torch.Tensor
     occupancy: torch.Tensor
     weight: torch.Tensor
+    rest: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.rest is None:
+            self.rest = torch.zeros_like(self.classes)
 
 
 class SampleSource:
@@ -41,6 +47,11 @@ class SampleSource:
         self.recipe = recipe
         self.people = people
         self.channel_of_class = self._channel_table()
+
+    @classmethod
+    def of_folder(cls, recipe: Recipe, folder: Path, group: str) -> SampleSource:
+        """A source of the people of a group who are prepared in a folder."""
+        return cls(recipe, read_people(folder, recipe.joints, group))
 
     def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
         """Render one batch of samples from one random person."""

@@ -1,0 +1,37 @@
+"""Small files for fields on a grid: LZMA, after differences between neighbours where fields change slowly.
+
+Differences are those of the three-dimensional predictor of Ibarria et al., *Out-of-core compression and decompression
+of large n-dimensional scalar fields*, 2003; the sums that undo them are exact, because unsigned integers wrap.
+"""
+
+from __future__ import annotations
+
+import lzma
+
+import numpy as np
+
+
+def packed(field: np.ndarray) -> np.ndarray:
+    """The bytes of a field, compressed (uint8 vector)."""
+    return np.frombuffer(lzma.compress(np.ascontiguousarray(field).tobytes()), np.uint8)
+
+
+def unpacked(content: np.ndarray, shape: tuple[int, ...], kind: type = np.uint8) -> np.ndarray:
+    """The field of a shape and kind that :func:`packed` compressed."""
+    return np.frombuffer(lzma.decompress(content.tobytes()), kind).reshape(shape)
+
+
+def differences(field: np.ndarray) -> np.ndarray:
+    """What is new in each value along the last three axes; an unsigned field of the same size."""
+    values = field.view(f"u{field.dtype.itemsize}")
+    for axis in (-3, -2, -1):
+        values = np.diff(values, axis=axis, prepend=values.dtype.type(0))
+    return values
+
+
+def sums(new: np.ndarray, kind: type) -> np.ndarray:
+    """The field, of type ``kind``, whose :func:`differences` are given."""
+    values = new
+    for axis in (-3, -2, -1):
+        values = np.cumsum(values, axis=axis, dtype=values.dtype)
+    return values.view(kind)

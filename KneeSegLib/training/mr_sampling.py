@@ -1,0 +1,37 @@
+"""How samples are taken from synthetic knee MR: what recipes of the MR kinds may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MrSampling:
+    """Where samples lie, how thick slices are, and what counts in them.
+
+    Attributes:
+        thin_mm: bounds of the distance of thin slices.
+        thick_mm: bounds of that of thick ones. thick_probability: share of slabs that are made of them.
+        averaged: rendered slices that make a thick one.
+        patella_focus: share of the slabs through the patella. cartilage_focus: through a random point of cartilage; the
+            others lie anywhere from one side of the knee to the other.
+        off_centre_mm: how far the middle of a slab may lie from the joint line, upward and downward, and backward.
+        brightness: bounds of the factor by which a slab is brighter than the volume it stands for.
+        per_box: patches taken of each rendered box (``mr-patches``).
+        boundary_gain, boundary_mm: extra weight of voxels near boundaries and how far it reaches, see
+            :func:`KneeSegLib.training.losses.boundary_weight`.
+    """
+
+    thin_mm: Bounds = (0.6, 1.5)
+    thick_mm: Bounds = (2.4, 4.2)
+    thick_probability: float = 0.45
+    averaged: int = 3
+    patella_focus: float = 0.25
+    cartilage_focus: float = 0.5
+    off_centre_mm: float = 24.0
+    brightness: Bounds = (0.75, 1.35)
+    per_box: int = 12
+    boundary_gain: float = 3.0
+    boundary_mm: float = 1.5

@@ -1,0 +1,118 @@
+"""Samples of knee MR: shapes, truth of two classes a voxel, weights near boundaries; both kinds train."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.inference.mr_channels import bright_level, mr_slice_channels, scaled_signal
+from KneeSegLib.synthesis.mr.render import MrSynthesis
+from KneeSegLib.synthesis.mr.structures import CLASSES
+from KneeSegLib.training.export import sources_of
+from KneeSegLib.training.loop import Training
+from KneeSegLib.training.losses import boundary_weight, total_loss
+from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, largest_two
+from KneeSegLib.training.recipe import Losses, read_recipe
+from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_person, cylinder_knee_template
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    cylinder_knee_template().save(folder)
+    for group in ("train", "validation"):
+        cylinder_knee_person(group).save(folder)
+    return folder
+
+
+def tiny(name: str, **changes):
+    shapes = {"mr-knee-slices": [[48, 48]], "mr-knee-patches": [[8, 16, 16]]}[name]
+    return read_recipe(name, shapes=shapes, widths=[4, 6, 8], batch=2, pool=8, **changes)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_slices_come_with_their_neighbours_and_all_structures():
+    recipe = tiny("mr-knee-slices", slab_slices=12)
+    source = MrSliceSource(recipe, [cylinder_knee()])
+    seen: set[int] = set()
+    for seed in range(4):
+        samples = source.render((48, 48), seeded(seed))
+        assert samples.inputs.shape[1:] == (1 + len(recipe.neighbour_offsets_mm), 48, 48)
+        assert torch.all((samples.occupancy >= 0.5 - 1e-6) & (samples.occupancy <= 1.0))
+        assert samples.weight.min() >= 1.0 and samples.weight.max() > 3.0
+        seen |= set(samples.classes.unique().tolist())
+    assert {CLASSES.index(name) for name in ("background", "femur", "tibia", "menisci")} <= seen
+
+
+def test_patches_lie_where_cartilage_is():
+    samples = MrPatchSource(tiny("mr-knee-patches"), [cylinder_knee()]).render((8, 16, 16), seeded(1))
+    assert samples.inputs.shape == (12, 1, 8, 16, 16)
+    soft = samples.classes >= CLASSES.index("femoral_cartilage")
+    assert (soft.flatten(1).any(dim=1)).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["mr-knee-slices", "mr-knee-patches"])
+def test_both_kinds_train_and_save(tmp_path, prepared, name):
+    training = Training(tiny(name, steps=2, slab_slices=6), prepared, tmp_path)
+    training.run(report=lambda line: None)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match="no prepared train people for mr-knee"):
+        Training(tiny("mr-knee-slices"), tmp_path, tmp_path / "run")
+
+
+def test_sources_of_the_people_are_found_for_the_bundle(prepared):
+    assert [source["name"] for source in sources_of(prepared, ("mr-knee",))] == ["geometry"]
+
+
+def test_two_classes_of_a_voxel_are_the_largest():
+    shares = torch.tensor([0.1, 0.6, 0.0, 0.3])
+    first, share, second = largest_two(shares)
+    assert (int(first), int(second)) == (1, 3)
+    assert share == pytest.approx(0.6 / 0.9)
+
+
+def test_voxels_at_a_boundary_weigh_most():
+    weight = boundary_weight(torch.tensor([0.0, 1.5, 30.0]), gain=3.0, reach_mm=1.5)
+    assert weight.tolist() == pytest.approx([4.0, 1.0 + 3.0 * math.exp(-0.5), 1.0])
+
+
+def test_loss_of_a_voxel_shared_by_two_structures_is_least_at_their_shares():
+    classes, rest = torch.tensor([[[1]]]), torch.tensor([[[2]]])
+    share, weight = torch.full((1, 1, 1), 0.7), torch.ones(1, 1, 1)
+
+    def loss(first: float) -> float:
+        logits = torch.tensor([1e-4, first, 1.0 - first]).log().reshape(1, 3, 1, 1)
+        return float(total_loss(logits, classes, share, weight, Losses(dice=0.1), rest=rest))
+
+    assert loss(0.7) < loss(0.5) and loss(0.7) < loss(0.9)
+    assert loss(0.7) < 0.75
+
+
+def test_a_slice_between_two_is_interpolated_and_ends_are_repeated():
+    volume = torch.arange(4.0)[:, None, None].expand(4, 2, 2)
+    channels = mr_slice_channels(volume, 2.0, [0, 2], (-4.0, 1.0))
+    assert channels[:, :, 0, 0].tolist() == [[0.0, 0.0, 0.5], [2.0, 0.0, 2.5]]
+
+
+def test_the_scale_of_an_image_does_not_matter():
+    image = torch.rand(4, 32, 32, generator=seeded())
+    once, twice = (scaled_signal(i, bright_level(i)) for i in (image, 37.0 * image))
+    assert torch.allclose(once, twice, atol=1e-5)
+
+
+def test_mr_recipes_hold_mr_ingredients_and_no_other_joint():
+    recipe = read_recipe("mr-knee-slices", synthesis={"disease": {"film_mm": [0.0, 0.1]}})
+    assert isinstance(recipe.synthesis, MrSynthesis) and recipe.synthesis.disease.film_mm == (0.0, 0.1)
+    assert replace(recipe, synthesis=MrSynthesis()) == read_recipe("mr-knee-slices")
+    with pytest.raises(InputError, match="MR kinds are trained on"):
+        read_recipe("mr-knee-slices", joints=["knee"])
+    with pytest.raises(InputError, match="'scar_probability' is unknown"):
+        read_recipe("mr-knee-slices", synthesis={"scar_probability": 0.5})
