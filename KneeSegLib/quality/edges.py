@@ -15,7 +15,6 @@ AIR_HU = -400.0
 _REACH_MM = 1.5
 _BLANK_OFFSETS = (2, 3, 4)
 _FACES_PER_AXIS = 6000
-_FACES_BESIDE = 5
 _NOISE_SLICES = 12
 _NORMAL_FROM_MEDIAN = 1.4826
 
@@ -46,8 +45,8 @@ def edges_of(
     steps, air, blank, contact = [], [], [], []
     for axis, inside, outward in _faces(mask, faces):
         reach = max(round(_REACH_MM / spacing_mm[axis]), 2)
-        within = _averaged_along(hu, inside, outward, axis, range(0, -reach, -1))
-        beyond = _averaged_along(hu, inside, outward, axis, range(1, reach + 1))
+        within = _along(hu, inside, outward, axis, range(0, -reach, -1)).mean(axis=0)
+        beyond = _along(hu, inside, outward, axis, range(1, reach + 1)).mean(axis=0)
         far = _along(hu, inside, outward, axis, _BLANK_OFFSETS)
         last = inside[axis] + _BLANK_OFFSETS[-1] * outward
         in_view = (last >= 0) & (last < hu.shape[axis])
@@ -96,19 +95,6 @@ def _faces(mask: np.ndarray, most: int) -> Iterator[tuple[int, np.ndarray, np.nd
         outward = np.where(layers[tuple(lower)], 1, -1)
         lower[0] += outward < 0
         yield axis, np.insert(lower[1:], axis, lower[0], axis=0), outward
-
-
-def _averaged_along(
-    hu: np.ndarray, inside: np.ndarray, outward: np.ndarray, axis: int, offsets: Sequence[int]
-) -> np.ndarray:
-    """Return the mean (N,) over some voxels outward of the faces and over the faces beside: so noise hides no edge."""
-    total = _along(hu, inside, outward, axis, offsets).mean(axis=0)
-    for across in range(3):
-        for step in (-1, 1) if across != axis else ():
-            beside = inside.copy()
-            beside[across] = np.clip(beside[across] + step, 0, hu.shape[across] - 1)
-            total += _along(hu, beside, outward, axis, offsets).mean(axis=0)
-    return total / _FACES_BESIDE
 
 
 def _along(

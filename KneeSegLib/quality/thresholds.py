@@ -19,7 +19,7 @@ class Thresholds:
         contact_share: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
         edgeless_share: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
         air_share, blank_share: no bone borders on either.
-        noise_of_edge: noise over the step of the image at the bone's surface.
+        noise_hu: no protocol for bones is as noisy; faint edges drown in less.
         soft_tissue_low_hu, soft_tissue_high_hu: beyond these, values are no Hounsfield units, or shifted ones.
         ceiling_hu: scanners that cut off early do so at 1000 HU and above; a soft-tissue window ends below.
         jump_mm: across 3 mm along the leg; whole bones stay below 0.9 mm.
@@ -29,7 +29,7 @@ class Thresholds:
         border_mm2: smaller contact with the scan's border is a grazing one.
     """
 
-    doubtful_band_mm: float = 1.45
+    doubtful_band_mm: float = 1.3
     disputed_share: float = 0.55
     refined_mm: float = 0.5
     localiser_agreement: float = 0.6
@@ -39,7 +39,7 @@ class Thresholds:
     edgeless_share: float = 0.22
     air_share: float = 0.08
     blank_share: float = 0.04
-    noise_of_edge: float = 0.7
+    noise_hu: float = 250.0
     soft_tissue_low_hu: float = -350.0
     soft_tissue_high_hu: float = 250.0
     ceiling_hu: float = 800.0

@@ -100,8 +100,8 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"Over {signs.air_share:.0%} of its surface it borders on air, as no bone does."
     if signs.edgeless_share > limit.edgeless_share:
         yield f"Over {signs.edgeless_share:.0%} of its surface the image shows no edge of bone."
-    if signs.noise_hu > limit.noise_of_edge * signs.edge_hu:
-        yield f"The noise ({signs.noise_hu:.0f} HU) hides its edges ({signs.edge_hu:.0f} HU)."
+    if signs.noise_hu > limit.noise_hu:
+        yield f"The image is very noisy there: {signs.noise_hu:.0f} HU, and the bone stands out by {signs.edge_hu:.0f}."
     if signs.doubtful_band_mm > limit.doubtful_band_mm:
         yield f"The network is unsure of its edge, over a band of {signs.doubtful_band_mm:.1f} mm."
 

@@ -32,8 +32,10 @@ from damage import DAMAGES, Scan
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.case import FoundStructure, structures_of
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
+from KneeSegLib.inference.legs import LEAST_VOLUME_CM3
 from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.quality import Signs, verdict_on
 from KneeSegLib.strict_json import strict
@@ -104,10 +106,16 @@ def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]
         return {"refused": str(error)}
     signs = {found.structure.key: dataclasses.asdict(found.verdict.signs) for found in case.structures}
     agreements = evaluate(truth, case.labels)
-    expected = {structure(bone, side).key for bone in JOINT_BONES[joint]} & set(agreements)  # no stranger's other leg
+    there = {found.structure for found in structures_of(truth) if found.volume_mm3 / 1000.0 >= least_cm3(found)}
+    expected = {bone.key for bone in there if bone.side == side and bone.tissue.key in JOINT_BONES[joint]}
     dice = {key: agreements[key].metrics["dice"] for key in expected | set(signs)}
     dice = {key: 0.0 if math.isnan(value) else value for key, value in dice.items()}
     return {"dice": dice, "signs": signs, "warnings": case.warnings}
+
+
+def least_cm3(found: FoundStructure) -> float:
+    """Return the volume below which nobody has to find a bone at the scan's edge."""
+    return LEAST_VOLUME_CM3.get(found.structure.tissue.key, 0.0)
 
 
 @dataclass(frozen=True)

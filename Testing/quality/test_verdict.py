@@ -46,7 +46,7 @@ ONE_AT_A_TIME = {
     "edgeless_share": (LIMIT.edgeless_share, "no edge of bone"),
     "air_share": (LIMIT.air_share, "borders on air"),
     "blank_share": (LIMIT.blank_share, "blank"),
-    "noise_hu": (LIMIT.noise_of_edge * GOOD.edge_hu, "noise"),
+    "noise_hu": (LIMIT.noise_hu, "noisy"),
     "jump_mm": (LIMIT.jump_mm, "jumps by"),
     "sway_mm": (LIMIT.sway_mm, "sways"),
     "metal_cm3": (LIMIT.metal_cm3, "metal"),
