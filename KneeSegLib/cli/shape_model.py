@@ -71,6 +71,7 @@ def build(
         require_existing(path)
     from KneeSegLib.evaluation.label_maps import parse_labels
     from KneeSegLib.shape.build import build as build_model
+    from KneeSegLib.shape.build import require_enough
     from KneeSegLib.shape.cases import read_cases
     from KneeSegLib.shape.model_file import write_shape_models
     from KneeSegLib.shape.tables import build_as_json, print_build, print_model
@@ -80,6 +81,8 @@ def build(
     reading, *building = parts(stream.progress, (1, *[4] * len(bones)))
     table = parse_labels(labels) if labels is not None else None
     cases = read_cases(label_maps, bones, spacing, table, reading)
+    for name in bones:  # before an hour is spent on the first one
+        require_enough(name, cases[name])
     builds = [
         build_model(name, cases[name], source or (), points, progress=watch) for name, watch in zip(bones, building)
     ]

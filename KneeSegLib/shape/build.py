@@ -92,10 +92,8 @@ def build(
         InputError: fewer than three usable cases, or voxels too coarse for so many points.
     """
     comparing, registering, judging = parts(progress, (1, 8, 1))
+    require_enough(bone, cases)
     images = [case for case in cases if isinstance(case, BoneImage)]
-    if len(images) < LEAST_CASES:
-        unusable = [CaseReport(case.case, reason=case.reason) for case in cases if isinstance(case, UnusableCase)]
-        raise _too_few(bone, unusable, len(images))
     reference = images[reference_of(pairwise_overlaps(images, comparing))]
     points, triangles = surface_points(reference, point_count)
 
@@ -124,6 +122,13 @@ def build(
     )
     model = replace(model, quality=_quality(shapes, variances, model, reports, np.random.default_rng(seed)))
     return Build(model, reference.case, tuple(reports), tuple(case.case for case in used), np.stack(warped))
+
+
+def require_enough(bone: str, cases: Sequence[BoneImage | UnusableCase]) -> None:
+    """Raise the :class:`InputError` of :func:`build` where no registration is needed to see that cases are too few."""
+    unusable = [CaseReport(case.case, reason=case.reason) for case in cases if isinstance(case, UnusableCase)]
+    if len(cases) - len(unusable) < LEAST_CASES:
+        raise _too_few(bone, unusable, len(cases) - len(unusable))
 
 
 def _registered(

@@ -13,8 +13,10 @@ from KneeSegLib.surfaces.meshing import marching_cubes
 from KneeSegLib.surfaces.triangles import directed_edges
 
 _AWAY_FROM_CUT_VOXELS = 1.0
-_VERTICES_PER_POINT = 2.5
+_VERTICES_PER_POINT = 4
 """Points are chosen among the vertices of a mesh that has at least so many more."""
+_REFINEMENTS = (1, 2, 3)
+"""Parts into which the edge of a voxel is divided, if need be: a signed distance is smooth between voxels."""
 
 
 def surface_points(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -28,8 +30,11 @@ def surface_points(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]
     Raises:
         InputError: the voxels are too coarse for so many points.
     """
-    vertices, triangles = _surface(bone)
-    if count * _VERTICES_PER_POINT > len(vertices):
+    for refinement in _REFINEMENTS:
+        vertices, triangles = _surface(bone, refinement)
+        if len(vertices) >= count * _VERTICES_PER_POINT:
+            break
+    else:
         raise InputError(
             f"A surface of {len(vertices)} vertices is too coarse for {count} points; choose smaller voxels "
             "(--spacing) or fewer points (--points)."
@@ -38,9 +43,9 @@ def surface_points(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]
     return vertices[chosen], _dual(vertices, triangles, chosen)
 
 
-def _surface(bone: BoneImage) -> tuple[np.ndarray, np.ndarray]:
+def _surface(bone: BoneImage, refinement: int) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and triangles of the zero level, without the cut."""
-    distance = bone.distance
+    distance = sitk.Expand(bone.distance, [refinement] * 3, sitk.sitkBSpline) if refinement > 1 else bone.distance
     vertices, triangles = marching_cubes(-sitk.GetArrayViewFromImage(distance))
     vertices = vertices * distance.GetSpacing() + distance.GetOrigin()
     if bone.cut_mm is not None:

@@ -50,7 +50,14 @@ def test_the_face_of_a_cut_has_no_points():
     assert topology_of(triangles).open_edges > 6
 
 
+def test_coarse_voxels_are_divided_for_many_points():
+    bone = bone_image(PEBBLE.labels(), "patella", "right", "a", 2.0)
+    points, triangles = surface_points(bone, 1500)
+    assert np.abs(np.linalg.norm(PEBBLE.sphere_points(points), axis=1) - 1).mean() < 0.03
+    assert len(points) - len(triangles) / 2 == 2
+
+
 def test_more_points_than_the_voxels_can_tell_are_refused():
     bone = bone_image(PEBBLE.labels(), "patella", "right", "a", 3.0)
-    with pytest.raises(InputError, match="too coarse for 2000 points"):
-        surface_points(bone, 2000)
+    with pytest.raises(InputError, match="too coarse for 4000 points"):
+        surface_points(bone, 4000)
