@@ -65,6 +65,10 @@ class Axis:
         """Return every ``step``-th sample."""
         return Axis(self.first_mm, self.step_mm * step, ceil(self.count / step))
 
+    def pooled(self, size: int) -> Axis:
+        """Return the middles of whole groups of ``size`` samples."""
+        return Axis(self.first_mm + self.step_mm * (size - 1) / 2.0, self.step_mm * size, self.count // size)
+
     def indices_within(self, low_mm: float, high_mm: float) -> tuple[int, int]:
         """Return ``(start, stop)`` of the samples whose cells reach into an interval; equal where none does."""
         ends = sorted(((low_mm - self.first_mm) / self.step_mm, (high_mm - self.first_mm) / self.step_mm))

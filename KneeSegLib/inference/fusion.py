@@ -8,12 +8,14 @@ together::
            [ log p_slices(c | bone) + w_naming * log p_naming(c) + w_localiser * log p_localiser(c) ]
 
 over the joint's bones and "other" (a bone that is none of them, or of the other leg), whose share goes back to the
-background. Where two legs are in view, "localiser" says how likely the place belongs to this leg (for "other": to the
-other one); with one leg it has no say.
+background; and then once more, with what the rest of the same bone says (:mod:`KneeSegLib.inference.spreading`) as a
+further opinion. Where two legs are in view, "localiser" says how likely the place belongs to this leg (for "other": to
+the other one); with one leg it has no say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +27,7 @@ from KneeSegLib.inference.localise import CoarseBones
 from KneeSegLib.inference.naming import Names
 from KneeSegLib.inference.resample import resampled
 from KneeSegLib.inference.slices import JointProbabilities
+from KneeSegLib.inference.spreading import spread_shares
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class FusionWeights:
         naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
             word serves against bones of the other leg, which neither of the others can tell from this one's.
         other: what slices without such a class are taken to give "other".
+        spread: exponent of what the rest of the same bone says.
         foreign: how much the naming network's word for bones that this joint does not have counts for "other".
             Not all: in a scan that shows little of a leg it confuses joints, while the localiser has seen which it is.
         slices_floor, naming_floor, localiser_floor: added to each probability before its logarithm, so that no opinion
@@ -43,10 +47,12 @@ class FusionWeights:
 
     naming: float = 1.0
     localiser: float = 0.5
+    spread: float = 2.0
     other: float = 0.1
     foreign: float = 0.25
     slices_floor: float = 1e-2
     naming_floor: float = 1e-3
+    spread_floor: float = 1e-2
     localiser_floor: float = 5e-2
 
 
@@ -75,30 +81,58 @@ def fused(
     other = 1.0 - names.values.sum(dim=0, keepdim=True)
     named = torch.cat([own, other + weights.foreign * foreign])
     located = _located(localiser, side, answer.grid) if localiser is not None else None
-    values = torch.zeros_like(answer.values[: 1 + len(bones)])
-    values[0] = 1.0
-    for start in range(0, answer.grid.z.count, _BLOCK_SLICES):
-        stop = min(start + _BLOCK_SLICES, answer.grid.z.count)
-        grid = answer.grid._replace(z=answer.grid.z.part(start, stop))
-        sliced = answer.values[:, start:stop].float()
-        places = torch.nonzero((1.0 - sliced[0]).reshape(-1) > LEAST_BONE)[:, 0]
-        if not len(places):
-            continue
-        sliced = sliced.reshape(len(sliced), -1)[:, places]
-        bone = sliced[1:].sum(dim=0)
-        shares = sliced[1:] / bone
-        votes = _log(shares if len(sliced) > len(values) else _with_other(shares, weights.other), weights.slices_floor)
+    has_other = answer.values.shape[0] > 1 + len(bones)
+
+    def opinions(sliced: torch.Tensor, grid: Grid, places: torch.Tensor) -> torch.Tensor:
+        shares = sliced / sliced.sum(dim=0)
+        votes = _log(shares if has_other else _with_other(shares, weights.other), weights.slices_floor)
         votes += weights.naming * _log(_normalised(_at(named, names.grid, grid, places)), weights.naming_floor)
         if located is not None:
             this_leg, other_leg = _log(_normalised(_at(*located, grid, places)), weights.localiser_floor)
             votes += weights.localiser * torch.stack([*([this_leg] * len(bones)), other_leg])
-        shares = votes.softmax(dim=0)[:-1] * bone
-        block = torch.zeros((len(values), (stop - start) * grid.y.count * grid.x.count))
-        block[0] = 1.0
-        block[1:, places] = shares
-        block[0, places] = 1.0 - shares.sum(dim=0)
-        values[:, start:stop] = block.reshape(len(values), *grid.shape).half()
+        return votes
+
+    bone = 1.0 - answer.values[0].float()
+    shares = _settled(answer.values[1:], bone, answer.grid, len(named), opinions)
+    if weights.spread:
+        spread, coarse = spread_shares(bone, shares, answer.grid)
+
+        def with_the_rest(own: torch.Tensor, grid: Grid, places: torch.Tensor) -> torch.Tensor:
+            rest = _normalised(_at(spread, coarse, grid, places))
+            return own.clamp(min=1e-6).log() + weights.spread * _log(rest, weights.spread_floor)
+
+        shares = _settled(shares, bone, answer.grid, len(named), with_the_rest)
+    values = torch.empty((1 + len(bones), *answer.grid.shape), dtype=torch.float16)
+    values[1:] = shares[:-1] * bone
+    values[0] = 1.0 - values[1:].float().sum(dim=0)
     return JointProbabilities(answer.share, answer.grid, values)
+
+
+def _settled(
+    given: torch.Tensor,
+    bone: torch.Tensor,
+    grid: Grid,
+    count: int,
+    votes_of: Callable[[torch.Tensor, Grid, torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """Shares ``(count, D, H, W)`` float16 of the names by a vote where there is bone, zero elsewhere.
+
+    Args:
+        votes_of: is told what is given ``(K, N)`` at some places of a block of slices, that block's grid and the
+            places (flat indices), and returns log votes ``(count, N)``.
+    """
+    shares = torch.zeros((count, *grid.shape), dtype=torch.float16)
+    for start in range(0, grid.z.count, _BLOCK_SLICES):
+        stop = min(start + _BLOCK_SLICES, grid.z.count)
+        places = torch.nonzero(bone[start:stop].reshape(-1) > LEAST_BONE)[:, 0]
+        if not len(places):
+            continue
+        block = grid._replace(z=grid.z.part(start, stop))
+        own = given[:, start:stop].reshape(len(given), -1)[:, places].float()
+        voted = torch.zeros((count, bone[start:stop].numel()), dtype=torch.float16)
+        voted[:, places] = votes_of(own, block, places).softmax(dim=0).half()
+        shares[:, start:stop] = voted.reshape(count, *block.shape)
+    return shares
 
 
 def _located(localiser: CoarseBones, side: Side, grid: Grid) -> tuple[torch.Tensor, Grid]:
