@@ -26,6 +26,9 @@ def train(
     bundles: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="When done, write the network here as a bundle of its name.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="BUNDLE", help="Start from the weights of this bundle.")
+    ] = None,
     device: Device = AUTOMATIC_DEVICE,
     compiled: Annotated[
         bool,
@@ -41,6 +44,8 @@ def train(
     """
     stream = stream_of(context)
     require_existing(prepared)
+    if start is not None:
+        require_existing(start)
     from KneeSegLib.inference.device import find_device
     from KneeSegLib.training.loop import Training
     from KneeSegLib.training.recipe import read_recipe
@@ -51,7 +56,7 @@ def train(
     if bundle is not None:
         require_writable(bundle, overwrite)
     stream.progress(0.0, "Reading prepared anatomy")
-    training = Training(chosen, prepared, output, find_device(device.value).torch_name, compiled)
+    training = Training(chosen, prepared, output, find_device(device.value).torch_name, compiled, start)
     try:
         training.run(lambda message: stream.progress(training.step / chosen.steps, message))
     except (KeyboardInterrupt, Cancelled):

@@ -36,17 +36,17 @@ def export_bundle(
         prepared: the people trained on; their sources and licences go into the bundle.
         figures: what was measured, and on what.
     """
-    state, step = averaged_weights(training_folder)
+    state, step, origin = averaged_weights(training_folder)
     network = build_network(recipe)
     network.load_state_dict(state)
     facts = bundle_description(
-        recipe, step, sources_of(prepared, recipe.joints), figures or {"note": "not measured yet"}
+        recipe, step, sources_of(prepared, recipe.joints), figures or {"note": "not measured yet"}, origin
     )
     return write_bundle(bundle_folder, network, recipe.network_config, state, facts)
 
 
 def bundle_description(
-    recipe: Recipe, step: int, sources: list[dict[str, str]], figures: dict[str, Any]
+    recipe: Recipe, step: int, sources: list[dict[str, str]], figures: dict[str, Any], origin: str = ""
 ) -> dict[str, Any]:
     """What a bundle says of itself beside the network: channels, grid, classes, recipe, sources, measured figures."""
     return {
@@ -57,7 +57,7 @@ def bundle_description(
         "spacing_mm": [recipe.spacing_mm] * 3,
         "classes": list(recipe.classes),
         **_facts_of_kind(recipe),
-        "recipe": {**recipe.as_dict(), "trained_steps": step},
+        "recipe": {**recipe.as_dict(), "trained_steps": step, "started_from": origin or "fresh weights"},
         "training_statement": TRAINING_STATEMENT,
         "sources": sources,
         "figures": figures,
@@ -74,10 +74,10 @@ def _facts_of_kind(recipe: Recipe) -> dict[str, Any]:
     return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": spacings}}
 
 
-def averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int]:
-    """The averaged weights of a training folder, and the step they were taken at."""
+def averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int, str]:
+    """The averaged weights of a training folder, the step they were taken at, and the bundle they started from."""
     state = torch.load(Path(folder) / "checkpoint.pt", map_location="cpu", weights_only=True)
-    return state["average"], int(state["step"])
+    return state["average"], int(state["step"]), state.get("origin", "")
 
 
 def sources_of(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:

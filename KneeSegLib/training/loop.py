@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from KneeSegLib import networks
+from KneeSegLib.errors import InputError
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Recipe
@@ -53,10 +54,17 @@ class Training:
     Args:
         compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then halves the time of
             a step on a CPU.
+        start: bundle whose weights a new training starts from; see :func:`taken_over`.
     """
 
     def __init__(
-        self, recipe: Recipe, prepared: Path, folder: Path, device: str = "cpu", compiled: bool = False
+        self,
+        recipe: Recipe,
+        prepared: Path,
+        folder: Path,
+        device: str = "cpu",
+        compiled: bool = False,
+        start: Path | None = None,
     ) -> None:
         self.recipe = recipe
         self.folder = Path(folder)
@@ -69,6 +77,7 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = build_network(recipe).to(self.device)
+        self.origin = taken_over(self.network, start) if start is not None else ""
         if recipe.planar:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -136,6 +145,7 @@ class Training:
         torch.save(
             {
                 "step": self.step,
+                "origin": self.origin,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -154,6 +164,7 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+        self.origin = state.get("origin", "")
         if self.team.leads:
             self.generator.set_state(state["generator"].cpu())
         else:  # the file knows the first process's numbers only
@@ -175,6 +186,7 @@ class Training:
             *(t.to(self.device) for t in (samples.classes, samples.occupancy, samples.weight)),
             recipe.losses,
             self.merged,
+            samples.rest.to(self.device),
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -186,7 +198,6 @@ class Training:
     def _next_batch(self) -> Samples:
         recipe = self.recipe
         shape = recipe.shapes[int(torch.randint(len(recipe.shapes), (), generator=self.generator))]
-            samples.rest.to(self.device),
         pool = self.pools[shape]
         batch = self.team.share(recipe.batch)
         self.owed[shape] += batch / recipe.reuse
@@ -209,6 +220,32 @@ def build_network(recipe: Recipe) -> torch.nn.Module:
     config = dict(recipe.network_config)
     name = config.pop("_target_").rsplit(".", 1)[1]
     return getattr(networks, name)(**config)
+
+
+def taken_over(network: torch.nn.Module, bundle: Path) -> str:
+    """Start from a bundle's weights where they fit; returns what to say of them.
+
+    A tensor that has grown (more classes, more channels) takes the old one over as its first part and keeps its fresh
+    values elsewhere.
+
+    Raises:
+        InputError: the bundle's network has other layers.
+    """
+    from KneeSegLib.bundles import Bundle
+
+    found = Bundle(Path(bundle))
+    old, state = found.network().state_dict(), network.state_dict()
+    misfits = set(old) ^ set(state)
+    if misfits or any(old[name].ndim != state[name].ndim for name in state):
+        raise InputError(
+            f"The network of {bundle} has other layers than the recipe's; choose another bundle to start from."
+        )
+    with torch.no_grad():
+        for name, tensor in state.items():
+            common = tuple(slice(min(a, b)) for a, b in zip(tensor.shape, old[name].shape))
+            tensor[common] = old[name][common].to(tensor.dtype) if tensor.ndim else old[name]
+    network.load_state_dict(state)
+    return f"{found.name} {found.sha256}"
 
 
 def cpu_has_bfloat16() -> bool:

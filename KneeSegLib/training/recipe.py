@@ -22,6 +22,9 @@ from KneeSegLib.training.priors import PriorErrors
 Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches"]
 MR_PREFIX = "mr-"
 
+OTHER = "other"
+"""The channel of bones that are none of the joint's, or of the other leg."""
+
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -71,11 +74,11 @@ class Recipe:
         bone_focus: share of the samples placed where a randomly chosen bone is, not anywhere (``slices``, ``naming``).
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
         patches: how patches are made (``patches`` only).
+        mr: how samples of MR are taken (MR only).
+        synthesis: how images are made: of CT, or of MR where ``kind`` says so.
     """
 
     name: str
-        mr: how samples of MR are taken (MR only).
-        synthesis: how images are made: of CT, or of MR where ``kind`` says so.
     kind: Kind
     joints: tuple[str, ...]
     spacing_mm: float
@@ -114,7 +117,7 @@ class Recipe:
             return ("background", "bone")
         if self.kind.startswith(MR_PREFIX):
             return MR_CLASSES
-        return ("background", *JOINT_BONES[self.joints[0]])
+        return ("background", *JOINT_BONES[self.joints[0]], OTHER)
 
     @property
     def in_channels(self) -> int:
@@ -179,9 +182,6 @@ def _check(recipe: Recipe, where: str) -> None:
                 f"Recipe {where}: sample shape {list(shape)} was found, "
                 f"expected {dimensions} sizes that are multiples of {stride}."
             )
-    if recipe.kind == "slices" and (len(recipe.joints) != 1 or recipe.joints[0] not in JOINT_BONES):
-        raise InputError(
-            f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}."
     if recipe.kind.startswith(MR_PREFIX) != (recipe.joints == (MR_JOINT,)):
         raise InputError(
             f"Recipe {where}: kind {recipe.kind} with joints {list(recipe.joints)} was found; MR kinds are trained on "
@@ -189,17 +189,20 @@ def _check(recipe: Recipe, where: str) -> None:
         )
     if not recipe.planar and recipe.neighbour_offsets_mm:
         raise InputError(f"Recipe {where}: neighbour_offsets_mm were found; a 3D network has no neighbouring slices.")
+    if recipe.kind == "slices" and (len(recipe.joints) != 1 or recipe.joints[0] not in JOINT_BONES):
+        raise InputError(
+            f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}."
         )
 
 
 def _built(kind: type, content: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(kind)
-    unknown = sorted(set(content) - set(hints))
-    if unknown:
-        raise InputError(f"Recipe {where}: entry {unknown[0]!r} is unknown; known are {', '.join(hints)}.")
     if kind is Recipe:
         hints["synthesis"] = MrSynthesis if str(content.get("kind")).startswith(MR_PREFIX) else CtSynthesis
         content = {"synthesis": {}, **content}
+    unknown = sorted(set(content) - set(hints))
+    if unknown:
+        raise InputError(f"Recipe {where}: entry {unknown[0]!r} is unknown; known are {', '.join(hints)}.")
     missing = [
         entry.name
         for entry in dataclasses.fields(kind)

@@ -14,7 +14,7 @@ from KneeSegLib.synthesis.ct import random_centre, render_ct, scene_of
 from KneeSegLib.synthesis.distractors import mirrored_classes
 from KneeSegLib.synthesis.fields import chance, occupancy, smooth_noise, uniform
 from KneeSegLib.synthesis.placement import PreparedPerson
-from KneeSegLib.training.recipe import Recipe
+from KneeSegLib.training.recipe import OTHER, Recipe
 
 
 @dataclass
@@ -78,6 +78,11 @@ class SampleSource:
 
 class SliceSource(SampleSource):
     """Transverse slices with their channels, several from each rendered slab."""
+
+    def _class_name(self, name: str) -> str:
+        """Bones that this joint does not have, and all of the other leg, are "other" ones."""
+        right = name.removesuffix("_right")
+        return right if right in self.recipe.classes or name == CLASSES[0] else OTHER
 
     def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
         recipe = self.recipe
@@ -143,8 +148,8 @@ class NamingSource(SampleSource):
         classes = self.channel_of_class[scene.nearest.long()]
         distance = scene.distance_mm + uniform((0.0, 0.8), generator) * smooth_noise(shape, spacing, 8.0, generator)
         mask = occupancy(distance, spacing)
-        # Slice networks leave most other bones out, and miss or invent a piece now and then.
-        kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-3.0, 0.7), generator) > 0.0
+        # Slice networks leave some of the other bones out, and miss or invent a piece now and then.
+        kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-0.5, 3.0), generator) > 0.0
         mask = torch.where((classes == 0) & ~kept, torch.zeros_like(mask), mask)
         if chance(0.3, generator):
             mask = mask * (smooth_noise(shape, spacing, 14.0, generator) < uniform((1.8, 2.8), generator))

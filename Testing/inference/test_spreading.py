@@ -20,7 +20,7 @@ def two_bones(gap_mm: float) -> torch.Tensor:
 
 
 def first_named_wrong_in_a_corner() -> torch.Tensor:
-    """The left block is called the first name, but for a third of it that is called the second, as is the right block."""
+    """The left block is called the first name, a third of it mostly the second, as is the right block."""
     shares = torch.zeros(2, *GRID.shape)
     shares[0, :, :, :36] = 1.0
     shares[0, :, :, 24:36] = 0.35

@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
-from KneeSegLib.training.loop import Training, learning_rate_share
+from KneeSegLib.training.export import bundle_description
+from KneeSegLib.training.loop import Training, build_network, learning_rate_share
 from KneeSegLib.training.recipe import read_recipe
 
 
@@ -67,3 +69,32 @@ def test_the_learning_rate_rises_then_falls():
     shares = [learning_rate_share(step, 1000) for step in range(1000)]
     assert shares[0] < 0.1 and max(shares) == pytest.approx(1.0) and shares[-1] < 0.02
     assert shares.index(max(shares)) < 40
+
+
+def test_a_network_with_one_class_more_starts_from_a_bundle(tmp_path, prepared):
+    small = tiny("ct-knee", steps=1, slab_slices=2, neighbour_offsets_mm=[])
+    old = build_network(replace(small, joints=("hip",)))  # fewer classes
+    facts = bundle_description(
+        replace(small, joints=("hip",)), 0, [{"name": "n", "licence": "l", "use": "u"}], {"a": 1}
+    )
+    config = replace(small, joints=("hip",)).network_config
+    bundle = write_bundle(tmp_path / "old" / "ct-knee", old, config, old.state_dict(), facts)
+    training = Training(small, prepared, tmp_path / "run", start=bundle.path)
+    assert training.origin == f"ct-knee {bundle.sha256}"
+    first = training.network.state_dict()["encoder.0.0.weight"]
+    assert torch.allclose(first, old.state_dict()["encoder.0.0.weight"], atol=2e-3)  # bundles hold half precision
+    head, grown = old.state_dict()["head.weight"], training.network.state_dict()["head.weight"]
+    assert grown.shape[0] == head.shape[0] + 2
+    assert torch.allclose(grown[: len(head)], head, atol=2e-3) and grown[len(head) :].abs().sum() > 0
+    training.run(report=lambda line: None)
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["origin"] == training.origin
+
+
+def test_a_bundle_with_other_layers_is_refused_as_a_start(tmp_path, prepared):
+    deep = tiny("ct-knee", steps=1)
+    flat = replace(deep, widths=(4, 6))
+    network = build_network(flat)
+    facts = bundle_description(flat, 0, [{"name": "n", "licence": "l", "use": "u"}], {"a": 1})
+    bundle = write_bundle(tmp_path / "flat" / "ct-knee", network, flat.network_config, network.state_dict(), facts)
+    with pytest.raises(InputError, match="other layers"):
+        Training(deep, prepared, tmp_path / "run", start=bundle.path)
