@@ -35,7 +35,7 @@ class FusionWeights:
     """How much each opinion counts. All of fusion's numbers stand here.
 
     Attributes:
-        naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
+        slices, naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
             word serves against bones of the other leg, which neither of the others can tell from this one's.
         other: what slices without such a class are taken to give "other".
         spread: exponent of what the rest of the same bone says.
@@ -45,9 +45,10 @@ class FusionWeights:
             can rule a name out alone; the localiser's is large because it sees thin bones only faintly.
     """
 
+    slices: float = 0.6
     naming: float = 1.0
     localiser: float = 0.5
-    spread: float = 2.0
+    spread: float = 3.0
     other: float = 0.1
     foreign: float = 0.25
     slices_floor: float = 1e-2
@@ -85,7 +86,7 @@ def fused(
 
     def opinions(sliced: torch.Tensor, grid: Grid, places: torch.Tensor) -> torch.Tensor:
         shares = sliced / sliced.sum(dim=0)
-        votes = _log(shares if has_other else _with_other(shares, weights.other), weights.slices_floor)
+        votes = weights.slices * _log(shares if has_other else _with_other(shares, weights.other), weights.slices_floor)
         votes += weights.naming * _log(_normalised(_at(named, names.grid, grid, places)), weights.naming_floor)
         if located is not None:
             this_leg, other_leg = _log(_normalised(_at(*located, grid, places)), weights.localiser_floor)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from KneeSegLib.inference.axes import Grid
 
-REACH_MM = 12.0
+REACH_MM = 20.0
 """How far a name spreads in solid bone."""
 
 NODE_MM = 2.1
