@@ -65,7 +65,9 @@ def synthesize(
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
-    """Render synthetic CT scans of real anatomy, and sagittal MR of knees that were prepared for it.
+    """Render synthetic CT and knee MR of real anatomy.
+
+    MR is rendered of knees that were prepared for it.
 
     The output holds images/NAME.nrrd and the labels they were made from, labels/NAME.nrrd. `kneeseg evaluate
     OUTPUT/labels RESULTS` compares these with results of the same names.

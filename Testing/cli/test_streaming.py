@@ -50,7 +50,12 @@ def fake_case(monkeypatch, tmp_path):
     from KneeSegLib.anatomy import structure
 
     found = SimpleNamespace(
-        structure=structure("femur_right"), volume_mm3=12345.678, voxels=1000, touches_border=True, warnings=["Thin."]
+        structure=structure("femur_right"),
+        volume_mm3=12345.678,
+        voxels=1000,
+        touches_border=True,
+        warnings=["Thin."],
+        verdict=None,
     )
     case = SimpleNamespace(
         volume=SimpleNamespace(notes=("The gantry was tilted by 12 degrees.",)),
