@@ -24,7 +24,9 @@ SHAFTS = {"femur": Shaft("lower", 0.85), "tibia": Shaft("upper", 0.5)}
 
 _WIDTH_WITHIN_MM = 50.0
 """A bone's width is its largest extent from right to left so near to its end at the knee."""
-_WHOLE_SECTION = 0.8
+_CONTINUES_MM = 4.0
+_HALF_THE_SECTION = 0.5
+"""Whole is a shaft that goes on beyond the cut with at least half of its section; bone tapers far less on that way."""
 
 
 def cut_shaft(distance: sitk.Image, bone: str, case: str, band_mm: float) -> tuple[sitk.Image, float]:
@@ -71,10 +73,10 @@ def _cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, case: str) -> f
     columns = np.flatnonzero(inside[first : first + int(_WIDTH_WITHIN_MM / spacing_mm)].any(axis=(0, 1)))
     length_mm = SHAFTS[bone].widths * (columns[-1] - columns[0] + 1) * spacing_mm
     cut_slice = first + length_mm / spacing_mm
-    # Where the image ends, so does the bone: its last section is a part of the one a little before.
-    here, before = int(np.ceil(cut_slice)) + 1, int(cut_slice - 3.0 / spacing_mm)
-    if here >= len(sections) or sections[here] < _WHOLE_SECTION * sections[before]:
-        shown_mm, needed_mm = np.count_nonzero(sections) * spacing_mm, length_mm + 2 * spacing_mm
+    # Where the image ends, so does the bone; an oblique image takes its section away bit by bit.
+    beyond = int(np.ceil(cut_slice + _CONTINUES_MM / spacing_mm))
+    if beyond >= len(sections) or sections[beyond] < max(1, _HALF_THE_SECTION * sections[int(cut_slice)]):
+        shown_mm, needed_mm = np.count_nonzero(sections) * spacing_mm, length_mm + _CONTINUES_MM
         raise UnusableCase(
             case,
             f"shows {shown_mm:.0f} mm of the {bone} and {needed_mm:.0f} mm, {SHAFTS[bone].widths:g} of its width, "

@@ -65,11 +65,16 @@ def nothing(spacing_mm: float = SPACING_MM) -> sitk.Image:
     return _filled(image, np.zeros(len(points)), "right")
 
 
-def distal_femur(shaft_mm: float, spacing_mm: float = 2.0) -> sitk.Image:
-    """A right femur of sorts: an ellipsoid from z = -30 to 10 mm and 60 mm wide, on it a shaft up to ``shaft_mm``."""
+def distal_femur(shaft_mm: float, spacing_mm: float = 2.0, taper: float = 0.0) -> sitk.Image:
+    """A right femur of sorts: an ellipsoid from z = -30 to 10 mm and 60 mm wide, on it a shaft up to ``shaft_mm``.
+
+    ``taper`` is what the shaft's radius, 12 mm at z = 10, loses per mm of height.
+    """
     axes = [np.arange(-40, 40, spacing_mm), np.arange(-40, 40, spacing_mm), np.arange(-34, shaft_mm, spacing_mm)]
     z, y, x = np.meshgrid(*axes[::-1], indexing="ij")
-    inside = ((x / 30) ** 2 + (y / 28) ** 2 + ((z + 10) / 20) ** 2 < 1) | ((x**2 + y**2 < 12**2) & (z > 0))
+    inside = ((x / 30) ** 2 + (y / 28) ** 2 + ((z + 10) / 20) ** 2 < 1) | (
+        (np.hypot(x, y) < 12 - taper * (z - 10)) & (z > 0)
+    )
     image = sitk.GetImageFromArray(inside.astype(np.uint8) * structure("femur", "right").label_value)
     image.SetSpacing((spacing_mm,) * 3)
     image.SetOrigin((-40.0, -40.0, -34.0))

@@ -80,6 +80,11 @@ def test_a_longer_shaft_makes_no_difference():
     np.testing.assert_allclose(short.distances_at(points), long.distances_at(points), atol=0.05)
 
 
+def test_a_shaft_that_tapers_is_not_taken_for_one_that_ends():
+    tapering = bone_image(distal_femur(60.0, taper=0.25), "femur", "right", "a", 2.0)
+    assert tapering.cut_mm is not None
+
+
 def test_too_short_a_shaft_is_named():
     with pytest.raises(
         UnusableCase, match=r"a shows (48|50) mm of the femur and 5\d mm, 0\.85 of its width, are needed"
