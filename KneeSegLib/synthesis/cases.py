@@ -26,10 +26,10 @@ for _structure in STRUCTURES:
 
 @dataclass
 class SyntheticCase:
-    """A CT volume and the labels it was made from, on one grid.
+    """An image and the labels it was made from, on one grid.
 
     Attributes:
-        image: int16, HU.
+        image: int16, HU of a CT, signal of an MR.
         labels: uint8, label values of :mod:`KneeSegLib.anatomy`.
         subject: whose anatomy it shows.
         group: whether that person was trained on.

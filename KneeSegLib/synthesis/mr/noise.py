@@ -10,23 +10,35 @@ from torch.nn import functional
 
 from KneeSegLib.synthesis.fields import occupancy
 
+_HAT_FACTOR = 1.2247
+_BUMP_FACTOR = 1.439
+"""Along each axis, what undoes the mean variance of mixed nodes: 2/3 for a hat, 0.483 for a bump."""
+
 
 def stretched_noise(
     shape: Sequence[int], spacing_mm: Sequence[float], scale_mm: float | Sequence[float], generator: torch.Generator
 ) -> torch.Tensor:
     """Noise of mean 0 and standard deviation near 1 that varies over ``scale_mm`` (one, or one per axis).
 
-    As :func:`KneeSegLib.synthesis.fields.smooth_noise`, with a spacing and a scale of its own along each axis.
+    White noise on a coarse grid, interpolated by a smooth bump for each node: a hat at half the node's distance,
+    blurred over three of its points, then linearly between these. Hats alone would show as facets where the noise is
+    cut at a level.
     """
     scales = (scale_mm,) * 3 if isinstance(scale_mm, (int, float)) else scale_mm
-    coarse = [
+    nodes = [
         min(size, max(2, math.ceil(size * step / scale) + 2)) for size, step, scale in zip(shape, spacing_mm, scales)
     ]
-    seeds = torch.randn(1, 1, *coarse, generator=generator)
-    field = enlarged(seeds, shape)[0, 0]
-    # Linear mixing of independent nodes has a mean variance of 2/3 along each axis, of 1 where there is no mixing.
-    mixed = sum(few < many for few, many in zip(coarse, shape))
-    return field * 1.2247**mixed
+    # Where there are nearly as many nodes as voxels there is nothing to interpolate.
+    smooth = [2 * few < many for few, many in zip(nodes, shape)]
+    halves = [2 * few - 1 if bumpy else many for few, many, bumpy in zip(nodes, shape, smooth)]
+    field = enlarged(torch.randn(1, 1, *nodes, generator=generator), halves)
+    width = [3 if bumpy else 1 for bumpy in smooth]
+    padding = [size // 2 for size in reversed(width) for _ in range(2)]
+    field = functional.avg_pool3d(functional.pad(field, padding, mode="replicate"), width, stride=1)
+    factor = math.prod(
+        _BUMP_FACTOR if bumpy else _HAT_FACTOR if few < many else 1.0 for few, many, bumpy in zip(nodes, shape, smooth)
+    )
+    return enlarged(field, shape)[0, 0] * factor
 
 
 def enlarged(fields: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:

@@ -30,6 +30,9 @@ from KneeSegLib.synthesis.mr.tissue import (
 )
 from KneeSegLib.synthesis.placement import Warp
 
+_BLEND_SLICES = 0.7
+"""Slices that are to be averaged pass into each other first, so that thin sheets across them leave no steps."""
+
 
 @dataclass(frozen=True)
 class MrSynthesis:
@@ -100,6 +103,8 @@ def render_mr(
         (meniscus_signal(scene, contrast, generator), meniscus),
     ):
         signal = signal.plus(tissue.times(share))
+    if slices_averaged > 1:
+        signal = signal.blended(_BLEND_SLICES)
     image = scanned(signal, spacing_mm, synthesis.scanner, generator)
     thick = (spacing_mm[0] * slices_averaged, spacing_mm[1], spacing_mm[2])
     return SyntheticMr(

@@ -31,6 +31,11 @@ class Signal:
         """``share`` (0..1) of the other tissue in the place of this one."""
         return Signal(torch.lerp(self.water, other.water, share), torch.lerp(self.fat, other.fat, share))
 
+    def blended(self, sigma_slices: float) -> Signal:
+        """Neighbouring slices blurred into each other."""
+        sigma = (sigma_slices, 0.0, 0.0)
+        return Signal(blurred(self.water, sigma), blurred(self.fat, sigma))
+
     def plus(self, other: Signal) -> Signal:
         return Signal(self.water + other.water, self.fat + other.fat)
 
@@ -50,7 +55,7 @@ class Marrow:
     scar_probability: float = 0.5
     oedema_probability: float = 0.25
     cyst_probability: float = 0.08
-    vessels_probability: float = 0.4
+    vessels_probability: float = 0.25
 
 
 @dataclass(frozen=True)
