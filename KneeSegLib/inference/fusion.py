@@ -35,8 +35,8 @@ class FusionWeights:
     """How much each opinion counts. All of fusion's numbers stand here.
 
     Attributes:
-        slices, naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a voxel; its
-            word serves against bones of the other leg, which neither of the others can tell from this one's.
+        slices, naming, localiser: exponents of their probabilities. The localiser's grid is too coarse to name a
+            voxel; its word serves against bones of the other leg, which neither of the others can tell from this one's.
         other: what slices without such a class are taken to give "other".
         spread: exponent of what the rest of the same bone says.
         foreign: how much the naming network's word for bones that this joint does not have counts for "other".
