@@ -108,6 +108,9 @@ JOINT_BONES: dict[str, tuple[str, ...]] = {
 }
 """The bones that each joint's specialist network tells apart, in the order of its output channels after background."""
 
+OTHER = "other"
+"""What networks call a bone that is none of those they name, or of the other leg."""
+
 BONES: tuple[str, ...] = tuple(tissue.key for tissue in TISSUES if tissue.kind == "bone")
 
 CARTILAGES: dict[str, str] = {

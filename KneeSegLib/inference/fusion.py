@@ -5,7 +5,7 @@ round. So the probability of bone stays what the slices say, and only how it is 
 together::
 
     p(c) = p(bone) * softmax over c of
-           [ log p_slices(c | bone) + w_naming * log p_naming(c) + w_localiser * log p_localiser(c) ]
+           [ w_slices * log p_slices(c | bone) + w_naming * log p_naming(c) + w_localiser * log p_localiser(c) ]
 
 over the joint's bones and "other" (a bone that is none of them, or of the other leg), whose share goes back to the
 background; and then once more, with what the rest of the same bone says (:mod:`KneeSegLib.inference.spreading`) as a
@@ -41,8 +41,8 @@ class FusionWeights:
         spread: exponent of what the rest of the same bone says.
         foreign: how much the naming network's word for bones that this joint does not have counts for "other".
             Not all: in a scan that shows little of a leg it confuses joints, while the localiser has seen which it is.
-        slices_floor, naming_floor, localiser_floor: added to each probability before its logarithm, so that no opinion
-            can rule a name out alone; the localiser's is large because it sees thin bones only faintly.
+        slices_floor, naming_floor, spread_floor, localiser_floor: added to each probability before its logarithm, so
+            that no opinion can rule a name out alone; the localiser's is large because it sees thin bones only faintly.
     """
 
     slices: float = 0.6

@@ -1,4 +1,4 @@
-"""The naming network: sees the bone mask of a whole leg at 2 mm, no grey values, and says which bone is which."""
+"""The naming network: sees a leg's bone mask, coarsely and without grey values, and says which bone is which."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from KneeSegLib.anatomy import BONES, Side
+from KneeSegLib.anatomy import BONES, OTHER, Side
 from KneeSegLib.errors import ModelError
 from KneeSegLib.inference.axes import Axis, Box, Grid
 from KneeSegLib.inference.coarse import coarse_probabilities
 from KneeSegLib.inference.resample import resampled
 from KneeSegLib.inference.slices import JointProbabilities
 from KneeSegLib.progress import Progress, no_progress
-
-OTHER = "other"
 
 
 @dataclass(frozen=True)

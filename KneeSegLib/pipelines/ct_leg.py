@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 from torch import nn
 
-from KneeSegLib.anatomy import BONES, JOINT_BONES, structure
+from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, structure
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
 from KneeSegLib.cleaning import clean
@@ -243,7 +243,7 @@ class CtLeg:
 
 def _check_classes(joint: str, classes: Sequence[str]) -> None:
     """Raise unless a specialist's channels are what its answers are taken for: a wrong order would be wrong names."""
-    if tuple(classes[1:]) not in (JOINT_BONES[joint], (*JOINT_BONES[joint], "other")):
+    if tuple(classes[1:]) not in (JOINT_BONES[joint], (*JOINT_BONES[joint], OTHER)):
         raise ModelError(
             f"The bundle for the {joint} names the classes {', '.join(classes)}, expected background, "
             f"{', '.join(JOINT_BONES[joint])}; install the weights that belong to this version."

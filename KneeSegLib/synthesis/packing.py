@@ -17,8 +17,8 @@ def packed(field: np.ndarray) -> np.ndarray:
 
 
 def unpacked(content: np.ndarray, shape: tuple[int, ...], kind: type = np.uint8) -> np.ndarray:
-    """The field of a shape and kind that :func:`packed` compressed."""
-    return np.frombuffer(lzma.decompress(content.tobytes()), kind).reshape(shape)
+    """The field of a shape and kind that :func:`packed` compressed; it may be written to, as torch wants it."""
+    return np.frombuffer(bytearray(lzma.decompress(content.tobytes())), kind).reshape(shape)
 
 
 def differences(field: np.ndarray) -> np.ndarray:

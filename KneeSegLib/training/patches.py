@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from KneeSegLib.anatomy import OTHER
 from KneeSegLib.inference.axes import Axis, Box, Grid
 from KneeSegLib.inference.channels import patch_channels
 from KneeSegLib.inference.resample import resampled
@@ -29,7 +30,7 @@ class PatchSource(SampleSource):
     """
 
     def _class_name(self, name: str) -> str:
-        return name if name in ("none", "other") else "bone"
+        return name if name in ("none", OTHER) else "bone"
 
     def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
         recipe = self.recipe

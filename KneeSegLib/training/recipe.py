@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from KneeSegLib.anatomy import BONES, JOINT_BONES
+from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER
 from KneeSegLib.errors import InputError
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.ct import CtSynthesis
@@ -21,9 +21,6 @@ from KneeSegLib.training.priors import PriorErrors
 
 Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches"]
 MR_PREFIX = "mr-"
-
-OTHER = "other"
-"""The channel of bones that are none of the joint's, or of the other leg."""
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 
@@ -112,7 +109,7 @@ class Recipe:
         if self.kind == "localiser":
             return CLASSES
         if self.kind == "naming":
-            return ("other", *BONES)
+            return (OTHER, *BONES)
         if self.kind == "patches":
             return ("background", "bone")
         if self.kind.startswith(MR_PREFIX):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from KneeSegLib.anatomy import OTHER
 from KneeSegLib.errors import InputError
 from KneeSegLib.inference.channels import localiser_channels, slice_channels
 from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
@@ -14,7 +15,7 @@ from KneeSegLib.synthesis.ct import random_centre, render_ct, scene_of
 from KneeSegLib.synthesis.distractors import mirrored_classes
 from KneeSegLib.synthesis.fields import chance, occupancy, smooth_noise, uniform
 from KneeSegLib.synthesis.placement import PreparedPerson
-from KneeSegLib.training.recipe import OTHER, Recipe
+from KneeSegLib.training.recipe import Recipe
 
 
 @dataclass
@@ -129,7 +130,7 @@ class LocaliserSource(SampleSource):
         weight = torch.where(classes > 0, 1.0, 0.1)
         if person.joint == "hip":
             # There the other hip bone is prepared as an "other" bone, which it is to the hip's specialist alone.
-            weight = torch.where(classes == self.recipe.classes.index("other"), 0.0, weight)
+            weight = torch.where(classes == self.recipe.classes.index(OTHER), 0.0, weight)
         filled = filled * (classes > 0)
         return Samples(localiser_channels(hu)[None], classes[None], filled[None], weight[None])
 

@@ -122,22 +122,28 @@ class OracleLocaliser(nn.Module):
 
 
 class OracleSlices(nn.Module):
-    """Knows a joint's bones, of whichever side; ``confused`` maps a bone to the one it is taken for."""
+    """Knows a joint's bones, of whichever side; ``confused`` maps a bone to the one it is taken for.
+
+    With ``edge_hu`` it takes for bone whatever is brighter than that: bright bones come out too large.
+    """
 
     stride = 32
 
-    def __init__(self, joint: str, confused: dict[str, str] | None = None) -> None:
+    def __init__(self, joint: str, confused: dict[str, str] | None = None, edge_hu: float | None = None) -> None:
         super().__init__()
-        self.bones, self.confused = JOINT_BONES[joint], confused or {}
+        self.bones, self.confused, self.edge_hu = JOINT_BONES[joint], confused or {}, edge_hu
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
         hu = slices[:, 0] * 1000.0
         pooled = nn.functional.max_pool2d(hu[:, None], 5, stride=1, padding=2)[:, 0]
         named = list(GREY.items())
         index = _names_by_grey(hu, named, pooled)
+        contrast = torch.tensor([grey - SOFT_HU for _, grey in named], dtype=torch.float32)[index]
         names = [self.confused.get(name.rsplit("_", 1)[0], name.rsplit("_", 1)[0]) for name, _ in named]
         channel = torch.tensor([self.bones.index(name) + 1 if name in self.bones else 0 for name in names])[index]
-        bone = ((hu - 160.0) / 60.0).clamp(-6.0, 6.0)
+        # Half-way between flesh and the bone's own grey value a voxel is half bone.
+        edge, width = (SOFT_HU + contrast / 2, 0.2 * contrast) if self.edge_hu is None else (self.edge_hu, 60.0)
+        bone = ((hu - edge) / width).clamp(-6.0, 6.0)
         logits = torch.full((*hu.shape, 1 + len(self.bones)), -6.0)
         logits.scatter_(-1, channel[..., None], torch.where(channel > 0, bone, 6.0)[..., None])
         logits[..., 0] = torch.where(channel > 0, -bone, 6.0)
@@ -170,6 +176,7 @@ class OracleBundles:
     localiser: nn.Module = field(default_factory=OracleLocaliser)
     naming: nn.Module = field(default_factory=NoOpinion)
     confused: dict[str, str] = field(default_factory=dict)
+    edge_hu: float | None = None
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> SimpleNamespace:
@@ -183,7 +190,7 @@ class OracleBundles:
         else:
             joint = name.removeprefix("ct-")
             network, classes, spacing = (
-                OracleSlices(joint, self.confused),
+                OracleSlices(joint, self.confused, self.edge_hu),
                 ("background", *JOINT_BONES[joint]),
                 SPECIALIST_SPACING_MM,
             )
