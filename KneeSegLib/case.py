@@ -35,6 +35,7 @@ CASE_FORMAT_VERSION = 1
 """Raised when a field of ``case.json`` changes its meaning or disappears; new fields do not raise it."""
 
 SURFACES_NAME = "surfaces"
+MAPS_NAME = "maps"
 REPORT_NAME = "report.html"
 RECORD_NAME = "case.json"
 
@@ -76,6 +77,20 @@ def structures_of(labels: sitk.Image) -> list[FoundStructure]:
     return found
 
 
+@dataclass(frozen=True)
+class SurfaceMap:
+    """A surface about a structure, LPS, mm, with values on its points; ``name`` says what it shows."""
+
+    structure: Structure
+    name: str
+    surface: vtkPolyData
+
+    @property
+    def file(self) -> str:
+        """Where it lies in a result folder."""
+        return f"{MAPS_NAME}/{self.structure.key}_{self.name}.vtp"
+
+
 @dataclass
 class Case:
     """The result of one run.
@@ -86,6 +101,7 @@ class Case:
             likeliest other class; its zero level is the sub-voxel surface. Structures without one are meshed from their
             labels.
         warnings: sentences about the whole case.
+        maps: surfaces with values on their points: what a pipeline has to show beside labels.
         provenance: JSON-able: ``version``, ``pipeline``, ``pipeline_title``, ``options``, ``bundles`` (each with
             ``name``, ``version``, ``sha256``), ``device``, ``timings`` (seconds per stage, in order) and ``date`` (ISO
             8601). ``statement`` and ``software`` (versions) are added when saved unless they are there.
@@ -97,6 +113,7 @@ class Case:
     structures: list[FoundStructure]
     warnings: list[str]
     provenance: dict[str, Any]
+    maps: list[SurfaceMap] = field(default_factory=list)
     _surfaces: dict[str, vtkPolyData] | None = field(default=None, init=False, repr=False, compare=False)
 
     def surfaces(self, progress: Progress = no_progress) -> dict[str, vtkPolyData]:
@@ -140,6 +157,10 @@ class Case:
                     surfaces[key], unfinished / SURFACES_NAME / surface_file_name(found.structure), found.structure
                 )
                 qualities[key] = surface_quality(surfaces[key], self._mask(found))
+            if self.maps:
+                (unfinished / MAPS_NAME).mkdir()
+            for entry in self.maps:
+                write_surface(entry.surface, unfinished / entry.file, entry.structure)
             timings["files"] = time.perf_counter() - started
 
             write_report(self, provenance, unfinished / REPORT_NAME, reporting)
@@ -174,7 +195,8 @@ class Case:
                 for found in self.structures
             ],
             "warnings": self.warnings,
-            "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME},
+            "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME}
+            | ({"maps": [entry.file for entry in self.maps]} if self.maps else {}),
             "provenance": provenance,
         }
 

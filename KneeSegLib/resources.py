@@ -45,6 +45,11 @@ def models_folder() -> Path:
     return _existing(resources_folder() / "Models", "models")
 
 
+def shape_models_file() -> Path:
+    """Return the shape models of the knee, ``ShapeModels/knee.safetensors``; raises ``ModelError`` if missing."""
+    return _existing(resources_folder() / "ShapeModels" / "knee.safetensors", "shape models")
+
+
 def samples_folder() -> Path:
     """Return the folder with prepared people to generate a case from; raises ``ModelError`` if it is missing."""
     return _existing(resources_folder() / "Samples", "sample people")

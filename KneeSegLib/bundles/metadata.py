@@ -11,6 +11,9 @@ from KneeSegLib import __version__
 
 FACTS = "kneeseg"
 
+POSE_PARAMETERS = 9
+"""Of a shape network, beside the modes of the shape model; this module is read without torch."""
+
 REQUIRED = (
     "version",
     "monai_version",
@@ -49,6 +52,7 @@ _CHANNELS = {
     "patches": ("bone window, 200 to 1900 HU", "soft-tissue window, -200 to 400 HU", "probability of the bone so far"),
     "mr-slices": ("signal as a share of its 99th percentile",),
     "mr-patches": ("signal as a share of its 99th percentile",),
+    "mr-shape": ("probability of the bone", "probability of the other bones"),
 }
 
 
@@ -84,11 +88,13 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
         raise ValueError(f"The folder is called {name} and the bundle {facts['name']}; they need one name.")
     if facts["kind"] not in _CHANNELS:
         raise ValueError(f"A bundle is of a kind out of {', '.join(_CHANNELS)}; this one is of kind {facts['kind']!r}.")
-    for names, argument in ((channel_names(facts), "in_channels"), (facts["classes"], "out_channels")):
-        if len(names) != network[argument]:
-            raise ValueError(
-                f"The metadata name {', '.join(names)}, but {argument} of the network is {network[argument]}."
-            )
+    outputs = network["out_channels"] if "out_channels" in network else network["modes"] + POSE_PARAMETERS
+    for names, argument, count in (
+        (channel_names(facts), "in_channels", network["in_channels"]),
+        (facts["classes"], "out_channels", outputs),
+    ):
+        if len(names) != count:
+            raise ValueError(f"The metadata name {', '.join(names)}, but {argument} of the network is {count}.")
     temperature = facts.get("temperature", 1.0)
     if not (isinstance(temperature, (int, float)) and 0.0 < temperature < math.inf):
         raise ValueError(f"A temperature is a positive number, not {temperature!r}.")

@@ -12,7 +12,7 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import InputError
-from KneeSegLib.pipelines.table import AUTO, DEVICE_CHOICES, PIPELINES, QUALITIES, SIDE_CHOICES
+from KneeSegLib.pipelines.table import AUTO, DEVICE_CHOICES, PIPELINES, QUALITIES, SIDE_CHOICES, STAGES
 from KneeSegLib.progress import parts
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 PipelineName = Enum("PipelineName", [(name, name) for name in PIPELINES], type=str)
 QualityName = Enum("QualityName", [(name, name) for name in QUALITIES], type=str)
 SideChoice = Enum("SideChoice", [(name, name) for name in SIDE_CHOICES], type=str)
+StageName = Enum("StageName", [(name, name) for name in STAGES], type=str)
 DeviceChoice = Enum("DeviceChoice", [(name, name) for name in DEVICE_CHOICES], type=str)
 
 AUTOMATIC_PIPELINE = PipelineName(AUTO)
 AUTOMATIC_SIDE = SideChoice("auto")
 AUTOMATIC_DEVICE = DeviceChoice("auto")
+LAST_STAGE = StageName(STAGES[-1])
 STANDARD_QUALITY = QualityName("standard")
 QUALITY_HELP = " ".join(f"{name}: {quality.description}" for name, quality in QUALITIES.items())
 
@@ -48,6 +50,7 @@ def segment(
     series: Annotated[
         str | None, typer.Option(help="Which series of a DICOM folder: its number, UID or description.")
     ] = None,
+    stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = LAST_STAGE,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
     ] = False,
@@ -55,7 +58,7 @@ def segment(
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
 ) -> None:
-    """Label the bones in a scan.
+    """Label the bones in a scan, and in MR of the knee cartilages and menisci.
 
     The result folder holds segmentation.seg.nrrd (opens in 3D Slicer), surfaces/*.stl, report.html and case.json.
     """
@@ -79,6 +82,7 @@ def segment(
         quality=quality.value,
         device=device.value,
         series=series,
+        stop_after=stop_after.value,
         progress=segmenting,
     )
     case.save(output, overwrite=overwrite, progress=saving)

@@ -31,7 +31,7 @@ _NEAR_BONE = 0.15
 
 @dataclass
 class Margin:
-    """How much more likely a bone is than everything else, int8 ``(d, h, w)`` of ``place`` in the leg's crop."""
+    """How much more likely a structure is than everything else, int8 ``(d, h, w)`` of ``place`` in the leg's crop."""
 
     values: np.ndarray
     place: Slices
@@ -39,9 +39,9 @@ class Margin:
 
 @dataclass
 class LegLabels:
-    """One leg on the scan's grid: ``labels`` uint8 label values of ``place`` in the scan; margins per bone.
+    """One leg on the scan's grid: ``labels`` uint8 label values of ``place`` in the scan; margins per tissue.
 
-    A margin is positive exactly where the label is that bone.
+    A margin is positive exactly where the label is that structure.
     """
 
     side: Side
@@ -74,7 +74,7 @@ def label_leg(
     crop = scan.part(place)
     boxes = {bone: box_of_bone(answers, bone) for bone in BONES}
     leg = LegLabels(
-        side, np.zeros(crop.shape, np.uint8), place, {b: _empty_margin(box, crop) for b, box in boxes.items() if box}
+        side, np.zeros(crop.shape, np.uint8), place, {b: empty_margin(box, crop) for b, box in boxes.items() if box}
     )
     starts = range(0, crop.z.count, _BLOCK_SLICES)
 
@@ -116,19 +116,29 @@ def _label_block(
     likely = likely_bones(answers, bones, grid)
     if corrections:
         _correct(likely, bones, corrections, _moved(window, leg.place))
+    label_window(leg, window, likely, bones)
+
+
+def label_window(leg: LegLabels, window: Slices, likely: torch.Tensor, tissues: Sequence[str]) -> None:
+    """Write the likeliest structure into a window of the leg's crop, and the margins of all.
+
+    Args:
+        likely: ``(len(tissues), *window)`` probabilities; what is missing to one is the background's.
+        tissues: keys of :mod:`KneeSegLib.anatomy`; each has a margin in ``leg``.
+    """
     background = 1.0 - likely.sum(dim=0)
     best, winner = torch.cat([background[None], likely]).max(dim=0)
-    values = torch.tensor([0, *(structure(bone, leg.side).label_value for bone in bones)], dtype=torch.uint8)
+    values = torch.tensor([0, *(structure(tissue, leg.side).label_value for tissue in tissues)], dtype=torch.uint8)
     leg.labels[window] = values[winner].numpy()
-    for position, bone in enumerate(bones):
-        overlap = _common(window, leg.margins[bone].place)
+    for position, tissue in enumerate(tissues):
+        overlap = _common(window, leg.margins[tissue].place)
         if overlap is None:
             continue
         here, there = overlap
         rivals = torch.cat([background[None], likely[:position], likely[position + 1 :]])[(slice(None), *here)]
         scaled = (likely[position][here] - rivals.amax(dim=0)).mul_(MARGIN_SCALE).round_()
         inside = winner[here] == position + 1
-        leg.margins[bone].values[there] = (
+        leg.margins[tissue].values[there] = (
             torch.where(inside, scaled.clamp(min=1.0), scaled.clamp(max=-1.0)).to(torch.int8).numpy()
         )
 
@@ -155,7 +165,8 @@ def _box_near(answer: JointProbabilities, low_mm: float, high_mm: float) -> Box 
     return None if box is None else box.grown(SURROUNDINGS_MM)
 
 
-def _empty_margin(box: Box, crop: Grid) -> Margin:
+def empty_margin(box: Box, crop: Grid) -> Margin:
+    """A margin that says "not here" in a box of the leg's crop."""
     place = crop.slices_within(box)
     return Margin(np.full(crop.part(place).shape, -MARGIN_SCALE, np.int8), place)
 

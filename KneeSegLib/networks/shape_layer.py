@@ -61,6 +61,12 @@ class ShapeLayer(nn.Module):
         return scaled @ rotation_matrices(turn / self.radius_mm).mT + translation[:, None]
 
 
+def parameter_names(modes: int) -> tuple[str, ...]:
+    """What each parameter of a shape is, in order."""
+    pose = [f"{kind} {axis}" for kind in ("translation", "rotation", "scale") for axis in "xyz"]
+    return (*(f"mode {number + 1}" for number in range(modes)), *pose)
+
+
 def rotation_matrices(vectors: torch.Tensor) -> torch.Tensor:
     """Rotation matrices (N, 3, 3) of rotation vectors (N, 3), right-handed, radians (Rodrigues' formula).
 

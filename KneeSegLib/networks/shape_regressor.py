@@ -40,6 +40,7 @@ class ShapeRegressor(nn.Module):
 
     def __init__(self, in_channels: int, modes: int, widths: Sequence[int] = (16, 32, 64, 96, 128)) -> None:
         super().__init__()
+        self.modes = modes
         first, second, third, fourth, fifth = widths
         self.features = nn.Sequential(
             *_strided_layer(in_channels, first),

@@ -15,6 +15,7 @@ from KneeSegLib.pipelines.table import (
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
+    STAGES,
     Pipeline,
     Quality,
 )
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from KneeSegLib.case import Case
+    from KneeSegLib.pipelines.ct_leg import CtLeg
+    from KneeSegLib.pipelines.mr_knee import MrKnee
     from KneeSegLib.volume import Volume
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "PIPELINES",
     "QUALITIES",
     "SIDE_CHOICES",
+    "STAGES",
     "Pipeline",
     "Quality",
     "require_device",
@@ -46,9 +50,10 @@ def segment(
     quality: str = "standard",
     device: str = "auto",
     series: str | None = None,
+    stop_after: str = STAGES[-1],
     progress: Progress = no_progress,
 ) -> Case:
-    """Segment the bones of an image; see :data:`PIPELINES` and :data:`QUALITIES` for what there is.
+    """Segment bones, and in MR of the knee cartilages and menisci; see :data:`PIPELINES` and :data:`QUALITIES` for what there is.
 
     Args:
         input: folder of DICOM slices, image file (DICOM, NRRD, NIfTI, MetaImage) or image.
@@ -57,6 +62,8 @@ def segment(
         quality: a key of :data:`QUALITIES`.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
         series: which series of a DICOM folder, see :func:`KneeSegLib.volume.read_volume`.
+        stop_after: a stage of the MR pipeline, one of :data:`STAGES`, to look at what it comes to without those after
+            it.
         progress: told how far the work is; may raise ``Cancelled``.
 
     Raises:
@@ -69,6 +76,7 @@ def segment(
     _check_choice("pipeline", pipeline, PIPELINES)
     _check_choice("side", side, SIDE_CHOICES)
     _check_choice("quality", quality, QUALITIES)
+    _check_choice("stage", stop_after, STAGES)
     require_device(device)
     from KneeSegLib.volume import read_volume
 
@@ -78,10 +86,7 @@ def segment(
     volume = read_volume(input, series)
     seconds = time.perf_counter() - started
     chosen = _fitting(PIPELINES[pipeline], volume)
-    # It brings torch, which takes seconds: not before the image is known to be fit.
-    from KneeSegLib.pipelines.ct_leg import CtLeg
-
-    case = CtLeg(chosen, side, QUALITIES[quality], device).segment(volume, working)
+    case = _runner(chosen, side, quality, stop_after, device).segment(volume, working)
     case.provenance["options"] |= {"pipeline": pipeline, "series": series}
     case.provenance["timings"] = {"reading": seconds, **case.provenance["timings"]}
     return case
@@ -107,19 +112,29 @@ def _check_choice(what: str, given: str, choices: Collection[str]) -> None:
         raise InputError(f"There is no {what} {given!r}; choose one of {', '.join(choices)}.")
 
 
+def _runner(pipeline: Pipeline, side: str, quality: str, stop_after: str, device: str) -> CtLeg | MrKnee:
+    """What runs a pipeline. It brings torch, which takes seconds: not before the image is known to be fit."""
+    if pipeline.modality == "MR":
+        from KneeSegLib.pipelines.mr_knee import MrKnee
+
+        return MrKnee(pipeline, side, stop_after, device)
+    from KneeSegLib.pipelines.ct_leg import CtLeg
+
+    return CtLeg(pipeline, side, QUALITIES[quality], device)
+
+
 def _fitting(pipeline: Pipeline, volume: Volume) -> Pipeline:
     """Return the pipeline that ``volume`` goes through, once it is sure that it can.
 
     Raises:
-        InputError: as :func:`KneeSegLib.volume.check_ct`.
+        InputError: as :func:`KneeSegLib.volume.check_ct` or :func:`KneeSegLib.volume.check_mr`.
     """
-    from KneeSegLib.volume import check_ct
+    from KneeSegLib.volume import check_ct, check_mr
 
     if pipeline.name == AUTO:
-        if volume.modality == "MR":
-            raise InputError(
-                f"'{volume.source}' is an MR image, and this version has pipelines for CT only; give a CT of the leg."
-            )
-        pipeline = PIPELINES["ct-leg"]
-    check_ct(volume)
+        pipeline = PIPELINES["mr-knee" if volume.modality == "MR" else "ct-leg"]
+    if pipeline.modality == "MR":
+        check_mr(volume)
+    else:
+        check_ct(volume)
     return pipeline

@@ -13,12 +13,13 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
 from KneeSegLib.inference.labelling import LegLabels, follow_cleaning
 from KneeSegLib.inference.legs import LEAST_VOLUME_CM3
-from KneeSegLib.quality import Signs, verdict_on, warning_of
+from KneeSegLib.quality import SHIPPED, Signs, Thresholds, verdict_on, warning_of
 from KneeSegLib.volume import Volume, crop_onto_grid, onto_grid
 
 
 def case_of(
-    volume: Volume, turned: sitk.Image, legs: list[LegLabels], signs: Mapping[str, Signs], warnings: list[str]
+    volume: Volume, turned: sitk.Image, legs: list[LegLabels], signs: Mapping[str, Signs], warnings: list[str],
+    thresholds: Thresholds = SHIPPED,
 ) -> Case:
     """Put the legs together.
 
@@ -26,6 +27,7 @@ def case_of(
         volume: what was read.
         turned: ``to_lps(volume.image)``, the grid that the legs' places refer to.
         signs: of the quality of each structure, by its key.
+        thresholds: from which value on a sign is a reason to look.
         warnings: about the whole case; those about structures that have to be checked are added.
     """
     labels = np.zeros(tuple(reversed(turned.GetSize())), np.uint8)
@@ -37,7 +39,7 @@ def case_of(
     found = structures_of(image)
     checks = []
     for entry in found:
-        entry.verdict = verdict_on(entry.structure, signs[entry.structure.key])
+        entry.verdict = verdict_on(entry.structure, signs[entry.structure.key], thresholds)
         if (check := warning_of(entry.structure, entry.verdict)) is not None:
             checks.append(check)
         volume_cm3 = entry.volume_mm3 / 1000.0

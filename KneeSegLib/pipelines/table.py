@@ -10,11 +10,18 @@ from typing import Literal
 from KneeSegLib.anatomy import JOINT_BONES
 
 Modality = Literal["CT", "MR"]
+Stage = Literal["slices", "shape", "patches"]
+STAGES: tuple[Stage, ...] = ("slices", "shape", "patches")
+"""Of the MR pipeline: each can be the last."""
 
 LOCALISER_BUNDLE = "ct-localiser"
 NAMING_BUNDLE = "ct-naming"
 REFINEMENT_BUNDLE = "ct-refine"
 SPECIALIST_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
+
+MR_SLICES_BUNDLE = "mr-knee-slices"
+MR_PATCHES_BUNDLE = "mr-knee-patches"
+MR_SHAPE_BUNDLES: Mapping[str, str] = MappingProxyType({"femur": "mr-shape-femur", "tibia": "mr-shape-tibia"})
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
                 AUTO,
                 "Automatic",
                 tuple(JOINT_BONES),
-                "Looks at the image and takes what fits: the leg pipeline for a CT scan.",
+                "Looks at the image and takes what fits: the leg pipeline for CT, the knee pipeline for MR.",
             ),
             _ct(
                 "ct-leg",
@@ -76,6 +83,14 @@ PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
             _ct("ct-hip", "CT: hip", ("hip",), "Femur and hip bone, from the iliac crest to the middle of the thigh."),
             _ct("ct-knee", "CT: knee", ("knee",), "Femur, tibia, patella and fibula, from mid-thigh to mid-calf."),
             _ct("ct-ankle", "CT: ankle", ("ankle",), "Tibia, fibula, talus and calcaneus, from mid-calf to the sole."),
+            Pipeline(
+                "mr-knee",
+                "MR: knee",
+                "MR",
+                (MR_SLICES_BUNDLE, *MR_SHAPE_BUNDLES.values(), MR_PATCHES_BUNDLE),
+                ("knee",),
+                "Bones, cartilages and menisci of one knee in sagittal or isotropic MR of any sequence.",
+            ),
         )
     }
 )

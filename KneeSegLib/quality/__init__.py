@@ -15,12 +15,14 @@ from __future__ import annotations
 from KneeSegLib.quality.certainty import disputed_shares
 from KneeSegLib.quality.measuring import signs_of_leg
 from KneeSegLib.quality.signs import Signs
-from KneeSegLib.quality.thresholds import Thresholds
+from KneeSegLib.quality.thresholds import KNEE_MR, SHIPPED, Thresholds
 from KneeSegLib.quality.verdict import LEVEL_NAMES, Level, Verdict, verdict_on, warning_of
 
 __all__ = [
+    "KNEE_MR",
     "LEVEL_NAMES",
     "Level",
+    "SHIPPED",
     "Signs",
     "Thresholds",
     "Verdict",

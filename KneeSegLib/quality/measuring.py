@@ -53,7 +53,7 @@ def signs_of_leg(
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     crop, scan = grid.part(labelled.place), hu[labelled.place]
     boxes = boxes_of(labels)
-    cleaned = _changed_voxels(before_cleaning, labels)
+    cleaned = changed_voxels(before_cleaning, labels)
     metal = metal_voxels(scan, spacing_mm)
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
     found = {}
@@ -107,7 +107,7 @@ def signs_of_leg(
     return found
 
 
-def _changed_voxels(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
+def changed_voxels(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
     """Return how many voxels each label value lost to the background or to another bone, or won from one."""
     lost = (before != after) & (before != 0)
     was, became = before[lost], after[lost]

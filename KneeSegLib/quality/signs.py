@@ -16,7 +16,7 @@ class Signs:
         extent_mm: of its box along z, y and x.
         whole: it touches no border, neither of the scan nor of the stretch of leg that was segmented.
         border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
-        slice_mm: distance of the scan's slices.
+        slice_mm: distance of the scan's slices: across the leg in CT, from one side of a knee to the other in MR.
         doubtful_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.
         disputed_share: share of its probability that the slices and the naming network give to different bones.
         refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
@@ -35,6 +35,7 @@ class Signs:
         jump_mm: largest sideways jump of its outline within 3 mm along the leg.
         sway_mm: median step of its outline from slice to slice, per mm along the leg.
         metal_cm3: metal within 5 mm of its box.
+        shape_residual_mm: mean distance of a fitted shape's points from its surface.
     """
 
     volume_cm3: float
@@ -60,3 +61,4 @@ class Signs:
     jump_mm: float = nan
     sway_mm: float = nan
     metal_cm3: float = 0.0
+    shape_residual_mm: float = nan

@@ -45,10 +45,12 @@ def size_doubt(bone: str, volume_cm3: float, length_mm: float, whole: bool) -> s
     """Return in a sentence what is impossible about a bone's size; None where nothing is.
 
     Args:
-        bone: key of the tissue.
+        bone: key of the tissue; nothing is known of others than bones.
         length_mm: longest edge of its upright box.
         whole: it ends within what was segmented. A part of a bone may be as small as it likes, but not too large.
     """
+    if bone not in SIZES:
+        return None
     size = SIZES[bone]
     low_cm3, high_cm3 = size.volume_cm3[0] / VOLUME_SLACK, size.volume_cm3[1] * VOLUME_SLACK
     low_mm, high_mm = size.length_mm[0] / LENGTH_SLACK, size.length_mm[1] * LENGTH_SLACK

@@ -26,6 +26,7 @@ class Thresholds:
         sway_mm: per mm along the leg; bones lean by up to 0.2.
         metal_cm3: a screw thread; less is calcium or noise.
         slice_mm: thicker slices are named as a limit of the image.
+        shape_residual_mm: shapes fit the bones of people whom neither network knows within half of this.
         border_mm2: smaller contact with the scan's border is a grazing one.
     """
 
@@ -48,6 +49,11 @@ class Thresholds:
     metal_cm3: float = 0.05
     slice_mm: float = 1.5
     border_mm2: float = 10.0
+    shape_residual_mm: float = 2.5
 
 
 SHIPPED = Thresholds()
+"""Of bones in CT."""
+
+KNEE_MR = Thresholds()
+"""Of bones, cartilages and menisci in MR."""

@@ -102,6 +102,11 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"Over {signs.edgeless_share:.0%} of its surface the image shows no edge of bone."
     if signs.noise_hu > limit.noise_hu:
         yield f"The image is very noisy there: {signs.noise_hu:.0f} HU, and the bone stands out by {signs.edge_hu:.0f}."
+    if signs.shape_residual_mm > limit.shape_residual_mm:
+        yield (
+            f"The shape that fits it best lies {signs.shape_residual_mm:.1f} mm from its surface on average: it may not "
+            "be the whole bone, or not this bone alone."
+        )
     if signs.doubtful_band_mm > limit.doubtful_band_mm:
         yield f"The network is unsure of its edge, over a band of {signs.doubtful_band_mm:.1f} mm."
 
@@ -110,7 +115,7 @@ def _of_the_scan(bone: str, signs: Signs, limit: Thresholds) -> tuple[tuple[str,
     """What the scan does not show: limits, and what is no more than a note."""
     limits, notes = [], []
     if signs.slice_mm > limit.slice_mm:
-        limits.append(f"The slices lie {signs.slice_mm:.1f} mm apart: what is finer along the leg is lost.")
+        limits.append(f"The slices lie {signs.slice_mm:.1f} mm apart: what is finer is lost.")
     for border, area_mm2 in signs.border_mm2.items():
         if border in LENGTHWISE and bone in ENDS_LENGTHWISE:
             notes.append(f"It goes on beyond the {border} border of the scan.")

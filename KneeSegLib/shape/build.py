@@ -6,8 +6,8 @@ Using Data From the Osteoarthritis Initiative*, ShapeMI 2020. Of their 507 knees
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -108,20 +108,57 @@ def build(
         raise _too_few(bone, reports, len(used))
 
     judging(0.0, "Principal components")
-    shapes = generalised_procrustes(np.stack(warped), start=used.index(reference))
+    model = model_of(
+        bone,
+        np.stack(warped),
+        triangles,
+        _cartilage_share(used, warped),
+        Provenance(tuple(sources), len(used), reference.spacing_mm, __version__, date.today().isoformat()),
+        _registration_figures(reports),
+        start=used.index(reference),
+        seed=seed,
+    )
+    return Build(model, reference.case, tuple(reports), tuple(case.case for case in used), np.stack(warped))
+
+
+def model_of(
+    bone: str,
+    points: np.ndarray,
+    triangles: np.ndarray,
+    cartilage: np.ndarray,
+    provenance: Provenance,
+    figures: Mapping[str, float | None],
+    start: int = 0,
+    seed: int = 0,
+) -> ShapeModel:
+    """Make a model of points that correspond, whichever way they came to do so: Procrustes, PCA and its quality.
+
+    Args:
+        points: (N, P, 3) in mm on each case, in its own frame.
+        triangles, cartilage, provenance: see :class:`~KneeSegLib.shape.model.ShapeModel`.
+        figures: what is known of the points: overlaps and residuals of :class:`~KneeSegLib.shape.quality.Quality`.
+        start: the case that the mean lies like.
+        seed: of the random shapes that specificity is measured with.
+    """
+    shapes = generalised_procrustes(points, start=start)
     mean, components, variances = principal_components(shapes)
     kept = worth_keeping(variances)
-    model = ShapeModel(
+    random = np.random.default_rng(seed)
+    return ShapeModel(
         bone=bone,
         mean=mean,
         components=components[:kept],
         variances=variances[:kept],
         triangles=triangles,
-        cartilage=_cartilage_share(used, warped),
-        provenance=Provenance(tuple(sources), len(used), reference.spacing_mm, __version__, date.today().isoformat()),
+        cartilage=cartilage,
+        provenance=provenance,
+        quality=Quality(
+            compactness=tuple(compactness(variances)[:kept].tolist()),
+            generalisation_mm=tuple(generalisation(shapes)[:kept].tolist()),
+            specificity_mm=tuple(specificity(shapes, components[:kept], variances[:kept], random).tolist()),
+            **figures,
+        ),
     )
-    model = replace(model, quality=_quality(shapes, variances, model, reports, np.random.default_rng(seed)))
-    return Build(model, reference.case, tuple(reports), tuple(case.case for case in used), np.stack(warped))
 
 
 def require_enough(bone: str, cases: Sequence[BoneImage | UnusableCase]) -> None:
@@ -177,24 +214,14 @@ def _cartilage_share(cases: Sequence[BoneImage], warped: Sequence[np.ndarray]) -
     return np.mean(carried, axis=0) if carried else np.zeros(len(warped[0]))
 
 
-def _quality(
-    shapes: np.ndarray,
-    variances: np.ndarray,
-    model: ShapeModel,
-    reports: Sequence[CaseReport],
-    random: np.random.Generator,
-) -> Quality:
-    kept = len(model.variances)
+def _registration_figures(reports: Sequence[CaseReport]) -> dict[str, float]:
     registered = [report for report in reports if report.used and report.overlap < 1.0]
-    return Quality(
-        compactness=tuple(compactness(variances)[:kept].tolist()),
-        generalisation_mm=tuple(generalisation(shapes)[:kept].tolist()),
-        specificity_mm=tuple(specificity(shapes, model.components, model.variances, random).tolist()),
-        overlap_mean=float(np.mean([report.overlap for report in registered])),
-        overlap_least=float(np.min([report.overlap for report in registered])),
-        residual_mean_mm=float(np.mean([report.residual_mm for report in registered])),
-        residual_most_mm=float(np.max([report.residual_mm for report in registered])),
-    )
+    return {
+        "overlap_mean": float(np.mean([report.overlap for report in registered])),
+        "overlap_least": float(np.min([report.overlap for report in registered])),
+        "residual_mean_mm": float(np.mean([report.residual_mm for report in registered])),
+        "residual_most_mm": float(np.max([report.residual_mm for report in registered])),
+    }
 
 
 def _too_few(bone: str, reports: Sequence[CaseReport], usable: int) -> InputError:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.shape.model import ShapeModel
 from KneeSegLib.surfaces import write_surface
-from KneeSegLib.surfaces.triangles import polydata_from
+from KneeSegLib.surfaces.triangles import polydata_with
 
 DEVIATION = 2.0
 """Standard deviations to either side of the mean."""
@@ -42,12 +41,5 @@ def write_modes(model: ShapeModel, folder: Path, modes: int, extension: str) -> 
 
 
 def _surface(model: ShapeModel, points: np.ndarray) -> vtkPolyData:
-    surface = polydata_from(points, model.triangles)
-    for name, values in (
-        ("CartilageShare", model.cartilage),
-        ("MovedMm", np.linalg.norm(points - model.mean, axis=1)),
-    ):
-        array = numpy_to_vtk(np.ascontiguousarray(values, np.float32), deep=True)
-        array.SetName(name)
-        surface.GetPointData().AddArray(array)
-    return surface
+    moved_mm = np.linalg.norm(points - model.mean, axis=1)
+    return polydata_with(points, model.triangles, {"CartilageShare": model.cartilage, "MovedMm": moved_mm})

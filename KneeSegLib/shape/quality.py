@@ -25,7 +25,8 @@ class Quality:
         compactness: share of the variance explained.
         generalisation_mm: how far, on average, a case stays from a model made without it.
         specificity_mm: how far, on average, a random shape of the model is from the most similar case.
-        overlap_mean, overlap_least: Dice of the cases with the reference after registration.
+        overlap_mean, overlap_least: Dice of the cases with the reference after registration; None where points
+            correspond without one.
         residual_mean_mm, residual_most_mm: distance of the warped points from the surface of the case they lie on: the
             mean, and the largest mean of a case.
     """
@@ -33,8 +34,8 @@ class Quality:
     compactness: tuple[float, ...]
     generalisation_mm: tuple[float, ...]
     specificity_mm: tuple[float, ...]
-    overlap_mean: float
-    overlap_least: float
+    overlap_mean: float | None
+    overlap_least: float | None
     residual_mean_mm: float
     residual_most_mm: float
 

@@ -46,9 +46,12 @@ def print_model(console: Console, model: ShapeModel) -> None:
         console.print(Text(f"Source: {source}"), soft_wrap=True)
     if quality is None:
         return
+    if quality.overlap_mean is not None:
+        console.print(
+            f"Dice with the reference {quality.overlap_mean:.3f} (least {quality.overlap_least:.3f})", soft_wrap=True
+        )
     console.print(
-        f"Dice with the reference {quality.overlap_mean:.3f} (least {quality.overlap_least:.3f}), points off their "
-        f"surface {quality.residual_mean_mm:.2f} mm (most {quality.residual_most_mm:.2f})",
+        f"Points off their surface {quality.residual_mean_mm:.2f} mm (most {quality.residual_most_mm:.2f})",
         soft_wrap=True,
     )
     table = _table("By number of modes (distances in mm)", "Modes")

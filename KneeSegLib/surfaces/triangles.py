@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkPoints
@@ -20,6 +22,16 @@ def polydata_from(points: np.ndarray, triangles: np.ndarray) -> vtkPolyData:
     polydata = vtkPolyData()
     polydata.SetPoints(vtk_points)
     polydata.SetPolys(cells)
+    return polydata
+
+
+def polydata_with(points: np.ndarray, triangles: np.ndarray, values: Mapping[str, np.ndarray]) -> vtkPolyData:
+    """As :func:`polydata_from`, with named values (P,) on the points, single precision."""
+    polydata = polydata_from(points, triangles)
+    for name, of_points in values.items():
+        array = numpy_to_vtk(np.ascontiguousarray(of_points, np.float32), deep=True)
+        array.SetName(name)
+        polydata.GetPointData().AddArray(array)
     return polydata
 
 

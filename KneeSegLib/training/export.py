@@ -13,6 +13,7 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle, write_bundle
 from KneeSegLib.synthesis.anatomy_file import Anatomy
 from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
+from KneeSegLib.synthesis.mr.landmarks_file import Landmarks
 from KneeSegLib.synthesis.mr.person import read_knees
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import Recipe
@@ -23,6 +24,7 @@ _DESCRIPTIONS = {
     "naming": "Coarse 3D U-Net that says which bone each part of a bone mask is ({classes}); it sees no grey values.",
     "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
     "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
+    "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees probabilities, no grey values.",
     "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",
 }
 
@@ -42,6 +44,9 @@ def export_bundle(
     facts = bundle_description(
         recipe, step, sources_of(prepared, recipe.joints), figures or {"note": "not measured yet"}, origin
     )
+    if recipe.kind == "mr-shape":
+        _, _, variances = Landmarks.load(prepared).modes[recipe.shape.bone]
+        facts["shape_model"] = {"variances_mm2": [float(value) for value in variances[: recipe.shape.modes]]}
     return write_bundle(bundle_folder, network, recipe.network_config, state, facts)
 
 
@@ -68,6 +73,8 @@ def _facts_of_kind(recipe: Recipe) -> dict[str, Any]:
     """What only one kind of network has to say."""
     if recipe.kind == "mr-patches":
         return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": [recipe.spacing_mm] * 2}}
+    if recipe.kind == "mr-shape":
+        return {"bone": recipe.shape.bone}
     if recipe.kind != "patches":
         return {}
     spacings = [recipe.patches.finest_spacing_mm, recipe.spacing_mm]

@@ -12,12 +12,12 @@ class TrainingLog:
 
     Args:
         folder: gets ``log.csv`` (rows are appended) and, with the ``training`` extra, ``tensorboard/``.
-        classes: whose Dice is measured now and then.
+        figures: names of what is measured now and then.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+    def __init__(self, folder: Path, figures: Sequence[str]) -> None:
         self._path = folder / "log.csv"
-        self._columns = ["step", "loss", "seconds", *(f"dice_{name}" for name in classes)]
+        self._columns = ["step", "loss", "seconds", *figures]
         self._board = _board(folder / "tensorboard")
 
     def write(self, step: int, **values: float) -> None:

@@ -7,15 +7,15 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from KneeSegLib import networks
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.log import TrainingLog
-from KneeSegLib.training.losses import merged_sides, total_loss
+from KneeSegLib.training.objectives import objective_of
 from KneeSegLib.training.recipe import Recipe
-from KneeSegLib.training.samples import Samples, SampleSource
 from KneeSegLib.training.sources import SOURCES
 from KneeSegLib.training.team import Team
 
@@ -30,19 +30,16 @@ class Pool:
         self.capacity = capacity
         self.samples: list[tuple[torch.Tensor, ...]] = []
 
-    def add(self, samples: Samples, generator: torch.Generator) -> None:
-        occupancy, weight = samples.occupancy.half(), samples.weight.half()
-        for one in zip(samples.inputs.half(), samples.classes, occupancy, weight, samples.rest):
+    def add(self, samples: Any, generator: torch.Generator) -> None:
+        for one in samples.separated():
             if len(self.samples) < self.capacity:
                 self.samples.append(one)
             else:
                 self.samples[int(torch.randint(self.capacity, (), generator=generator))] = one
 
-    def batch(self, size: int, generator: torch.Generator) -> Samples:
-        chosen = torch.randperm(len(self.samples), generator=generator)[:size].tolist()
-        columns = zip(*(self.samples[i] for i in chosen))
-        inputs, classes, filled, weight, rest = (torch.stack(column) for column in columns)
-        return Samples(inputs.float(), classes, filled.float(), weight.float(), rest)
+    def some(self, size: int, generator: torch.Generator) -> list[tuple[torch.Tensor, ...]]:
+        """So many different samples."""
+        return [self.samples[i] for i in torch.randperm(len(self.samples), generator=generator)[:size].tolist()]
 
 
 class Training:
@@ -72,8 +69,9 @@ class Training:
         self.team = Team.joined(torch.device(device))
         self.device = self.team.own_device(device)
         self.generator = torch.Generator().manual_seed(recipe.seed + self.team.rank)
-        self.source: SampleSource = SOURCES[recipe.kind].of_folder(recipe, prepared, "train")
-        self.validation: SampleSource = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
+        self.source = SOURCES[recipe.kind].of_folder(recipe, prepared, "train")
+        self.validation = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
+        self.objective = objective_of(recipe, prepared, self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = build_network(recipe).to(self.device)
@@ -91,8 +89,7 @@ class Training:
         self.mixed_precision = self.device.type == "cuda" or worthwhile
         shared = self.team.sharing_gradients(self.network)
         self.forward = torch.compile(shared, dynamic=False) if compiled else shared
-        self.merged = merged_sides(recipe.classes)
-        self.log = TrainingLog(self.folder, recipe.classes) if self.team.leads else None
+        self.log = TrainingLog(self.folder, self.objective.figures) if self.team.leads else None
         self.step = 0
         self._resume()
 
@@ -117,27 +114,20 @@ class Training:
                 self.save()
                 saved = now
             if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
-                dice = self.validate()
-                report(f"{self.recipe.name} step {self.step} " + " ".join(f"{k} {v:.4f}" for k, v in dice.items()))
-                self.log.write(self.step, **{f"dice_{k}": v for k, v in dice.items()})
+                figures = self.validate()
+                report(f"{self.recipe.name} step {self.step} " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+                self.log.write(self.step, **figures)
         self.team.wait()
 
     def validate(self) -> dict[str, float]:
-        """Dice per class on fixed images of people that are not trained on (hard labels on the sample grid)."""
-        shared = torch.zeros(len(self.recipe.classes))
-        size = torch.zeros(len(self.recipe.classes))
+        """The objective's figures on fixed images of people that are not trained on."""
+        looks = []
         for look in range(VALIDATION_LOOKS):
             generator = torch.Generator().manual_seed(1000 + look)
-            shape = self.recipe.shapes[look % len(self.recipe.shapes)]
-            samples = self.validation.render(shape, generator)
+            samples = self.validation.render(self.recipe.shapes[look % len(self.recipe.shapes)], generator)
             with torch.inference_mode():
-                predicted = self.average(samples.inputs.to(self.device)).argmax(1).cpu()
-            truth = torch.where(samples.occupancy > 0.5, samples.classes, samples.rest)
-            for index in range(len(shared)):
-                a, b = (predicted == index) * (samples.weight > 0.5), (truth == index) * (samples.weight > 0.5)
-                shared[index] += 2 * (a & b).sum()
-                size[index] += a.sum() + b.sum()
-        return {n: float(s / t) if t else math.nan for n, s, t in zip(self.recipe.classes, shared, size)}
+                looks.append((self.average(samples.inputs.to(self.device)), samples))
+        return self.objective.measured(looks)
 
     def save(self) -> None:
         """Write the checkpoint beside its final name, then rename it."""
@@ -180,14 +170,8 @@ class Training:
         if recipe.planar:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
-            logits = self.forward(inputs)
-        loss = total_loss(
-            logits.float(),
-            *(t.to(self.device) for t in (samples.classes, samples.occupancy, samples.weight)),
-            recipe.losses,
-            self.merged,
-            samples.rest.to(self.device),
-        )
+            answer = self.forward(inputs)
+        loss = self.objective.loss(answer.float(), samples)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -195,7 +179,7 @@ class Training:
         self._update_average()
         return float(loss.detach())
 
-    def _next_batch(self) -> Samples:
+    def _next_batch(self) -> Any:
         recipe = self.recipe
         shape = recipe.shapes[int(torch.randint(len(recipe.shapes), (), generator=self.generator))]
         pool = self.pools[shape]
@@ -205,7 +189,7 @@ class Training:
             rendered = self.source.render(shape, self.generator)
             pool.add(rendered, self.generator)
             self.owed[shape] -= len(rendered.inputs)
-        return pool.batch(batch, self.generator)
+        return self.objective.samples.together(pool.some(batch, self.generator))
 
     def _update_average(self) -> None:
         decay = min(self.recipe.ema, (1.0 + self.step) / (10.0 + self.step))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from KneeSegLib.inference.mr_channels import bright_level, mr_patch_channels, mr_slice_channels, scaled_signal
+from KneeSegLib.inference.mr.channels import bright_level, mr_patch_channels, mr_slice_channels, scaled_signal
 from KneeSegLib.synthesis.fields import chance, uniform
 from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.synthesis.mr.render import SyntheticMr, render_mr

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER
 from KneeSegLib.errors import InputError
+from KneeSegLib.networks.shape_layer import parameter_names
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.ct import CtSynthesis
 from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
@@ -19,7 +21,7 @@ from KneeSegLib.synthesis.mr.structures import CLASSES as MR_CLASSES
 from KneeSegLib.training.mr_sampling import MrSampling
 from KneeSegLib.training.priors import PriorErrors
 
-Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches"]
+Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches", "mr-shape"]
 MR_PREFIX = "mr-"
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
@@ -53,6 +55,32 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class ShapeFit:
+    """What a shape network learns.
+
+    Attributes:
+        bone: whose shape.
+        modes: of the shape model, the first ones.
+        off_centre_mm: how far the crop may hang from where it should, along each axis.
+        surface_mm: bounds of the error of the surface that the network is shown, and surface_scale_mm of its extent.
+        hole_probability: of a ball that is missing from the bone. hole_mm: bounds of its radius.
+        cut_probability: of a field of view that ends within the crop, for each axis.
+        thick_probability: of slices as thick as the bounds ``thick_mm``, and not thinner than the crop's voxels.
+    """
+
+    bone: str = "femur"
+    modes: int = 20
+    off_centre_mm: float = 5.0
+    surface_mm: tuple[float, float] = (0.0, 1.0)
+    surface_scale_mm: float = 8.0
+    hole_probability: float = 0.15
+    hole_mm: tuple[float, float] = (5.0, 14.0)
+    cut_probability: float = 0.3
+    thick_mm: tuple[float, float] = (2.4, 4.2)
+    thick_probability: float = 0.45
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What is trained, on what, and for how long.
 
@@ -60,7 +88,7 @@ class Recipe:
         name: of the bundle that comes out.
         kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone),
             ``patches`` (3D, refines one bone at a time); of knee MR ``mr-slices`` (2D, sagittal) and ``mr-patches``
-            (3D, where cartilage is).
+            (3D, where cartilage is) and ``mr-shape`` (3D, fits the shape model of a bone).
         joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``; ``mr-knee`` alone for MR).
         spacing_mm: isotropic grid of the samples; of patches the coarsest; of sagittal slices the pixels'.
         shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
@@ -72,6 +100,7 @@ class Recipe:
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
         patches: how patches are made (``patches`` only).
         mr: how samples of MR are taken (MR only).
+        shape: what a shape network learns (``mr-shape`` only).
         synthesis: how images are made: of CT, or of MR where ``kind`` says so.
     """
 
@@ -96,6 +125,7 @@ class Recipe:
     losses: Losses = field(default_factory=Losses)
     patches: Patches = field(default_factory=Patches)
     mr: MrSampling = field(default_factory=MrSampling)
+    shape: ShapeFit = field(default_factory=ShapeFit)
     synthesis: CtSynthesis | MrSynthesis = field(default_factory=CtSynthesis)
 
     @property
@@ -105,25 +135,34 @@ class Recipe:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the network's output channels."""
+        """Names of the network's output channels; of a shape network those of its parameters."""
         if self.kind == "localiser":
             return CLASSES
         if self.kind == "naming":
             return (OTHER, *BONES)
         if self.kind == "patches":
             return ("background", "bone")
+        if self.kind == "mr-shape":
+            return parameter_names(self.shape.modes)
         if self.kind.startswith(MR_PREFIX):
             return MR_CLASSES
         return ("background", *JOINT_BONES[self.joints[0]], OTHER)
 
     @property
     def in_channels(self) -> int:
-        own = {"slices": 3, "localiser": 2, "naming": 1, "patches": 3, "mr-slices": 1, "mr-patches": 1}
+        own = {"slices": 3, "localiser": 2, "naming": 1, "patches": 3, "mr-slices": 1, "mr-patches": 1, "mr-shape": 2}
         return own[self.kind] + len(self.neighbour_offsets_mm)
 
     @property
     def network_config(self) -> dict[str, Any]:
         """How to build the network, in the form of a MONAI bundle."""
+        if self.kind == "mr-shape":
+            return {
+                "_target_": "KneeSegLib.networks.ShapeRegressor",
+                "in_channels": self.in_channels,
+                "modes": self.shape.modes,
+                "widths": list(self.widths),
+            }
         network = "SliceUNet" if self.planar else "CoarseUNet3D"
         return {
             "_target_": f"KneeSegLib.networks.{network}",
@@ -172,7 +211,7 @@ def recipe_from(content: dict[str, Any], where: str) -> Recipe:
 
 def _check(recipe: Recipe, where: str) -> None:
     dimensions = 2 if recipe.planar else 3
-    stride = 2 ** (len(recipe.widths) - 1)
+    stride = INPUT_SIZE if recipe.kind == "mr-shape" else 2 ** (len(recipe.widths) - 1)
     for shape in recipe.shapes:
         if len(shape) != dimensions or any(size % stride for size in shape):
             raise InputError(

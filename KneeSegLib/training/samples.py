@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,16 @@ class Samples:
     def __post_init__(self) -> None:
         if self.rest is None:
             self.rest = torch.zeros_like(self.classes)
+
+    def separated(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        """One by one, small enough to be kept."""
+        yield from zip(self.inputs.half(), self.classes, self.occupancy.half(), self.weight.half(), self.rest)
+
+    @classmethod
+    def together(cls, separated: Sequence[tuple[torch.Tensor, ...]]) -> Samples:
+        """Samples that :meth:`separated` took apart."""
+        inputs, classes, filled, weight, rest = (torch.stack(column) for column in zip(*separated))
+        return cls(inputs.float(), classes, filled.float(), weight.float(), rest)
 
 
 class SampleSource:

@@ -3,6 +3,7 @@
 from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource
 from KneeSegLib.training.patches import PatchSource
 from KneeSegLib.training.samples import LocaliserSource, NamingSource, SliceSource
+from KneeSegLib.training.shape_source import ShapeSource
 
 SOURCES = {
     "slices": SliceSource,
@@ -11,4 +12,5 @@ SOURCES = {
     "patches": PatchSource,
     "mr-slices": MrSliceSource,
     "mr-patches": MrPatchSource,
+    "mr-shape": ShapeSource,
 }

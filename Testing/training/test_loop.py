@@ -36,7 +36,7 @@ def test_a_few_steps_teach_the_slice_network_to_find_bone(tmp_path, prepared):
     training = Training(recipe, prepared, tmp_path)
     training.run(report=lambda line: None)
     losses = [line.split(",")[1] for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
-    assert training.validate()["background"] > 0.8
+    assert training.validate()["dice_background"] > 0.8
     assert float(losses[0]) < 1.0
 
 

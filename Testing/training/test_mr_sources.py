@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.mr_channels import bright_level, mr_slice_channels, scaled_signal
+from KneeSegLib.inference.mr.channels import bright_level, mr_slice_channels, scaled_signal
 from KneeSegLib.synthesis.mr.render import MrSynthesis
 from KneeSegLib.synthesis.mr.structures import CLASSES
 from KneeSegLib.training.export import sources_of

@@ -1,6 +1,7 @@
 import pytest
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.networks.shape_layer import POSE_PARAMETERS
 from KneeSegLib.training.recipe import RECIPES_FOLDER, read_recipe
 
 
@@ -8,7 +9,9 @@ from KneeSegLib.training.recipe import RECIPES_FOLDER, read_recipe
 def test_every_shipped_recipe_reads_and_names_its_bundle(name):
     recipe = read_recipe(name)
     assert recipe.name == name
-    assert len(recipe.classes) == recipe.network_config["out_channels"]
+    config = recipe.network_config
+    outputs = config["modes"] + POSE_PARAMETERS if recipe.kind == "mr-shape" else config["out_channels"]
+    assert len(recipe.classes) == outputs
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ SKIPPED = 3
 LATTICE = 4
 """Positions are worked out at every fourth voxel and interpolated between: warps are smooth."""
 
+_ROUNDS = 8
+
 
 @dataclass
 class MrScene:
@@ -116,11 +118,11 @@ class PreparedKnee:
 
     def cartilage_point(self, generator: torch.Generator) -> torch.Tensor:
         """A random point on cartilage."""
-        return self._own(_any_of(self.template.cartilage_mm, generator))
+        return self.carried(_any_of(self.template.cartilage_mm, generator)[None])[0]
 
     def bone_point(self, bone: str, generator: torch.Generator) -> torch.Tensor:
         """A random point in a bone."""
-        return self._own(_any_of(self.template.bones_mm[BONES.index(bone)], generator))
+        return self.carried(_any_of(self.template.bones_mm[BONES.index(bone)], generator)[None])[0]
 
     def sample(self, lattice_mm: torch.Tensor, shape: Sequence[int], spacing_mm: Sequence[float]) -> MrScene:
         """Read the person on a slab of ``shape`` whose lattice (:func:`random_lattice`) lies at ``lattice_mm``."""
@@ -148,12 +150,12 @@ class PreparedKnee:
     def _steps_at(self, points_mm: torch.Tensor) -> torch.Tensor:
         return _read(self._steps, (points_mm - self._origin_mm) / self._spacing_mm).movedim(0, -1)
 
-    def _own(self, template_point_mm: torch.Tensor) -> torch.Tensor:
-        """Where a point of the template is in the person: the displacement undone by iteration."""
-        point = template_point_mm.clone()
-        for _ in range(8):
-            point = template_point_mm - self._steps_at(point[None, None, None])[0, 0, 0]
-        return point
+    def carried(self, template_points_mm: torch.Tensor) -> torch.Tensor:
+        """Where points (N, 3) of the template are in the person: the displacement undone by iteration."""
+        points = template_points_mm.clone()
+        for _ in range(_ROUNDS):
+            points = template_points_mm - self._steps_at(points[None, None])[0, 0]
+        return points
 
 
 def read_knees(folder: str | Path, group: str) -> list[PreparedKnee]:

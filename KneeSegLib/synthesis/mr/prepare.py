@@ -17,6 +17,8 @@ from KneeSegLib.synthesis.anatomy_file import Group
 from KneeSegLib.synthesis.mr.anatomy_file import JOINT, STEP_UNIT_MM, MrPerson, MrTemplate
 from KneeSegLib.synthesis.mr.displacement import least_volume_change
 from KneeSegLib.synthesis.mr.knee_maps import KNEE_MAPS
+from KneeSegLib.synthesis.mr.landmarks import prepare_landmarks
+from KneeSegLib.synthesis.mr.landmarks_file import FILE_NAME
 from KneeSegLib.synthesis.mr.matching import Draw, drawn_bones
 from KneeSegLib.synthesis.mr.templates import STEPS_GRID, build_templates, steps_between
 from KneeSegLib.synthesis.people import LimbModel, limb_model
@@ -48,7 +50,7 @@ def prepare_mr_knees(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> list[Path]:
-    """Write the people that are missing in ``output``, and the templates; return the paths of all people.
+    """Write the people that are missing in ``output``, the templates and landmarks; return the paths of all people.
 
     Args:
         data: folder of the data pack.
@@ -61,7 +63,7 @@ def prepare_mr_knees(
     """
     names = case_names(group)[:limit]
     paths = [output / name.file_name for name in names]
-    if all(path.exists() for path in paths):
+    if all(path.exists() for path in paths) and (output / FILE_NAME).exists():
         return paths
     templates = build_templates(data, output)
     model = limb_model(data)
@@ -71,6 +73,8 @@ def prepare_mr_knees(
             template = templates[name.subject.split("-")[0]]
             build_person(name, template, model, random_for(name, seed)).save(output)
             progress((position + 1) / len(names), f"{name.file_name}: {time.monotonic() - start:.1f} s")
+    if any(name.group == "train" for name in names):
+        prepare_landmarks(list(templates.values()), output)
     return paths
 
 

@@ -1,0 +1,39 @@
+"""The part of a knee that a shape network sees. Training and inference call the same functions.
+
+A crop is a cube of 88 voxels along the patient's axes (z, y, x), always of a right knee. The paper scales each bone to
+the cube; here all are seen at one scale, so that a network can tell large bones from small ones, and the cube hangs
+from the bone's end at the knee, which is in every field of view.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE
+
+SPACING_MM = 1.25
+END_TO_CENTRE_MM = 45.0
+"""Along z from the bone's end at the knee to the centre of the crop: 10 mm are seen beyond the end, 100 mm of bone."""
+
+WITHIN_MM = 60.0
+"""Sideways the crop is centred on what lies so near to the end: a leaning shaft does not move it."""
+
+UPWARD: dict[str, int] = {"femur": 1, "tibia": -1}
+"""Which way a bone leads away from the knee, along z."""
+
+CHANNELS: tuple[str, ...] = ("probability of the bone", "probability of the other bones")
+
+
+def crop_centre(places_mm: torch.Tensor, bone: str) -> torch.Tensor:
+    """Centre (3,) of the crop for places (N, 3) that are in a bone; x, y, z in mm along the patient's axes."""
+    upward = UPWARD[bone]
+    heights = upward * places_mm[:, 2]
+    end = heights.min()
+    near = places_mm[heights < end + WITHIN_MM]
+    middle = (near.amin(dim=0) + near.amax(dim=0)) / 2.0
+    return torch.stack([middle[0], middle[1], upward * (end + END_TO_CENTRE_MM)])
+
+
+def edge_mm() -> float:
+    """Edge of the cube."""
+    return INPUT_SIZE * SPACING_MM

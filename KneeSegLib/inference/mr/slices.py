@@ -1,0 +1,89 @@
+"""First stage: a 2D network on the sagittal slices of a knee says how likely each structure is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from KneeSegLib.inference.axes import Axis, Box, Grid
+from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.mr.channels import bright_level, mr_slice_channels, scaled_signal
+from KneeSegLib.inference.resample import resampled
+from KneeSegLib.progress import Progress, no_progress
+
+THINNEST_SLICE_MM = 0.6
+"""Thinner slices than the network knows are taken together."""
+
+BATCH_PIXELS = 200_000
+
+
+@dataclass(frozen=True)
+class KneeProbabilities:
+    """How likely each of ``classes`` (background first) is: float16 ``(C, D, H, W)`` along z, y, x of ``grid``."""
+
+    grid: Grid
+    values: torch.Tensor
+    classes: tuple[str, ...]
+
+    def of(self, name: str) -> torch.Tensor:
+        """Of one class, ``(D, H, W)``."""
+        return self.values[self.classes.index(name)]
+
+
+def scan_level(signal: np.ndarray) -> float:
+    """The bright level of a whole scan, see :func:`~KneeSegLib.inference.mr.channels.bright_level`."""
+    return bright_level(torch.from_numpy(np.ascontiguousarray(signal).reshape(-1)[:: max(1, signal.size // 500_000)]))
+
+
+def sagittal_grid(scan: Grid, spacing_mm: float, stride: int) -> Grid:
+    """Return the grid on which a slice network sees a scan: its own sagittal slices, pixels of ``spacing_mm``."""
+    box = Box.of_grid(scan)
+    x = scan.x if scan.x.spacing_mm >= 0.99 * THINNEST_SLICE_MM else Axis.covering(*box.x, THINNEST_SLICE_MM)
+    return Grid(Axis.covering(*box.z, spacing_mm, stride), Axis.covering(*box.y, spacing_mm, stride), x)
+
+
+def sagittal_probabilities(
+    network: nn.Module,
+    classes: Sequence[str],
+    signal: np.ndarray,
+    scan: Grid,
+    grid: Grid,
+    neighbour_offsets_mm: Sequence[float],
+    device: Device,
+    progress: Progress = no_progress,
+    message: str = "Slices",
+) -> KneeProbabilities:
+    """Apply a slice network to every sagittal slice of ``grid``.
+
+    Args:
+        network: ``(N, C, H, W)`` channels of :func:`~KneeSegLib.inference.mr.channels.mr_slice_channels`, rows upward
+            and columns backward, to logits ``(N, K, H, W)``.
+        classes: the K names, background first.
+        signal: ``(D, H, W)`` image along z, y, x on ``scan``.
+        grid: see :func:`sagittal_grid`.
+
+    Raises:
+        Cancelled: raised by ``progress`` between two batches of slices.
+    """
+    image = resampled(signal, scan, grid, device=device.torch_name)
+    volume = scaled_signal(image, scan_level(signal)).permute(2, 0, 1).contiguous()
+    positions = torch.arange(grid.x.count)
+    batches = positions.split(max(BATCH_PIXELS // (grid.z.count * grid.y.count), 1))
+    values = torch.empty((len(classes), *grid.shape), dtype=torch.float16)
+
+    def probabilities(batch: torch.Tensor) -> torch.Tensor:
+        channels = mr_slice_channels(volume, grid.x.spacing_mm, batch, neighbour_offsets_mm)
+        logits = network(channels.contiguous(memory_format=torch.channels_last))
+        return logits.softmax(dim=1).to("cpu", torch.float16)
+
+    done = 0
+    progress(0.0, f"{message} 0 of {len(positions)}")
+    for found in in_order(probabilities, batches, device):
+        values[..., done : done + len(found)] = found.permute(1, 2, 3, 0)
+        done += len(found)
+        progress(done / len(positions), f"{message} {done} of {len(positions)}")
+    return KneeProbabilities(grid, values, tuple(classes))

@@ -1,0 +1,65 @@
+"""All signs of the structures of a knee in MR, each measured in the structure's own box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KneeSegLib.anatomy import structure
+from KneeSegLib.cleaning.components import boxes_of
+from KneeSegLib.quality.borders import border_areas_mm2
+from KneeSegLib.quality.certainty import doubtful_band_mm
+from KneeSegLib.quality.measuring import changed_voxels
+from KneeSegLib.quality.signs import Signs
+
+if TYPE_CHECKING:
+    from KneeSegLib.inference.axes import Grid
+    from KneeSegLib.inference.labelling import LegLabels
+    from KneeSegLib.inference.mr.shape_fit import FittedShape
+
+WHOLE_IN_VIEW = ("patella",)
+"""Of the bones of a knee only this one is in view as a whole, so that its size can be judged."""
+
+
+def signs_of_knee(
+    labelled: LegLabels, before_cleaning: np.ndarray, shapes: Mapping[str, FittedShape], grid: Grid
+) -> dict[str, Signs]:
+    """Return the signs of every structure that the labels of a knee hold, by its key.
+
+    Args:
+        labelled: the cleaned labels with their margins.
+        before_cleaning: uint8, the labels as they were before, on the same crop.
+        shapes: fitted to bones.
+        grid: of the whole scan.
+    """
+    from KneeSegLib.inference.labelling import MARGIN_SCALE
+
+    labels, spacing_mm = labelled.labels, grid.spacing_mm
+    boxes = boxes_of(labels)
+    changed = changed_voxels(before_cleaning, labels)
+    voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
+    found = {}
+    for tissue, margin in labelled.margins.items():
+        value = structure(tissue, labelled.side).label_value
+        box = boxes.get(value)
+        if box is None:
+            continue
+        mask = labels[box] == value
+        volume_cm3 = float(np.count_nonzero(mask)) * voxel_cm3
+        in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
+        borders = border_areas_mm2(mask, in_scan, grid.shape, spacing_mm)
+        certainty = margin.values * np.float32(1.0 / MARGIN_SCALE)
+        found[structure(tissue, labelled.side).key] = Signs(
+            volume_cm3=volume_cm3,
+            extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
+            whole=tissue in WHOLE_IN_VIEW and not borders,
+            border_mm2=borders,
+            slice_mm=grid.x.spacing_mm,
+            doubtful_band_mm=doubtful_band_mm(certainty, labels[margin.place] == value, spacing_mm),
+            cleaned_share=changed.get(value, 0) * voxel_cm3 / volume_cm3,
+            shape_residual_mm=shapes[tissue].mean_residual_mm if tissue in shapes else nan,
+        )
+    return found
