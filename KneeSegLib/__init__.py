@@ -14,7 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["segment", "__version__", "TRAINING_STATEMENT"]
 
-TRAINING_STATEMENT = "Networks trained on synthetic CT images of real anatomy only; not a medical device."
+TRAINING_STATEMENT = "Networks trained on synthetic images of real anatomy only; not a medical device."
 """Stands wherever a result is shown, until networks trained on real images ship."""
 
 

@@ -26,6 +26,7 @@ from KneeSegLib.writing import write_folder
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+    from KneeSegLib.measurements import CartilageMeasurement
     from KneeSegLib.quality import Verdict
     from KneeSegLib.surfaces import SurfaceQuality
     from KneeSegLib.volume import Volume
@@ -101,6 +102,7 @@ class Case:
             likeliest other class; its zero level is the sub-voxel surface. Structures without one are meshed from their
             labels.
         warnings: sentences about the whole case.
+        cartilage: what was measured of cartilage.
         maps: surfaces with values on their points: what a pipeline has to show beside labels.
         provenance: JSON-able: ``version``, ``pipeline``, ``pipeline_title``, ``options``, ``bundles`` (each with
             ``name``, ``version``, ``sha256``), ``device``, ``timings`` (seconds per stage, in order) and ``date`` (ISO
@@ -113,6 +115,7 @@ class Case:
     structures: list[FoundStructure]
     warnings: list[str]
     provenance: dict[str, Any]
+    cartilage: list[CartilageMeasurement] = field(default_factory=list)
     maps: list[SurfaceMap] = field(default_factory=list)
     _surfaces: dict[str, vtkPolyData] | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -143,7 +146,7 @@ class Case:
         with write_folder(Path(folder), overwrite=overwrite) as unfinished:
             started = time.perf_counter()
             surfaces = self.surfaces(meshing)
-            timings["surfaces"] = time.perf_counter() - started
+            timings["surfaces"] = timings.get("surfaces", 0.0) + time.perf_counter() - started
 
             started = time.perf_counter()
             labelling(0.0, "Segmentation file")
@@ -194,6 +197,7 @@ class Case:
                 _structure_record(found, self.surfaces()[found.structure.key], qualities[found.structure.key])
                 for found in self.structures
             ],
+            "cartilage_thickness": [_cartilage_record(entry) for entry in self.cartilage],
             "warnings": self.warnings,
             "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME}
             | ({"maps": [entry.file for entry in self.maps]} if self.maps else {}),
@@ -225,6 +229,10 @@ def saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[str, v
 
 def _box_record(found: FoundStructure) -> dict[str, Extent]:
     return {"first": found.extent[0::2], "last": found.extent[1::2]}
+
+
+def _cartilage_record(entry: CartilageMeasurement) -> dict[str, Any]:
+    return {"bone": entry.bone.key, "cartilage": entry.cartilage.key, "regions": entry.regions}
 
 
 def _structure_record(found: FoundStructure, surface: vtkPolyData, quality: SurfaceQuality) -> dict[str, Any]:

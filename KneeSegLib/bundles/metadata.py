@@ -8,8 +8,17 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from KneeSegLib import __version__
+from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES
 
 FACTS = "kneeseg"
+
+KNEE_MR_CLASSES = (
+    "background",
+    *JOINT_BONES["knee"],
+    *CARTILAGES.values(),
+    "menisci",
+)
+"""Of the networks for knee MR; both menisci are one class, the tibia's middle tells them apart."""
 
 POSE_PARAMETERS = 9
 """Of a shape network, beside the modes of the shape model; this module is read without torch."""
@@ -51,7 +60,10 @@ _CHANNELS = {
     "naming": ("bone mask",),
     "patches": ("bone window, 200 to 1900 HU", "soft-tissue window, -200 to 400 HU", "probability of the bone so far"),
     "mr-slices": ("signal as a share of its 99th percentile",),
-    "mr-patches": ("signal as a share of its 99th percentile",),
+    "mr-patches": (
+        "signal as a share of its 99th percentile",
+        *(f"probability of {name} so far" for name in KNEE_MR_CLASSES[1:]),
+    ),
     "mr-shape": ("probability of the bone", "probability of the other bones"),
 }
 

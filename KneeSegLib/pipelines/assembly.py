@@ -18,7 +18,11 @@ from KneeSegLib.volume import Volume, crop_onto_grid, onto_grid
 
 
 def case_of(
-    volume: Volume, turned: sitk.Image, legs: list[LegLabels], signs: Mapping[str, Signs], warnings: list[str],
+    volume: Volume,
+    turned: sitk.Image,
+    legs: list[LegLabels],
+    signs: Mapping[str, Signs],
+    warnings: list[str],
     thresholds: Thresholds = SHIPPED,
 ) -> Case:
     """Put the legs together.

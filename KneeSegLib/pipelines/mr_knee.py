@@ -29,6 +29,7 @@ from KneeSegLib.inference.mr.labelling import MENISCUS_OF_SIDE, label_knee
 from KneeSegLib.inference.mr.patches import FineProbabilities, patch_centers, patch_probabilities
 from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, fit_shapes, side_by_shape
 from KneeSegLib.inference.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
+from KneeSegLib.measurements import measure_cartilage
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
@@ -93,7 +94,7 @@ class MrKnee:
         asked = asked_side(self.side, volume.source)
         self._require_memory(volume)
         stopwatch = Stopwatch()
-        slicing, fitting, patching, labelling, finishing = parts(progress, (50, 8, 28, 10, 4))
+        slicing, fitting, patching, labelling, finishing = parts(progress, (48, 8, 26, 8, 10))
         with running_on(self.device):
             with stopwatch("slices"):
                 scan = self._turned(volume)
@@ -117,7 +118,7 @@ class MrKnee:
             with stopwatch("checking"):
                 signs = signs_of_knee(knee, uncleaned, shapes, scan.grid)
         with stopwatch("assembling"):
-            finishing(0.3, "Putting the labels on the image's grid")
+            finishing(0.2, "Putting the labels on the image's grid")
             doubts = doubts_about_knee(found, self.side, scan.grid)
             case = case_of(volume, scan.image, [knee], signs, doubts, KNEE_MR)
             case.warnings += missing_structures(case, found.side)
@@ -126,6 +127,10 @@ class MrKnee:
                     SurfaceMap(structure(bone, found.side), "shape", shape_map(fit, scan.image))
                     for bone, fit in shapes.items()
                 ]
+        with stopwatch("surfaces"):
+            finishing(0.4, "Surfaces and cartilage thickness")
+            case.cartilage += measure_cartilage(case)
+            case.maps += [SurfaceMap(entry.bone, "cartilage_thickness", entry.surface) for entry in case.cartilage]
         case.provenance.update(self._provenance(found, bones, shapes, patches, stopwatch))
         finishing(1.0, "Segmented")
         return case
@@ -169,7 +174,7 @@ class MrKnee:
             )
         shape, spacing_mm = tuple(facts["patches"]["shape"]), facts["spacing_mm"][0]
         return patch_probabilities(
-            network, shape, spacing_mm, scan.signal, scan.grid, centers, self.device, progress
+            network, shape, spacing_mm, scan.signal, scan.grid, slices, centers, self.device, progress
         )
 
     def _network(self, name: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -251,5 +256,3 @@ def _check_model(variances: list[float], facts: Mapping[str, Any], name: str) ->
             f"The bundle {name} was trained with another shape model than {shape_models_file()}; "
             "install the files that belong to this version."
         )
-
-

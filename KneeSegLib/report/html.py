@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.report.cartilage import SCALE_MM, cartilage_pictures, css_gradient
 from KneeSegLib.report.regions import joint_regions, shaft_regions
 from KneeSegLib.report.slices import Picture, SlicePainter, display_range
 from KneeSegLib.report.solids import solid_pictures
@@ -74,6 +75,10 @@ def report_html(case: Case, provenance: Mapping[str, Any], progress: Progress = 
         warnings=[*case.volume.notes, *case.warnings, *(text for found in case.structures for text in found.warnings)],
         shared_limits=shared_limits([found.verdict for found in case.structures if found.verdict]),
         regions=shown,
+        cartilage=case.cartilage,
+        joint_surfaces=cartilage_pictures(case.cartilage),
+        thickness_scale=css_gradient(),
+        thickness_end=SCALE_MM,
         solids=solids,
         tilt=tilt if tilt >= _TILT_WORTH_SAYING_DEGREES else None,
         timings=[(stage[:1].upper() + stage[1:], seconds) for stage, seconds in timings.items()],

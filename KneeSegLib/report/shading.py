@@ -26,11 +26,14 @@ _CREVICE_RADII = (0.011, 0.035)  # of the picture's height
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh: ``points`` (n, 3) in LPS mm, ``triangles`` (m, 3) turning outwards, 8-bit sRGB ``color``."""
+    """A triangle mesh: ``points`` (n, 3) in LPS mm, ``triangles`` (m, 3) turning outwards.
+
+    ``color`` is 8-bit sRGB, one for all or ``(n, 3)`` of the points.
+    """
 
     points: np.ndarray
     triangles: np.ndarray
-    color: tuple[int, int, int]
+    color: tuple[int, int, int] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Viewpoint:
 FRONT = Viewpoint((1, 0, 0), (0, 0, 1), (0, -1, 0), ("S", "I", "R", "L"))
 FROM_LEFT = Viewpoint((0, 1, 0), (0, 0, 1), (1, 0, 0), ("S", "I", "A", "P"))
 FROM_RIGHT = Viewpoint((0, -1, 0), (0, 0, 1), (-1, 0, 0), ("S", "I", "P", "A"))
+FROM_BEHIND = Viewpoint((-1, 0, 0), (0, 0, 1), (0, 1, 0), ("S", "I", "L", "R"))
+FROM_ABOVE = Viewpoint((-1, 0, 0), (0, -1, 0), (0, 0, 1), ("A", "P", "L", "R"))
+FROM_BELOW = Viewpoint((1, 0, 0), (0, -1, 0), (0, 0, -1), ("A", "P", "R", "L"))
 
 
 def shaded(
@@ -70,8 +76,10 @@ def shaded(
     columns, rows = (_SUPERSAMPLING * max(1, round(length / pixel_mm)) for length in size_mm)
     depth = np.full(rows * columns, -np.inf, dtype=np.float32)
     normals = np.zeros((rows * columns, 3), dtype=np.float32)
-    owner = np.full(rows * columns, -1, dtype=np.int16)
-    for number, mesh in enumerate(meshes):
+    paint = np.zeros((rows * columns, 3), dtype=np.float32)
+    covered = np.zeros(rows * columns, dtype=bool)
+    for mesh in meshes:
+        colors = np.broadcast_to(_linear(np.asarray(mesh.color, dtype=np.float32)), mesh.points.shape)
         on_screen = (mesh.points - center_mm) @ view.lps_to_screen.T
         on_screen[:, 0] = on_screen[:, 0] / fine_mm + columns / 2
         on_screen[:, 1] = rows / 2 - on_screen[:, 1] / fine_mm
@@ -81,15 +89,12 @@ def shaded(
             seen = depth[pixels] == heights
             pixels, corners, weights = pixels[seen], corners[seen], weights[seen]
             normals[pixels] = np.einsum("nc,ncd->nd", weights, normals_on_screen[corners])
-            owner[pixels] = number
-    depth = depth.reshape(rows, columns)
-    covered = (owner >= 0).reshape(rows, columns)
-    openness = _openness(depth, covered, fine_mm)[covered]
-    linear = np.zeros((rows, columns, 3), dtype=np.float32)
-    if meshes:
-        colors = _linear(np.array([mesh.color for mesh in meshes], dtype=np.float32))
-        light = _light(normals[owner >= 0]) * openness
-        linear[covered] = colors[owner[owner >= 0]] * light[:, None]
+            paint[pixels] = np.einsum("nc,ncd->nd", weights, colors[corners])
+            covered[pixels] = True
+    light = _light(normals[covered])
+    depth, covered = depth.reshape(rows, columns), covered.reshape(rows, columns)
+    linear = paint.reshape(rows, columns, 3)
+    linear[covered] *= (light * _openness(depth, covered, fine_mm)[covered])[:, None]
     return _reduced(linear, covered)
 
 

@@ -26,6 +26,4 @@ def shape_map(fit: FittedShape, scan: sitk.Image) -> vtkPolyData:
     """
     direction = np.array(scan.GetDirection()).reshape(3, 3)
     points = fit.points_mm @ direction.T + np.array(scan.GetOrigin())
-    return polydata_with(
-        points, fit.model.triangles, {RESIDUAL: fit.residual_mm, CARTILAGE: fit.model.cartilage}
-    )
+    return polydata_with(points, fit.model.triangles, {RESIDUAL: fit.residual_mm, CARTILAGE: fit.model.cartilage})

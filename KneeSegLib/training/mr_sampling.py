@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from KneeSegLib.training.mr_priors import KneePriorErrors
 
 Bounds = tuple[float, float]
 
@@ -20,6 +22,7 @@ class MrSampling:
         off_centre_mm: how far the middle of a slab may lie from the joint line, upward and downward, and backward.
         brightness: bounds of the factor by which a slab is brighter than the volume it stands for.
         per_box: patches taken of each rendered box (``mr-patches``).
+        errors: of what slices say of these patches.
         boundary_gain, boundary_mm: extra weight of voxels near boundaries and how far it reaches, see
             :func:`KneeSegLib.training.losses.boundary_weight`.
     """
@@ -33,5 +36,6 @@ class MrSampling:
     off_centre_mm: float = 24.0
     brightness: Bounds = (0.75, 1.35)
     per_box: int = 12
+    errors: KneePriorErrors = field(default_factory=KneePriorErrors)
     boundary_gain: float = 3.0
     boundary_mm: float = 1.5

@@ -12,6 +12,7 @@ from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.synthesis.mr.render import SyntheticMr, render_mr
 from KneeSegLib.synthesis.mr.structures import CARTILAGES, CLASSES
 from KneeSegLib.training.losses import boundary_weight
+from KneeSegLib.training.mr_priors import imperfect_shares
 from KneeSegLib.training.patches import scanned_in_slices
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples
@@ -91,7 +92,7 @@ class MrSliceSource(MrSource):
 
 
 class MrPatchSource(MrSource):
-    """Small volumes centred near cartilage or bare joint surface, several from each rendered box."""
+    """Small volumes centred near cartilage, and what slices may say of them; several from each rendered box."""
 
     def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
         recipe = self.recipe
@@ -106,14 +107,18 @@ class MrPatchSource(MrSource):
         places = torch.nonzero(cartilage > 0.1)
         if len(places) == 0:
             places = torch.tensor([[size // 2 for size in volume.shape]])
+        likely = imperfect_shares(
+            box.shares, recipe.spacing_mm, apart_mm if thick else recipe.spacing_mm, recipe.mr.errors, generator
+        )
         columns: list[list[torch.Tensor]] = []
         for _ in range(recipe.mr.per_box):
             middle = places[int(torch.randint(len(places), (), generator=generator))].tolist()
             part = tuple(_centred(m, size, whole) for m, size, whole in zip(middle, shape, volume.shape))
             mirrored = [0] if chance(0.5, generator) else []
-            columns.append([field[part].flip(mirrored) for field in (volume, classes, filled, weight, rest)])
-        patches, classes, filled, weight, rest = (torch.stack(column) for column in zip(*columns))
-        return Samples(mr_patch_channels(patches), classes, filled, weight, rest)
+            fields = (volume, classes, filled, weight, rest, likely)
+            columns.append([field[(..., *part)].flip([a - 3 for a in mirrored]) for field in fields])
+        patches, classes, filled, weight, rest, likely = (torch.stack(column) for column in zip(*columns))
+        return Samples(mr_patch_channels(patches, likely), classes, filled, weight, rest)
 
     def _box(self, shape: tuple[int, ...], generator: torch.Generator) -> SyntheticMr:
         person = self._person(generator)

@@ -150,7 +150,15 @@ class Recipe:
 
     @property
     def in_channels(self) -> int:
-        own = {"slices": 3, "localiser": 2, "naming": 1, "patches": 3, "mr-slices": 1, "mr-patches": 1, "mr-shape": 2}
+        own = {
+            "slices": 3,
+            "localiser": 2,
+            "naming": 1,
+            "patches": 3,
+            "mr-slices": 1,
+            "mr-patches": len(MR_CLASSES),
+            "mr-shape": 2,
+        }
         return own[self.kind] + len(self.neighbour_offsets_mm)
 
     @property

@@ -58,6 +58,16 @@ def mr_slice_channels(
     return torch.stack(channels, dim=1)
 
 
-def mr_patch_channels(patch: torch.Tensor) -> torch.Tensor:
-    """One channel: the scaled signal itself; ``(..., D, H, W)`` to ``(..., 1, D, H, W)``."""
-    return patch.unsqueeze(-4)
+def mr_patch_channels(patch: torch.Tensor, likely: torch.Tensor) -> torch.Tensor:
+    """The scaled signal, then how likely each class but the background is so far.
+
+    A patch of two centimetres shows edges and hides what they are edges of: names come from the slices.
+
+    Args:
+        patch: ``(..., D, H, W)``, from :func:`scaled_signal`.
+        likely: ``(..., C, D, H, W)`` probabilities, background first.
+
+    Returns:
+        ``(..., C, D, H, W)``.
+    """
+    return torch.cat([patch.unsqueeze(-4), likely[..., 1:, :, :, :]], dim=-4)

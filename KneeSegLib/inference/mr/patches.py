@@ -1,6 +1,6 @@
 """Third stage: a small 3D network looks again where cartilage is, at half a millimetre.
 
-After "deep shape fitting": patches lie at landmarks of the fitted shapes that carry cartilage, picked by distance-based
+After "deep shape fitting"; beyond it, a patch is told what the slices say of it. Patches lie at landmarks of the fitted shapes that carry cartilage, picked by distance-based
 non-maximum suppression, up to 100 on the femur and 30 on the tibia. The paper has no patella; its patches lie where the
 slices see patellar cartilage. All patches are cut out of one fine image, so that the image is resampled once.
 """
@@ -87,6 +87,7 @@ def patch_probabilities(
     spacing_mm: float,
     signal: np.ndarray,
     scan: Grid,
+    slices: KneeProbabilities,
     centers_mm: np.ndarray,
     device: Device,
     progress: Progress = no_progress,
@@ -96,9 +97,11 @@ def patch_probabilities(
     """Apply a network to patches and take the mean of what they say, the middle of a patch counting most.
 
     Args:
-        network: ``(N, 1, X, Z, Y)`` scaled signal to logits ``(N, C, X, Z, Y)``: slices, rows upward, columns backward.
+        network: ``(N, C, X, Z, Y)`` channels of :func:`~KneeSegLib.inference.mr.channels.mr_patch_channels` to logits of
+            the same shape: slices, rows upward, columns backward.
         shape: of a patch along x, z, y. spacing_mm: of its voxels.
         signal: ``(D, H, W)`` image along z, y, x on ``scan``.
+        slices: what is known so far.
         centers_mm: (N, 3) with at least one row, see :func:`patch_centers`.
 
     Raises:
@@ -110,6 +113,9 @@ def patch_probabilities(
     grid = Grid(*(Axis.covering(low, high + spacing_mm, spacing_mm) for low, high in bounds))
     image = resampled(signal, scan, grid, device=device.torch_name)
     volume = scaled_signal(image, scan_level(signal)).permute(2, 0, 1).contiguous()
+    known = (
+        resampled(slices.values, slices.grid, grid, device=device.torch_name).half().permute(0, 3, 1, 2).contiguous()
+    )
     first = np.array([axis.first_mm for axis in grid])
     starts = np.rint((centers_mm - first) / spacing_mm - (size - 1) / 2.0).astype(int)
     starts = np.unique(np.clip(starts, 0, np.array(grid.shape) - size), axis=0)
@@ -118,8 +124,10 @@ def patch_probabilities(
     batches = [corners[start : start + at_once] for start in range(0, len(corners), at_once)]
 
     def probabilities(batch: Sequence[tuple[int, ...]]) -> torch.Tensor:
-        patches = torch.stack([volume[_window(corner, shape)] for corner in batch])
-        return network(mr_patch_channels(patches)).softmax(dim=1).to("cpu", torch.float32)
+        windows = [_window(corner, shape) for corner in batch]
+        patches = torch.stack([volume[window] for window in windows])
+        likely = torch.stack([known[(slice(None), *window)] for window in windows]).float()
+        return network(mr_patch_channels(patches, likely)).softmax(dim=1).to("cpu", torch.float32)
 
     window = patch_window(shape, placing.ramp)
     weight = torch.zeros(volume.shape)

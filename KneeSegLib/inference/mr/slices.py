@@ -20,6 +20,8 @@ THINNEST_SLICE_MM = 0.6
 
 BATCH_PIXELS = 200_000
 
+_SAMPLED_VALUES = 500_000
+
 
 @dataclass(frozen=True)
 class KneeProbabilities:
@@ -36,7 +38,8 @@ class KneeProbabilities:
 
 def scan_level(signal: np.ndarray) -> float:
     """The bright level of a whole scan, see :func:`~KneeSegLib.inference.mr.channels.bright_level`."""
-    return bright_level(torch.from_numpy(np.ascontiguousarray(signal).reshape(-1)[:: max(1, signal.size // 500_000)]))
+    some = signal.reshape(-1)[:: max(1, signal.size // _SAMPLED_VALUES)]
+    return bright_level(torch.from_numpy(some.astype(np.float32)))
 
 
 def sagittal_grid(scan: Grid, spacing_mm: float, stride: int) -> Grid:

@@ -86,7 +86,13 @@ def shape_model(
         np.stack(own).astype(float),
         found.triangles,
         found.cartilage,
-        Provenance(tuple(sorted({source for person in people for source in person.sources})), len(people), _SPACING_MM, __version__, date.today().isoformat()),
+        Provenance(
+            tuple(sorted({source for person in people for source in person.sources})),
+            len(people),
+            _SPACING_MM,
+            __version__,
+            date.today().isoformat(),
+        ),
         {
             "overlap_mean": None,
             "overlap_least": None,

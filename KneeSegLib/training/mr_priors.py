@@ -1,0 +1,94 @@
+"""Probabilities of a knee's structures that are wrong the way those of slice networks are: what patches learn to mend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from KneeSegLib.synthesis.fields import blurred, chance, smoothstep, uniform
+from KneeSegLib.synthesis.mr.noise import stretched_noise
+
+Bounds = tuple[float, float]
+
+_SLICE_SIGMA = 0.3
+"""Standard deviation of the blur across slices, as a share of their distance."""
+
+
+@dataclass(frozen=True)
+class KneePriorErrors:
+    """Bounds that the errors of one box are drawn from; probabilities say how often one takes part.
+
+    Attributes:
+        wave_mm, wavelength_mm: standard deviation and extent of smooth displacements of all edges.
+        softness_mm: standard deviation of the blur of edges.
+        gain: standard deviation of the logarithm of the factor by which cartilage and menisci, each by itself, are too
+            likely or too unlikely, over ``gain_mm``.
+        lump_mm: extent of pieces that carry a wrong name; most boxes have some.
+        certainty: the highest probability, well inside.
+    """
+
+    wave_mm: Bounds = (0.05, 0.7)
+    wavelength_mm: Bounds = (3.0, 12.0)
+    softness_mm: Bounds = (0.2, 0.6)
+    gain: Bounds = (0.0, 0.8)
+    gain_mm: Bounds = (4.0, 20.0)
+    lump_mm: Bounds = (3.0, 10.0)
+    lump_probability: float = 0.6
+    certainty: Bounds = (0.9, 1.0)
+
+
+def imperfect_shares(
+    shares: torch.Tensor, spacing_mm: float, apart_mm: float, errors: KneePriorErrors, generator: torch.Generator
+) -> torch.Tensor:
+    """Return probabilities ``(C, D, H, W)``, background first, that are nearly the shares of the same shape.
+
+    Args:
+        spacing_mm: isotropic. apart_mm: distance of the slices, along the first axis, that were looked at.
+    """
+    shape = tuple(shares.shape[1:])
+    spacing = (spacing_mm,) * 3
+    wavelength = uniform(errors.wavelength_mm, generator)
+    amplitude = uniform(errors.wave_mm, generator)
+    waves = torch.stack([amplitude * stretched_noise(shape, spacing, wavelength, generator) for _ in range(3)])
+    likely = displaced(shares, waves / spacing_mm)
+    softness = uniform(errors.softness_mm, generator) / spacing_mm
+    across = max(softness, _SLICE_SIGMA * apart_mm / spacing_mm)
+    likely = torch.stack([blurred(channel, (across, softness, softness)) for channel in likely])
+    thin = range(len(likely) // 2 + 1, len(likely))  # cartilages and menisci come after the bones
+    for index in thin:
+        gain = uniform(errors.gain, generator)
+        noise = stretched_noise(shape, spacing, uniform(errors.gain_mm, generator), generator)
+        likely[index] *= torch.exp(gain * noise)
+    if chance(errors.lump_probability, generator):
+        likely = renamed(likely, spacing_mm, errors, generator)
+    likely = likely / likely.sum(dim=0).clamp(min=1e-6)
+    certainty = uniform(errors.certainty, generator)
+    return certainty * likely + (1.0 - certainty) / len(likely)
+
+
+def displaced(fields: torch.Tensor, offset_voxels: torch.Tensor) -> torch.Tensor:
+    """Fields ``(C, D, H, W)`` read at places moved by ``(3, D, H, W)`` voxels along each axis."""
+    size = torch.tensor(fields.shape[1:], dtype=torch.float32)
+    axes = [torch.arange(n, dtype=torch.float32) for n in fields.shape[1:]]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij")) + offset_voxels
+    relative = (2.0 * places + 1.0) / size[:, None, None, None] - 1.0
+    grid = relative.movedim(0, -1).flip(-1)
+    return functional.grid_sample(fields[None], grid[None], padding_mode="border", align_corners=False)[0]
+
+
+def renamed(
+    likely: torch.Tensor, spacing_mm: float, errors: KneePriorErrors, generator: torch.Generator
+) -> torch.Tensor:
+    """Pieces of one class that are taken for another one of those in view."""
+    shape = tuple(likely.shape[1:])
+    there = torch.nonzero(likely.amax(dim=(1, 2, 3)) > 0.5)[:, 0]
+    likely = likely.clone()
+    for _ in range(2):
+        from_class, to_class = (int(there[torch.randint(len(there), (), generator=generator)]) for _ in range(2))
+        noise = stretched_noise(shape, (spacing_mm,) * 3, uniform(errors.lump_mm, generator), generator)
+        moved = likely[from_class] * smoothstep(noise, 1.0, 1.7) * uniform((0.3, 1.0), generator)
+        likely[from_class] -= moved
+        likely[to_class] += moved
+    return likely

@@ -1,0 +1,164 @@
+"""Accuracy of knee MR on people whom no network was trained on, stage by stage; prints and saves the tables.
+
+    python Testing/benchmarks/held_out_mr.py --prepared work/people_mr --output work/held_out_mr.json
+
+People are those of the group ``test`` among the prepared ones; every second one is rendered as a left knee. Bones are
+drawn anew for each, cartilage and menisci are those of the two label maps that training people have, in new states of
+wear. The images come from the training images' renderer: this measures how well the networks learned what they were
+taught, not how well they do on real scans. ``--contrast any`` draws any sequence instead of those like DESS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
+
+import KneeSegLib as ks
+from KneeSegLib.anatomy import SIDES, structure, structure_of_label
+from KneeSegLib.errors import KneeSegError
+from KneeSegLib.evaluation import evaluate
+from KneeSegLib.evaluation.summary import summarize
+from KneeSegLib.pipelines import STAGES
+from KneeSegLib.strict_json import strict
+from KneeSegLib.surfaces.triangles import points_of
+from KneeSegLib.synthesis.mr.cases import synthesize_mr_case
+from KneeSegLib.synthesis.mr.contrast import ContrastDraw
+from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES
+from KneeSegLib.synthesis.mr.person import read_knees
+from KneeSegLib.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.loop import VALIDATION_LOOKS
+from KneeSegLib.training.objectives import LandmarkObjective
+from KneeSegLib.training.recipe import read_recipe
+from KneeSegLib.training.shape_source import ShapeSource
+
+SHOWN = ("dice", "assd_mm", "hd95_mm")
+MEASURED_STAGES = ("slices", "patches")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--prepared", type=Path, default=Path("work/people_mr"))
+    arguments.add_argument("--output", type=Path, default=Path("work/held_out_mr.json"))
+    arguments.add_argument("--group", choices=("test", "validation"), default="test")
+    arguments.add_argument("--contrast", choices=("dess", "any"), default="dess")
+    arguments.add_argument("--spacing", type=float, default=0.45, help="mm, of pixels")
+    arguments.add_argument("--slice-spacing", type=float, default=0.7, help="mm, of slices")
+    arguments.add_argument("--stage", choices=STAGES, action="append", help="default: slices and patches")
+    arguments.add_argument("--seed", type=int, default=9000)
+    arguments.add_argument("--count", type=int)
+    options = arguments.parse_args()
+    torch.set_num_threads(2)
+    results = {stage: {} for stage in options.stage or MEASURED_STAGES}
+    fitted: dict[str, list[float]] = {bone: [] for bone in LANDMARK_BONES}
+    wrong_sides = 0
+    people = read_knees(options.prepared, options.group)[: options.count]
+    for number, person in enumerate(people):
+        side = SIDES[number % 2]
+        truth = synthesize_mr_case(
+            person, options.spacing, options.slice_spacing, side, options.seed + number, synthesis(options.contrast)
+        )
+        for stage, cases in results.items():
+            wrong_sides += not measure(truth, side, stage, cases, fitted)
+    summary = {stage: show(stage, cases, len(people)) for stage, cases in results.items()}
+    print(f"\nWrong sides: {wrong_sides} of {len(people) * len(results)} runs")
+    for bone, distances in fitted.items():
+        if distances:
+            print(f"Points of the fitted {bone} off the true surface: {np.mean(distances):.2f} mm")
+    landmark_mm = {bone: landmark_error(bone, options) for bone in LANDMARK_BONES}
+    print("Landmark error: " + ", ".join(f"{bone} {error:.2f} mm" for bone, error in landmark_mm.items()))
+    record = {"stages": summary, "landmark_mm": landmark_mm, "surface_mm": fitted, "wrong_sides": wrong_sides}
+    options.output.write_text(json.dumps(strict(record), indent=1), encoding="utf-8")
+    print(f"Full figures: {options.output}")
+
+
+def synthesis(contrast: str) -> MrSynthesis:
+    """The shipped recipe's, or sequences like DESS alone."""
+    drawn = MrSynthesis()
+    return replace(drawn, contrast=ContrastDraw(("dess",), anything_probability=0.0)) if contrast == "dess" else drawn
+
+
+def measure(truth, side: str, stage: str, cases: dict, fitted: dict[str, list[float]]) -> bool:
+    """Add one run to ``cases``; return whether it found the right side."""
+    started = time.perf_counter()
+    try:
+        found = ks.segment(truth.image, pipeline="mr-knee", device="cpu", stop_after=stage)
+    except KneeSegError as error:
+        print(f"{truth.subject} ({side}), {stage}: {error}", flush=True)
+        return True
+    seconds = time.perf_counter() - started
+    right = found.provenance["knee"]["side"] == side
+    labels = found.labels if right else _renamed(found.labels, side)
+    agreements = evaluate(truth.labels, labels)
+    cases[truth.subject] = {structure(key.rpartition("_")[0], "right").key: value for key, value in agreements.items()}
+    row = "  ".join(f"{k.rpartition('_')[0]} {v.metrics['dice']:.3f}" for k, v in agreements.items())
+    print(
+        f"{truth.subject} ({side}{'' if right else ', TAKEN FOR THE OTHER'}, {stage}, {seconds:.0f} s): {row}",
+        flush=True,
+    )
+    for entry in found.maps if stage != "slices" and right else ():
+        fitted[entry.structure.tissue.key].append(_off_surface(points_of(entry.surface), truth.labels, entry.structure))
+    return right
+
+
+def _renamed(labels: sitk.Image, side: str) -> sitk.Image:
+    """Labels of the other side: which side it is counts by itself."""
+    values = np.unique(sitk.GetArrayViewFromImage(labels)).tolist()
+    table = {v: structure(structure_of_label(v).tissue.key, side).label_value for v in values if v}
+    return sitk.ChangeLabel(labels, table)
+
+
+def _off_surface(points: np.ndarray, labels: sitk.Image, wanted) -> float:
+    """Mean distance in mm of the points that lie in the image from the border of a label."""
+    mask = labels == wanted.label_value
+    distance = sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
+    found = []
+    for point in points:
+        index = labels.TransformPhysicalPointToContinuousIndex(point.tolist())
+        if all(3 < i < size - 4 for i, size in zip(index, labels.GetSize())):
+            found.append(abs(distance[tuple(int(round(i)) for i in index)]))
+    return float(np.mean(found))
+
+
+def landmark_error(bone: str, options: argparse.Namespace) -> float:
+    """Mean distance in mm of landmarks from where they belong, on spoilt crops of the group's people."""
+    recipe = read_recipe(f"mr-shape-{bone}")
+    network = ks_bundle(f"mr-shape-{bone}")
+    source = ShapeSource.of_folder(recipe, options.prepared, options.group)
+    objective = LandmarkObjective(recipe, options.prepared, torch.device("cpu"))
+    looks = []
+    with torch.inference_mode():
+        for look in range(2 * VALIDATION_LOOKS):
+            samples = source.render(recipe.shapes[0], torch.Generator().manual_seed(5000 + look))
+            looks.append((network(samples.inputs), samples))
+    return objective.measured(looks)["landmark_mm"]
+
+
+def ks_bundle(name: str) -> torch.nn.Module:
+    from KneeSegLib.bundles import find_bundle
+
+    return find_bundle(name).network()
+
+
+def show(stage: str, cases: dict, people: int) -> dict:
+    """Print the table of a stage; return its figures."""
+    summary = summarize(cases)
+    print(f"\n| {stage}, found in so many of {people} people | Dice | ASSD mm | HD95 mm |")
+    print("| --- | --- | --- | --- |")
+    for key, row in summary.items():
+        cells = " | ".join(f"{row.metrics[name].mean:.3f} ± {row.metrics[name].sd:.3f}" for name in SHOWN)
+        print(f"| {key.removesuffix('_right')} ({row.both}) | {cells} |", flush=True)
+    return summary
+
+
+if __name__ == "__main__":
+    main()
