@@ -120,6 +120,10 @@ CARTILAGES: dict[str, str] = {
 }
 """The cartilage that each bone of the knee carries."""
 
+MENISCI = "menisci"
+KNEE_MR_CLASSES: tuple[str, ...] = ("background", *JOINT_BONES["knee"], *CARTILAGES.values(), MENISCI)
+"""Channels of the networks for knee MR. Both menisci are one class: the tibia's middle tells them apart."""
+
 _BY_KEY = {entry.key: entry for entry in STRUCTURES}
 _BY_LABEL_VALUE = {entry.label_value: entry for entry in STRUCTURES}
 

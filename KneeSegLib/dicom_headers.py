@@ -17,6 +17,8 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
+from KneeSegLib.anatomy import Side
+
 MODALITIES = ("CT", "MR")
 IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -25,6 +27,7 @@ _TAGS = [
     "PatientName", "PatientID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
+    "Laterality", "ImageLaterality", "FrameLaterality",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 
@@ -36,7 +39,7 @@ class Slice:
     ``position`` is the centre of the first pixel (LPS, mm), ``orientation`` the direction of growing column number
     followed by that of growing row number, ``spacing`` (between columns, between rows) in mm, ``size`` (columns,
     rows). ``encoding`` is how stored numbers become values. ``variant`` tells apart what a scanner may record more
-    than once at one position.
+    than once at one position. ``side`` is that of the body part, where the header names one.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class Slice:
     size: tuple[int, int]
     encoding: tuple[float, ...]
     variant: dict[str, float | str] = field(hash=False)
+    side: Side | None = None
 
     @property
     def normal(self) -> np.ndarray:
@@ -187,6 +191,7 @@ def _slices(header: Dataset, path: Path) -> Iterator[Slice]:
                 float(header.get("BitsStored") or 16),
             ),
             variant=_variant(header, places),
+            side=_side(header, places),
         )
 
 
@@ -216,6 +221,12 @@ def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | str]:
         ),
         "acquisition": float(_first([header, *places], "AcquisitionNumber") or 0),
     }
+
+
+def _side(header: Dataset, places: list[Dataset]) -> Side | None:
+    keywords = ("FrameLaterality", "ImageLaterality", "Laterality")
+    found = next((value for keyword in keywords if (value := _first([*places, header], keyword))), None)
+    return {"R": "right", "L": "left"}.get(str(found).upper())
 
 
 def _first(places: list[Dataset], keyword: str):

@@ -12,11 +12,12 @@ The parts live in :mod:`~KneeSegLib.dicom_series` (which series), :mod:`~KneeSeg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
+from KneeSegLib.anatomy import Side
 from KneeSegLib.dicom_headers import is_dicom, slices_of_file
 from KneeSegLib.dicom_series import (
     FolderContent,
@@ -66,13 +67,14 @@ class Volume:
     ``image`` is three-dimensional, int16 or float32, of any direction, and carries no metadata of the file it came
     from. In a CT, values below -1024 HU have become -1024. ``modality`` is DICOM's, or guessed from the values ("CT"
     or unknown). ``source`` is a file name or a series description and holds no patient name or ID. ``notes`` are
-    sentences for the report.
+    sentences for the report. ``side`` is that of the body part, where the DICOM header names one.
     """
 
     image: sitk.Image
     modality: Modality | None = None
     source: str = "image in memory"
     notes: tuple[str, ...] = ()
+    side: Side | None = None
 
 
 def read_volume(path: str | Path | sitk.Image, series: str | None = None) -> Volume:
@@ -147,7 +149,8 @@ def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Vol
         notes.append(
             f"{len(content.unreadable)} damaged files were left out; the first of them is {content.unreadable[0].name}."
         )
-    return _volume(image, chosen.modality, chosen.name, notes)
+    sides = {plane.side for plane in chosen.stack}
+    return replace(_volume(image, chosen.modality, chosen.name, notes), side=sides.pop() if len(sides) == 1 else None)
 
 
 def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: list[str]) -> Volume:

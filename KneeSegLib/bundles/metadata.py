@@ -8,17 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from KneeSegLib import __version__
-from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES
+from KneeSegLib.anatomy import KNEE_MR_CLASSES
 
 FACTS = "kneeseg"
-
-KNEE_MR_CLASSES = (
-    "background",
-    *JOINT_BONES["knee"],
-    *CARTILAGES.values(),
-    "menisci",
-)
-"""Of the networks for knee MR; both menisci are one class, the tibia's middle tells them apart."""
 
 POSE_PARAMETERS = 9
 """Of a shape network, beside the modes of the shape model; this module is read without torch."""

@@ -1,8 +1,8 @@
 """The regions of a knee's joint surfaces. They follow the scan's axes, so a strongly turned knee shifts their borders.
 
-Medial and lateral part at the tibia's middle on tibia and femur, at the patella's own middle on the patella. On the femur
-the trochlea, the central (weight-bearing) and the posterior part are told apart by the direction from the middle of
-the cartilage's outline seen from the side: within 45 degrees of straight down it is central. These are simple
+Medial and lateral part at the tibia's middle on tibia and femur, at the patella's own middle on the patella. On the
+femur the trochlea, the central (weight-bearing) and the posterior part are told apart by the direction from the middle
+of the cartilage's outline seen from the side: within 45 degrees of straight down it is central. These are simple
 geometric borders of our own and not those of a published scheme.
 """
 

@@ -53,7 +53,7 @@ def segment(
     stop_after: str = STAGES[-1],
     progress: Progress = no_progress,
 ) -> Case:
-    """Segment bones, and in MR of the knee cartilages and menisci; see :data:`PIPELINES` and :data:`QUALITIES` for what there is.
+    """Segment bones, and in MR of the knee cartilages and menisci, by one of :data:`PIPELINES`.
 
     Args:
         input: folder of DICOM slices, image file (DICOM, NRRD, NIfTI, MetaImage) or image.

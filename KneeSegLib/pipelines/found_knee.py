@@ -27,10 +27,15 @@ def asked_side(side: str, source: str) -> Side | None:
     return None if side == "auto" else side
 
 
-def doubts_about_knee(found: SideFound, side: str, scan: Grid) -> list[str]:
+def doubts_about_knee(found: SideFound, scan: Grid) -> list[str]:
     """Return the sentences a person should read before trusting the result."""
     sentences = []
-    if side == "auto" and found.certainty < CLEAR_SIDE:
+    if found.known and found.certainty < -CLEAR_SIDE:
+        sentences.append(
+            f"The knee was taken for a {found.side} one, as it was named, but its bones fit the other side better: "
+            "check the side."
+        )
+    elif not found.known and found.certainty < CLEAR_SIDE:
         sentences.append(
             f"The knee was taken for a {found.side} one, but its bones fit the other side nearly as well; "
             "give the side if you know it."

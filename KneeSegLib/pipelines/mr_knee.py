@@ -27,7 +27,7 @@ from KneeSegLib.inference.labelling import LegLabels, follow_cleaning
 from KneeSegLib.inference.mr.bones import KneeBones, knee_bones, require_knee
 from KneeSegLib.inference.mr.labelling import MENISCUS_OF_SIDE, label_knee
 from KneeSegLib.inference.mr.patches import FineProbabilities, patch_centers, patch_probabilities
-from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, fit_shapes, side_by_shape
+from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, side_by_shape
 from KneeSegLib.inference.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
 from KneeSegLib.measurements import measure_cartilage
 from KneeSegLib.memory import require_memory
@@ -103,7 +103,7 @@ class MrKnee:
                 fitting(0.0, "Fitting the shapes of the bones")
                 bones = knee_bones(slices)
                 require_knee(bones, volume.source)
-                found, shapes = self._fitted(bones, asked)
+                found, shapes = self._fitted(bones, asked or volume.side)
             patches = None
             if self.stop_after == "patches":
                 with stopwatch("patches"):
@@ -119,7 +119,7 @@ class MrKnee:
                 signs = signs_of_knee(knee, uncleaned, shapes, scan.grid)
         with stopwatch("assembling"):
             finishing(0.2, "Putting the labels on the image's grid")
-            doubts = doubts_about_knee(found, self.side, scan.grid)
+            doubts = doubts_about_knee(found, scan.grid)
             case = case_of(volume, scan.image, [knee], signs, doubts, KNEE_MR)
             case.warnings += missing_structures(case, found.side)
             if self.stop_after != "slices":
@@ -148,17 +148,14 @@ class MrKnee:
             network, facts["classes"], scan.signal, scan.grid, grid, offsets, self.device, progress
         )
 
-    def _fitted(self, bones: KneeBones, asked: Side | None) -> tuple[SideFound, dict[str, FittedShape]]:
+    def _fitted(self, bones: KneeBones, known: Side | None) -> tuple[SideFound, dict[str, FittedShape]]:
         models = read_shape_models(shape_models_file())
         networks = {}
         for bone, name in MR_SHAPE_BUNDLES.items():
             network, facts = self._network(name)
             _check_model(models[bone].variances.tolist(), facts, name)
             networks[bone] = ShapeNetwork(network, models[bone])
-        if asked is None:
-            return side_by_shape(networks, bones, self.device.torch_name)
-        shapes = fit_shapes(networks, bones, asked, self.device.torch_name)
-        return SideFound(asked, {}, 1.0), shapes
+        return side_by_shape(networks, bones, known, self.device.torch_name)
 
     def _looked_at_again(
         self, scan: Scan, slices: KneeProbabilities, shapes: Mapping[str, FittedShape], progress: Progress
@@ -208,6 +205,7 @@ class MrKnee:
             "timings": stopwatch.seconds,
             "knee": {
                 "side": found.side,
+                "side_known": found.known,
                 "side_certainty": round(found.certainty, 3),
                 "shape_residual_as_mm": {side: round(value, 2) for side, value in found.residual_mm.items()},
                 "shapes": {

@@ -104,8 +104,8 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"The image is very noisy there: {signs.noise_hu:.0f} HU, and the bone stands out by {signs.edge_hu:.0f}."
     if signs.shape_residual_mm > limit.shape_residual_mm:
         yield (
-            f"The shape that fits it best lies {signs.shape_residual_mm:.1f} mm from its surface on average: it may not "
-            "be the whole bone, or not this bone alone."
+            f"The shape that fits it best lies {signs.shape_residual_mm:.1f} mm from its surface on average: "
+            "it may not be the whole bone, or not this bone alone."
         )
     if signs.doubtful_band_mm > limit.doubtful_band_mm:
         yield f"The network is unsure of its edge, over a band of {signs.doubtful_band_mm:.1f} mm."

@@ -1,4 +1,4 @@
-"""Probabilities of a knee's structures that are wrong the way those of slice networks are: what patches learn to mend."""
+"""Probabilities of a knee's structures that are wrong as those of slice networks are: what patches learn to mend."""
 
 from __future__ import annotations
 

@@ -78,13 +78,13 @@ def require_knee(bones: KneeBones, source: str) -> None:
     missing = [bone for bone, least in LEAST_CM3.items() if bones.volume_cm3(bone) < least]
     if missing:
         raise AnatomyNotFoundError(
-            f"No knee was found in '{source}': no {' and no '.join(missing)} could be seen, expected an MR of the knee; "
-            "check the image or choose another series."
+            f"No knee was found in '{source}': no {' and no '.join(missing)} could be seen, expected an MR of the "
+            "knee; check the image or choose another series."
         )
     gap_mm = ndimage.distance_transform_edt(~bones.inside["femur"], sampling=SPACING_MM)[bones.inside["tibia"]].min()
     heights = [float(bones.places_mm(bone)[:, 2].mean()) for bone in ("femur", "tibia")]
     if gap_mm > NEAR_MM or heights[0] < heights[1]:
         raise AnatomyNotFoundError(
-            f"No knee was found in '{source}': what looks like a femur and a tibia does not meet in a joint, expected an "
-            "MR of the knee; check the image or choose another series."
+            f"No knee was found in '{source}': what looks like a femur and a tibia does not meet in a joint, expected "
+            "an MR of the knee; check the image or choose another series."
         )

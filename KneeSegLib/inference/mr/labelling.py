@@ -1,11 +1,11 @@
-"""Last stage: probabilities of slices and patches are added, on the scan's own grid, and the likeliest class is taken."""
+"""Last stage: probabilities of slices and patches are added on the scan's own grid, and the likeliest class wins."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from KneeSegLib.anatomy import Side
+from KneeSegLib.anatomy import MENISCI, Side
 from KneeSegLib.inference.axes import Axis, Box, Grid
 from KneeSegLib.inference.device import Device, in_order
 from KneeSegLib.inference.labelling import LegLabels, empty_margin, label_window
@@ -14,7 +14,6 @@ from KneeSegLib.inference.mr.slices import KneeProbabilities
 from KneeSegLib.inference.resample import resampled
 from KneeSegLib.progress import Progress, no_progress
 
-MENISCI = "menisci"
 MENISCUS_OF_SIDE = ("medial_meniscus", "lateral_meniscus")
 
 _SURROUNDINGS_MM = 3.0

@@ -1,8 +1,9 @@
 """Third stage: a small 3D network looks again where cartilage is, at half a millimetre.
 
-After "deep shape fitting"; beyond it, a patch is told what the slices say of it. Patches lie at landmarks of the fitted shapes that carry cartilage, picked by distance-based
+After "deep shape fitting": patches lie at landmarks of the fitted shapes that carry cartilage, picked by distance-based
 non-maximum suppression, up to 100 on the femur and 30 on the tibia. The paper has no patella; its patches lie where the
-slices see patellar cartilage. All patches are cut out of one fine image, so that the image is resampled once.
+slices see patellar cartilage. Beyond the paper, a patch is told what the slices say of it. All patches are cut out of
+one fine image, so that the image is resampled once.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def patch_probabilities(
     """Apply a network to patches and take the mean of what they say, the middle of a patch counting most.
 
     Args:
-        network: ``(N, C, X, Z, Y)`` channels of :func:`~KneeSegLib.inference.mr.channels.mr_patch_channels` to logits of
-            the same shape: slices, rows upward, columns backward.
+        network: ``(N, C, X, Z, Y)`` channels (:func:`~KneeSegLib.inference.mr.channels.mr_patch_channels`) to logits of
+            the same shape; x is across slices, z upward, y backward.
         shape: of a patch along x, z, y. spacing_mm: of its voxels.
         signal: ``(D, H, W)`` image along z, y, x on ``scan``.
         slices: what is known so far.

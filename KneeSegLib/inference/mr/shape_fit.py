@@ -1,7 +1,9 @@
 """Second stage: one look of a network at each bone fits a shape model to it.
 
 After "deep shape fitting": the network names the weights of the model and the pose, the shape layer turns them into
-landmarks. Fitted to a knee and to its mirror image, the shapes also tell which side it is.
+landmarks. Beyond the paper the same parameters are then settled on the surface that the slices found: the layer is
+differentiable, so that the distance of the landmarks from the surface can be made small in a fraction of a second.
+Fitted to a knee and to its mirror image, the shapes also tell which side it is.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import nn
 
 from KneeSegLib.anatomy import SIDES, Side
@@ -26,7 +28,25 @@ from KneeSegLib.shape.model import ShapeModel
 FARTHEST_MM = 10.0
 """Residuals are clipped here."""
 
-_BORDER_MM = 3.0
+
+@dataclass(frozen=True)
+class Settling:
+    """How parameters are settled on a surface. All of its numbers stand here.
+
+    Attributes:
+        rounds: of L-BFGS.
+        tolerated_mm: farther landmarks pull no harder than this: they may belong to a piece that is missing.
+        unlikely: penalty of one squared standard deviation of a weight, in mm² of mean squared distance.
+        border_mm: landmarks nearer to the border of the scan do not count: the bone may be cut there.
+    """
+
+    rounds: int = 60
+    tolerated_mm: float = 3.0
+    unlikely: float = 0.01
+    border_mm: float = 3.0
+
+
+SETTLING = Settling()
 
 
 @dataclass(frozen=True)
@@ -36,12 +56,10 @@ class ShapeNetwork:
     network: nn.Module
     model: ShapeModel
 
-    def layer(self, device: str) -> ShapeLayer:
+    def layer(self) -> ShapeLayer:
         """The shape layer of as many modes as the network has weights for."""
         modes = self.network.modes
-        model = self.model
-        layer = ShapeLayer(model.mean, model.components[:modes], model.variances[:modes])
-        return layer.to(device)
+        return ShapeLayer(self.model.mean, self.model.components[:modes], self.model.variances[:modes])
 
 
 @dataclass(frozen=True)
@@ -50,13 +68,15 @@ class FittedShape:
 
     Attributes:
         points_mm: (P, 3) x, y, z in mm of the scan.
+        seen_mm: the same as the network alone placed them.
         weights: of the modes, in standard deviations.
         residual_mm: (P,) distance of each point from the surface of the bone in the labels, negative within the bone;
-            NaN beyond the field of view.
+            NaN at and beyond the border of the scan.
         model: what was fitted.
     """
 
     points_mm: np.ndarray
+    seen_mm: np.ndarray
     weights: np.ndarray
     residual_mm: np.ndarray
     model: ShapeModel
@@ -81,54 +101,124 @@ def fit_shapes(
 
 def fit_shape(shape: ShapeNetwork, bones: KneeBones, bone: str, side: Side, device: str = "cpu") -> FittedShape:
     """Fit one bone; a left one is looked at in a mirror."""
-    places = bones.places_mm(bone)
-    x, y, z = (float(value) for value in crop_centre(places, bone))
+    centre = crop_centre(bones.places_mm(bone), bone).double().numpy()
     half = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
-    crop = Grid(*(Axis(middle - half, SPACING_MM, INPUT_SIZE) for middle in (z, y, x)))
+    crop = Grid(*(Axis(float(middle) - half, SPACING_MM, INPUT_SIZE) for middle in centre[::-1]))
     crop = crop.mirrored() if side == "left" else crop
     own = resampled(bones.likely[bone], bones.grid, crop)
     rest = [resampled(likely, bones.grid, crop) for name, likely in bones.likely.items() if name != bone]
     others = torch.stack(rest).sum(dim=0) if rest else torch.zeros_like(own)
-    parameters = shape.network(torch.stack([own, others])[None].to(device)).float()
-    points = shape.layer(device)(parameters)[0].cpu().double().numpy()
-    if side == "left":
-        points = points * (-1.0, 1.0, 1.0)
-    points = points + (x, y, z)
-    weights = parameters[0, : shape.network.modes].cpu().numpy()
-    return FittedShape(points, weights, residuals_mm(points, bones, bone), shape.model)
+    seen = shape.network(torch.stack([own, others])[None].to(device)).float().cpu().numpy()[0]
+
+    distance = surface_distance_mm((own > 0.5).numpy())
+    mirror = np.array([-1.0 if side == "left" else 1.0, 1.0, 1.0])
+    low, high = np.array(Box.of_grid(bones.grid).grown(-SETTLING.border_mm))[::-1].T - centre
+    within = (low, high) if side == "right" else (np.array([-high[0], *low[1:]]), np.array([-low[0], *high[1:]]))
+    layer = shape.layer()
+    parameters = settled(layer, seen, distance, within)
+    first, last = (layer(torch.from_numpy(p)[None])[0].double().numpy() for p in (seen, parameters))
+    in_view = ((last > within[0]) & (last < within[1])).all(axis=1)
+    residual = np.where(
+        in_view, distance_at(torch.from_numpy(distance), torch.from_numpy(last).float()).numpy(), np.nan
+    )
+    return FittedShape(
+        last * mirror + centre, first * mirror + centre, parameters[: shape.network.modes], residual, shape.model
+    )
 
 
-def residuals_mm(points_mm: np.ndarray, bones: KneeBones, bone: str) -> np.ndarray:
-    """Signed distance (P,) of points (P, 3) from the bone's main piece, NaN at and beyond the scan's border."""
-    inside = bones.inside[bone]
-    outward = distance_transform_edt(~inside, sampling=SPACING_MM)
-    inward = distance_transform_edt(inside, sampling=SPACING_MM)
-    distance = np.clip(outward - inward, -FARTHEST_MM, FARTHEST_MM)
-    index = [(points_mm[:, 2 - k] - axis.first_mm) / axis.step_mm for k, axis in enumerate(bones.grid)]
-    found = map_coordinates(distance, index, order=1, mode="nearest")
-    # Half a voxel lies between the middles of voxels on either side of a surface.
-    found = found - 0.5 * SPACING_MM * np.sign(found) * (np.abs(found) > 0.5 * SPACING_MM)
-    box = Box.of_grid(bones.grid).grown(-_BORDER_MM)
-    seen = np.all([(points_mm[:, 2 - k] > low) & (points_mm[:, 2 - k] < high) for k, (low, high) in enumerate(box)], 0)
-    return np.where(seen, found, np.nan)
+def surface_distance_mm(inside: np.ndarray) -> np.ndarray:
+    """Signed distance in mm, float32, to the border of what is inside a crop, terraces smoothed; negative inside."""
+    outward, inward = (distance_transform_edt(mask, sampling=SPACING_MM) for mask in (~inside, inside))
+    # Each counts from the middle of the nearest voxel on the other side.
+    distance = outward - inward - 0.5 * SPACING_MM * np.where(inside, -1.0, 1.0)
+    return gaussian_filter(distance, 0.7).clip(-FARTHEST_MM, FARTHEST_MM).astype(np.float32)
+
+
+def settled(
+    layer: ShapeLayer,
+    parameters: np.ndarray,
+    distance_mm: np.ndarray,
+    within_mm: tuple[np.ndarray, np.ndarray],
+    settling: Settling = SETTLING,
+) -> np.ndarray:
+    """Return parameters near to the given ones whose landmarks lie nearer to a surface; they may get no farther.
+
+    Args:
+        parameters: (K + 9,) see :class:`~KneeSegLib.networks.ShapeLayer`.
+        distance_mm: ``(D, H, W)`` along z, y, x, see :func:`surface_distance_mm`.
+        within_mm: lowest and highest x, y, z, from the crop's centre, of landmarks that count.
+    """
+    modes = layer.parameters_per_shape - 9
+    # Inference mode leaves no gradients, and its tensors cannot have any: everything here is made outside of it.
+    with torch.inference_mode(False), torch.enable_grad():
+        layer = ShapeLayer(*(array.detach().cpu().numpy() for array in (layer.mean, *_components(layer))))
+        distance = torch.from_numpy(distance_mm)
+        low, high = (torch.from_numpy(np.asarray(bound)).float() for bound in within_mm)
+        wanted = torch.from_numpy(parameters.copy()).requires_grad_(True)
+
+        def loss() -> torch.Tensor:
+            points = layer(wanted[None])[0]
+            counts = ((points > low) & (points < high)).all(dim=1).detach()
+            away = distance_at(distance, points)
+            pull = nn.functional.huber_loss(away, torch.zeros_like(away), reduction="none", delta=settling.tolerated_mm)
+            mean = 2.0 * (pull * counts).sum() / counts.sum().clamp(min=1)
+            return mean + settling.unlikely * wanted[:modes].square().sum()
+
+        optimizer = torch.optim.LBFGS([wanted], max_iter=settling.rounds, line_search_fn="strong_wolfe")
+
+        def closure() -> torch.Tensor:
+            optimizer.zero_grad()
+            value = loss()
+            value.backward()
+            return value
+
+        optimizer.step(closure)
+        found = wanted.detach().numpy()
+    return found if np.isfinite(found).all() else parameters
+
+
+def distance_at(distance_mm: torch.Tensor, points_mm: torch.Tensor) -> torch.Tensor:
+    """A crop's distances ``(D, H, W)`` at points (N, 3): x, y, z in mm from its centre; beyond the crop those at its
+    border."""
+    half = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
+    grid = (points_mm / half)[None, None, None]
+    return nn.functional.grid_sample(distance_mm[None, None], grid, padding_mode="border", align_corners=True)[
+        0, 0, 0, 0
+    ]
+
+
+def _components(layer: ShapeLayer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Components and variances that make a layer of the same modes."""
+    modes = layer.modes.unflatten(1, layer.mean.shape)
+    return modes, torch.ones(len(modes))
 
 
 @dataclass(frozen=True)
 class SideFound:
-    """Which side a knee is of, by the shapes: mean residuals in mm of either, and how clearly they differ (0..1)."""
+    """Which side a knee is of.
+
+    Attributes:
+        side: that which was known, else that whose shapes fit better.
+        known: whether it was known.
+        residual_mm: mean residual of the shapes of either side.
+        certainty: how much better this side's shapes fit than the other's, as a share of the other's residual;
+            negative where they fit worse.
+    """
 
     side: Side
+    known: bool
     residual_mm: dict[Side, float]
     certainty: float
 
 
 def side_by_shape(
-    networks: Mapping[str, ShapeNetwork], bones: KneeBones, device: str = "cpu"
+    networks: Mapping[str, ShapeNetwork], bones: KneeBones, known: Side | None = None, device: str = "cpu"
 ) -> tuple[SideFound, dict[str, FittedShape]]:
-    """Fit the knee as a right and as a left one; return the side that fits better, and its shapes."""
+    """Fit the knee as a right and as a left one; return the side, if it is not known that which fits better, and its
+    shapes."""
     fits = {side: fit_shapes(networks, bones, side, device) for side in SIDES}
     residual = {side: float(np.nanmean([fit.mean_residual_mm for fit in fits[side].values()])) for side in SIDES}
-    best = min(SIDES, key=residual.__getitem__)
-    worst = max(residual.values())
-    certainty = 1.0 - residual[best] / worst if worst > 0 else 0.0
-    return SideFound(best, residual, certainty), fits[best]
+    side = known or min(SIDES, key=residual.__getitem__)
+    other = residual["left" if side == "right" else "right"]
+    certainty = 1.0 - residual[side] / other if other > 0 else 0.0
+    return SideFound(side, known is not None, residual, certainty), fits[side]

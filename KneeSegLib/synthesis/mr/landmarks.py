@@ -80,19 +80,14 @@ def shape_model(
 ) -> ShapeModel:
     """The shape model of some people."""
     own = [person.carried(torch.from_numpy(found.points[person.template.name]).float()).numpy() for person in people]
+    sources = tuple(sorted({source for person in people for source in person.sources}))
     residuals = [np.abs(bone_distance(found.points[t.name], t)).mean() for t in templates]
     return model_of(
         bone,
         np.stack(own).astype(float),
         found.triangles,
         found.cartilage,
-        Provenance(
-            tuple(sorted({source for person in people for source in person.sources})),
-            len(people),
-            _SPACING_MM,
-            __version__,
-            date.today().isoformat(),
-        ),
+        Provenance(sources, len(people), _SPACING_MM, __version__, date.today().isoformat()),
         {
             "overlap_mean": None,
             "overlap_least": None,

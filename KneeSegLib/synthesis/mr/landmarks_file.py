@@ -1,4 +1,4 @@
-"""The file of landmarks that lies beside prepared knees: corresponding points on the templates, and how people differ."""
+"""The file of landmarks beside prepared knees: corresponding points on the templates, and how people differ."""
 
 from __future__ import annotations
 

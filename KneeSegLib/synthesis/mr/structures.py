@@ -6,14 +6,16 @@ apart as far as they look different in MR, muscles one by one because of the fat
 
 from __future__ import annotations
 
+from KneeSegLib.anatomy import KNEE_MR_CLASSES
+
 BONES: tuple[str, ...] = ("femur", "tibia", "patella", "fibula")
 """Owner ``i + 1`` of a voxel is ``BONES[i]``; 0 is none."""
 
 CARTILAGES: tuple[str, ...] = ("femoral_cartilage", "tibial_cartilage", "patellar_cartilage")
 """The cartilage of ``BONES[i]`` is ``CARTILAGES[i]``; the fibula has none here."""
 
-CLASSES: tuple[str, ...] = ("background", *BONES, *CARTILAGES, "menisci")
-"""Channels of the networks for knee MR. Both menisci are one class: the tibia's middle tells them apart."""
+CLASSES = KNEE_MR_CLASSES
+"""Channels of the networks for knee MR."""
 
 FAT, FAT_PAD, POUCH, TENDON, ARTERY, VEIN, NERVE = range(7)
 """Soft tissues. Fat is all that no label names; the pouch is the recess of the joint above the patella."""
