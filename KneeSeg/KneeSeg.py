@@ -1,4 +1,4 @@
-"""The Slicer module KneeSeg: bones of the leg from a CT volume, at the press of a button."""
+"""The Slicer module KneeSeg: bones in CT of the leg, bones and cartilage in MR of the knee, at one click."""
 
 import json
 import os
@@ -47,8 +47,8 @@ class KneeSeg(ScriptedLoadableModule):
         self.parent.contributors = ["KneeSeg contributors"]
         self.parent.helpText = (
             "<p>Segments femur, tibia, patella, fibula, hip bone, talus and calcaneus, right and left, in CT volumes "
-            "of the leg, and exports their surfaces. Choose a volume and press <i>Segment</i>. Nothing leaves this "
-            "computer.</p>"
+            "of the leg, and bones, cartilages and menisci in MR of the knee; exports their surfaces. Choose a volume "
+            "and press <i>Segment</i>. For MR choose the pipeline <i>MR: knee</i>. Nothing leaves this computer.</p>"
             f"<p>Version {KneeSegLib.__version__}. Research software, not a medical device.</p>"
         )
         self.parent.acknowledgementText = "Networks after published methods, which the documentation names."

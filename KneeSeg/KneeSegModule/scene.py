@@ -30,14 +30,14 @@ UNREADABLE = "The result of the segmentation could not be read; try again, and r
 def problemWith(volumeNode) -> str:
     """Return in a sentence why ``volumeNode`` cannot be segmented; empty if it can."""
     if volumeNode is None:
-        return "Choose a CT volume."
+        return "Choose a CT or MR volume."
     imageData = volumeNode.GetImageData()
     if imageData is None or imageData.GetNumberOfPoints() == 0 or imageData.GetPointData().GetScalars() is None:
         return f"{volumeNode.GetName()} holds no image; load it again or choose another volume."
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
-        return f"{volumeNode.GetName()} is a label map; choose the CT volume it was made from."
+        return f"{volumeNode.GetName()} is a label map; choose the volume it was made from."
     if imageData.GetNumberOfScalarComponents() != 1:
-        return f"{volumeNode.GetName()} is a colour image; choose a CT volume with one value per voxel."
+        return f"{volumeNode.GetName()} is a colour image; choose a volume with one value per voxel."
     return ""
 
 

@@ -132,9 +132,26 @@ def _fitting(pipeline: Pipeline, volume: Volume) -> Pipeline:
     from KneeSegLib.volume import check_ct, check_mr
 
     if pipeline.name == AUTO:
+        if volume.modality is None:
+            return _fitting_unknown(volume)
         pipeline = PIPELINES["mr-knee" if volume.modality == "MR" else "ct-leg"]
     if pipeline.modality == "MR":
         check_mr(volume)
     else:
         check_ct(volume)
     return pipeline
+
+
+def _fitting_unknown(volume: Volume) -> Pipeline:
+    """The CT pipeline, for an image that does not say what it is; what looks like no CT is not tried as anything else.
+
+    Raises:
+        InputError: as :func:`KneeSegLib.volume.check_ct`, with a hint.
+    """
+    from KneeSegLib.volume import check_ct
+
+    try:
+        check_ct(volume)
+    except InputError as error:
+        raise InputError(f"{error} If it is an MR of the knee, choose the pipeline mr-knee.") from None
+    return PIPELINES["ct-leg"]

@@ -45,7 +45,7 @@ def test_progress_callback_can_cancel(logic, volumeNode):
 
 
 def test_missing_volume_is_an_error(logic, scene):
-    with pytest.raises(errors.InputError, match="Choose a CT volume"):
+    with pytest.raises(errors.InputError, match="Choose a CT or MR volume"):
         logic.segment(None)
 
 

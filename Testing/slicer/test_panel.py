@@ -80,7 +80,7 @@ def test_every_input_has_a_tooltip(shown):
 
 def test_without_a_volume_the_button_is_disabled_and_says_why(shown):
     assert not shown.ui.segmentButton.enabled
-    assert shown.ui.segmentButton.toolTip == "Choose a CT volume."
+    assert shown.ui.segmentButton.toolTip == "Choose a CT or MR volume."
 
 
 def test_with_a_volume_the_button_is_ready(ready):

@@ -235,7 +235,7 @@ def test_segments_are_known_to_the_loaded_terminology(scene, key):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: None, "Choose a CT volume"),
+        (lambda: None, "Choose a CT or MR volume"),
         (lambda: slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty"), "Empty holds no image"),
         (lambda: mrml.addVolume(name="Leg CT"), ""),
         (

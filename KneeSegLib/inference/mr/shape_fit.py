@@ -146,7 +146,7 @@ def settled(
     Args:
         parameters: (K + 9,) see :class:`~KneeSegLib.networks.ShapeLayer`.
         distance_mm: ``(D, H, W)`` along z, y, x, see :func:`surface_distance_mm`.
-        within_mm: lowest and highest x, y, z, from the crop's centre, of landmarks that count.
+        within_mm: lowest and highest x, y, z, from the crop's centre, of landmarks that count, as they lie at first.
     """
     modes = layer.parameters_per_shape - 9
     # Inference mode leaves no gradients, and its tensors cannot have any: everything here is made outside of it.
@@ -154,11 +154,14 @@ def settled(
         layer = ShapeLayer(*(array.detach().cpu().numpy() for array in (layer.mean, *_components(layer))))
         distance = torch.from_numpy(distance_mm)
         low, high = (torch.from_numpy(np.asarray(bound)).float() for bound in within_mm)
-        wanted = torch.from_numpy(parameters.copy()).requires_grad_(True)
+        wanted = torch.from_numpy(parameters.copy())
+        first = layer(wanted[None])[0]
+        # Settled once: a landmark that could leave the view would be well out of it.
+        counts = ((first > low) & (first < high)).all(dim=1)
+        wanted.requires_grad_(True)
 
         def loss() -> torch.Tensor:
             points = layer(wanted[None])[0]
-            counts = ((points > low) & (points < high)).all(dim=1).detach()
             away = distance_at(distance, points)
             pull = nn.functional.huber_loss(away, torch.zeros_like(away), reduction="none", delta=settling.tolerated_mm)
             mean = 2.0 * (pull * counts).sum() / counts.sum().clamp(min=1)
