@@ -5,7 +5,8 @@
 People are those of the group ``test`` among the prepared ones; every second one is rendered as a left knee. Bones are
 drawn anew for each, cartilage and menisci are those of the two label maps that training people have, in new states of
 wear. The images come from the training images' renderer: this measures how well the networks learned what they were
-taught, not how well they do on real scans. ``--contrast any`` draws any sequence instead of those like DESS.
+taught, not how well they do on real scans. ``--contrast any`` draws any sequence instead of those like DESS;
+``--simulator other`` renders the same people in another way, which no network has seen.
 """
 
 from __future__ import annotations
@@ -23,18 +24,22 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
+import other_mr_simulator
+
 import KneeSegLib as ks
 from KneeSegLib.anatomy import SIDES, structure, structure_of_label
+from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
 from KneeSegLib.evaluation.summary import summarize
 from KneeSegLib.pipelines import STAGES
 from KneeSegLib.strict_json import strict
 from KneeSegLib.surfaces.triangles import points_of
+from KneeSegLib.synthesis.cases import SyntheticCase
 from KneeSegLib.synthesis.mr.cases import synthesize_mr_case
 from KneeSegLib.synthesis.mr.contrast import ContrastDraw
 from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES
-from KneeSegLib.synthesis.mr.person import read_knees
+from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.loop import VALIDATION_LOOKS
 from KneeSegLib.training.objectives import LandmarkObjective
@@ -51,6 +56,7 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=Path("work/held_out_mr.json"))
     arguments.add_argument("--group", choices=("test", "validation"), default="test")
     arguments.add_argument("--contrast", choices=("dess", "any"), default="dess")
+    arguments.add_argument("--simulator", choices=("own", "other"), default="own")
     arguments.add_argument("--spacing", type=float, default=0.45, help="mm, of pixels")
     arguments.add_argument("--slice-spacing", type=float, default=0.7, help="mm, of slices")
     arguments.add_argument("--stage", choices=STAGES, action="append", help="default: slices and patches")
@@ -60,25 +66,34 @@ def main() -> None:
     torch.set_num_threads(2)
     results = {stage: {} for stage in options.stage or MEASURED_STAGES}
     fitted: dict[str, list[float]] = {bone: [] for bone in LANDMARK_BONES}
+    flags: list[dict] = []
     wrong_sides = 0
     people = read_knees(options.prepared, options.group)[: options.count]
     for number, person in enumerate(people):
         side = SIDES[number % 2]
-        truth = synthesize_mr_case(
-            person, options.spacing, options.slice_spacing, side, options.seed + number, synthesis(options.contrast)
-        )
+        truth = rendered(person, side, options.seed + number, options)
         for stage, cases in results.items():
-            wrong_sides += not measure(truth, side, stage, cases, fitted)
+            wrong_sides += not measure(truth, side, stage, cases, fitted, flags)
     summary = {stage: show(stage, cases, len(people)) for stage, cases in results.items()}
     print(f"\nWrong sides: {wrong_sides} of {len(people) * len(results)} runs")
+    print_flags(flags)
     for bone, distances in fitted.items():
         if distances:
             print(f"Points of the fitted {bone} off the true surface: {np.mean(distances):.2f} mm")
     landmark_mm = {bone: landmark_error(bone, options) for bone in LANDMARK_BONES}
     print("Landmark error: " + ", ".join(f"{bone} {error:.2f} mm" for bone, error in landmark_mm.items()))
     record = {"stages": summary, "landmark_mm": landmark_mm, "surface_mm": fitted, "wrong_sides": wrong_sides}
+    record["flags"] = flags
     options.output.write_text(json.dumps(strict(record), indent=1), encoding="utf-8")
     print(f"Full figures: {options.output}")
+
+
+def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Namespace) -> SyntheticCase:
+    """A case of a person by the simulator that was asked for."""
+    where = (options.spacing, options.slice_spacing, side, seed)
+    if options.simulator == "other":
+        return other_mr_simulator.simulate(person, *where)
+    return synthesize_mr_case(person, *where, synthesis(options.contrast))
 
 
 def synthesis(contrast: str) -> MrSynthesis:
@@ -87,8 +102,10 @@ def synthesis(contrast: str) -> MrSynthesis:
     return replace(drawn, contrast=ContrastDraw(("dess",), anything_probability=0.0)) if contrast == "dess" else drawn
 
 
-def measure(truth, side: str, stage: str, cases: dict, fitted: dict[str, list[float]]) -> bool:
-    """Add one run to ``cases``; return whether it found the right side."""
+def measure(
+    truth: SyntheticCase, side: str, stage: str, cases: dict, fitted: dict[str, list[float]], flags: list[dict]
+) -> bool:
+    """Add one run to ``cases``, ``fitted`` and ``flags``; return whether it found the right side."""
     started = time.perf_counter()
     try:
         found = ks.segment(truth.image, pipeline="mr-knee", device="cpu", stop_after=stage)
@@ -100,14 +117,24 @@ def measure(truth, side: str, stage: str, cases: dict, fitted: dict[str, list[fl
     labels = found.labels if right else _renamed(found.labels, side)
     agreements = evaluate(truth.labels, labels)
     cases[truth.subject] = {structure(key.rpartition("_")[0], "right").key: value for key, value in agreements.items()}
+    for entry in found.structures if right else ():
+        dice = agreements[entry.structure.key].metrics["dice"]
+        flags.append({"stage": stage, "key": entry.structure.tissue.key, "dice": dice, "verdict": entry.verdict})
     row = "  ".join(f"{k.rpartition('_')[0]} {v.metrics['dice']:.3f}" for k, v in agreements.items())
     print(
         f"{truth.subject} ({side}{'' if right else ', TAKEN FOR THE OTHER'}, {stage}, {seconds:.0f} s): {row}",
         flush=True,
     )
-    for entry in found.maps if stage != "slices" and right else ():
+    for entry in (entry for entry in found.maps if entry.name == "shape" and right):
         fitted[entry.structure.tissue.key].append(_off_surface(points_of(entry.surface), truth.labels, entry.structure))
     return right
+
+
+def print_flags(flags: list[dict]) -> None:
+    """Say how many structures were marked "Check", by how good they were."""
+    for low, high in ((0.0, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.01)):
+        levels = [flag["verdict"].level for flag in flags if low <= flag["dice"] < high]
+        print(f"Dice {low:.2f} to {min(high, 1.0):.2f}: {levels.count('check')} of {len(levels)} marked Check")
 
 
 def _renamed(labels: sitk.Image, side: str) -> sitk.Image:
@@ -132,7 +159,7 @@ def _off_surface(points: np.ndarray, labels: sitk.Image, wanted) -> float:
 def landmark_error(bone: str, options: argparse.Namespace) -> float:
     """Mean distance in mm of landmarks from where they belong, on spoilt crops of the group's people."""
     recipe = read_recipe(f"mr-shape-{bone}")
-    network = ks_bundle(f"mr-shape-{bone}")
+    network = find_bundle(recipe.name).network()
     source = ShapeSource.of_folder(recipe, options.prepared, options.group)
     objective = LandmarkObjective(recipe, options.prepared, torch.device("cpu"))
     looks = []
@@ -141,12 +168,6 @@ def landmark_error(bone: str, options: argparse.Namespace) -> float:
             samples = source.render(recipe.shapes[0], torch.Generator().manual_seed(5000 + look))
             looks.append((network(samples.inputs), samples))
     return objective.measured(looks)["landmark_mm"]
-
-
-def ks_bundle(name: str) -> torch.nn.Module:
-    from KneeSegLib.bundles import find_bundle
-
-    return find_bundle(name).network()
 
 
 def show(stage: str, cases: dict, people: int) -> dict:

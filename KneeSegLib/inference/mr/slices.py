@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ THINNEST_SLICE_MM = 0.6
 """Thinner slices than the network knows are taken together."""
 
 BATCH_PIXELS = 200_000
+
+BLUR_ACROSS_MM = 0.6
+"""Standard deviation of the blur of probabilities across slices. Chosen on validation people among none, 0.4, 0.6 and
+more, where bone gained little and cartilage up to 0.02 of Dice; thick slices are hardly touched."""
 
 _SAMPLED_VALUES = 500_000
 
@@ -89,4 +94,20 @@ def sagittal_probabilities(
         values[..., done : done + len(found)] = found.permute(1, 2, 3, 0)
         done += len(found)
         progress(done / len(positions), f"{message} {done} of {len(positions)}")
-    return KneeProbabilities(grid, values, tuple(classes))
+    return KneeProbabilities(grid, across_slices(values, grid.x.spacing_mm), tuple(classes))
+
+
+def across_slices(values: torch.Tensor, spacing_mm: float) -> torch.Tensor:
+    """Probabilities ``(C, D, H, W)`` averaged a little with those of the slices beside them, along the last axis.
+
+    Each slice was looked at by itself, so that a part of its errors is its own.
+    """
+    if values.shape[-1] < 3:
+        return values
+    beside = exp(-0.5 * (spacing_mm / BLUR_ACROSS_MM) ** 2)
+    share = beside / (1.0 + 2.0 * beside)
+    result = values.clone()
+    for channel, own in zip(result, values):
+        own = own.float()
+        channel[..., 1:-1] = torch.lerp(own[..., 1:-1], (own[..., 2:] + own[..., :-2]) / 2.0, 2.0 * share).half()
+    return result

@@ -61,7 +61,7 @@ def synthesize_mr_case(
     )
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().numpy().astype(np.int16)
     labels = label_values(rendered, side)
-    return SyntheticCase(_placed(image, rendered, side), _placed(labels, rendered, side), person.subject, person.group)
+    return SyntheticCase(placed(image, rendered, side), placed(labels, rendered, side), person.subject, person.group)
 
 
 def label_values(rendered: SyntheticMr, side: Side) -> np.ndarray:
@@ -82,7 +82,7 @@ def label_values(rendered: SyntheticMr, side: Side) -> np.ndarray:
     return labels
 
 
-def _placed(array: np.ndarray, rendered: SyntheticMr, side: Side) -> sitk.Image:
+def placed(array: np.ndarray, rendered: SyntheticMr, side: Side) -> sitk.Image:
     """Slices, rows and columns of a slab as an image in LPS mm, rows downward; a left knee is the mirror of a right."""
     import SimpleITK as sitk
 

@@ -1,0 +1,80 @@
+"""A second way to make knee MR from the same anatomy: to see what networks learned of knees and what of the renderer.
+
+It shares the shapes with :mod:`KneeSegLib.synthesis.mr` and nothing else: no warp, no wear, no water and fat; one grey
+value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid bright),
+smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder than the training images.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from KneeSegLib.anatomy import Side
+from KneeSegLib.synthesis.cases import SyntheticCase
+from KneeSegLib.synthesis.mr.cases import EXTENT_MM, label_values, placed
+from KneeSegLib.synthesis.mr.person import PreparedKnee, random_lattice
+from KneeSegLib.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
+from KneeSegLib.synthesis.mr.structures import ARTERY, CLASSES, FAT_PAD, FIRST_MUSCLE, NERVE, POUCH, TENDON, VEIN
+from KneeSegLib.synthesis.placement import Warp
+
+UNBENT = Warp(*((0.0, 0.0),) * 2, *((1.0, 1.0),) * 2, *((0.0, 0.0),) * 2)
+
+GREY = {
+    "bone": (0.16, 0.26),
+    "cartilage": (0.55, 0.72),
+    "menisci": (0.12, 0.22),
+    "fat": (0.18, 0.3),
+    "muscle": (0.34, 0.46),
+    "tendon": (0.08, 0.14),
+    "vessel": (0.3, 0.7),
+    "fluid": (0.85, 1.0),
+}
+
+
+def simulate(
+    person: PreparedKnee, spacing_mm: float = 0.45, slice_spacing_mm: float = 0.7, side: Side = "right", seed: int = 0
+) -> SyntheticCase:
+    """Render a sagittal series of the whole knee, and its labels."""
+    random = np.random.default_rng(seed)
+    spacing = (slice_spacing_mm, spacing_mm, spacing_mm)
+    shape = [8 * round(extent / step / 8) for extent, step in zip(EXTENT_MM, spacing)]
+    lattice = random_lattice(shape, spacing, torch.zeros(3), UNBENT, torch.Generator().manual_seed(seed))
+    scene = person.sample(lattice, shape, spacing)
+    shares = class_shares(scene)
+    grey = {tissue: random.uniform(*bounds) for tissue, bounds in GREY.items()}
+    of_class = [0.0, *(grey["bone"] * random.uniform(0.92, 1.08) for _ in range(4)), *[grey["cartilage"]] * 3]
+    of_class.append(grey["menisci"])
+    table = np.full(FIRST_MUSCLE + 32, grey["fat"], np.float32)
+    table[[TENDON, NERVE, ARTERY, VEIN]] = grey["tendon"], grey["muscle"], grey["vessel"], grey["vessel"]
+    table[[POUCH, FAT_PAD]] = grey["fluid"], grey["fat"] * 1.1
+    table[FIRST_MUSCLE:] = grey["muscle"] * random.uniform(0.9, 1.1, 32)
+    around = table[scene.soft.numpy()]
+    around = np.where(scene.cavity_mm.numpy() < random.uniform(0.0, 0.7), grey["fluid"], around)
+    around = around * (scene.flesh_mm.numpy() < random.uniform(4.0, 12.0))
+    image = around * shares[0].numpy()
+    for index in range(1, len(CLASSES)):
+        image = image + of_class[index] * shares[index].numpy()
+    volume = sitk.GetImageFromArray(image.astype(np.float32))
+    image = sitk.GetArrayFromImage(sitk.DiscreteGaussian(volume, [0.4, 0.4, 0.1], 9, 0.01, False))
+    image = image * _shading(image.shape, random)
+    noise = random.uniform(0.01, 0.03)
+    real, imaginary = (random.normal(0.0, noise, image.shape) for _ in range(2))
+    image = np.hypot(image + real, imaginary)
+    rendered = SyntheticMr(torch.from_numpy(image), shares, boundary_distance(scene), spacing)
+    whole = (image / image.max() * 1000.0).round().astype(np.int16)
+    labels = label_values(rendered, side)
+    return SyntheticCase(placed(whole, rendered, side), placed(labels, rendered, side), person.subject, person.group)
+
+
+def _shading(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    """A slow factor around 1: a polynomial of second order along each axis."""
+    factor = np.ones(shape, np.float32)
+    for axis, size in enumerate(shape):
+        x = np.linspace(-1.0, 1.0, size)
+        along = 1.0 + random.uniform(-0.15, 0.15) * x + random.uniform(-0.2, 0.0) * x**2
+        factor *= along.reshape([size if a == axis else 1 for a in range(3)])
+    return factor * math.exp(random.normal(0.0, 0.05))
