@@ -1,0 +1,59 @@
+"""Signs of a knee in MR, and pieces of cartilage that lie on no bone."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from KneeSegLib.anatomy import structure
+from KneeSegLib.cleaning.attached import keep_attached
+from KneeSegLib.inference.axes import Grid
+from KneeSegLib.inference.labelling import LegLabels, Margin
+from KneeSegLib.quality import verdict_on
+from KneeSegLib.quality.knee import signs_of_knee
+
+SHAPE = (30, 30, 30)
+
+
+def labelled(margin_value: int = 127) -> LegLabels:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[15:, 5:25, 5:25] = structure("femur", "right").label_value
+    inside = labels > 0
+    values = np.where(inside, margin_value, -margin_value).astype(np.int8)
+    place = tuple(slice(0, size) for size in SHAPE)
+    return LegLabels("right", labels, place, {"femur": Margin(values, place)})
+
+
+def signs(knee: LegLabels, residual_mm: float = 0.5):
+    shapes = {"femur": SimpleNamespace(mean_residual_mm=residual_mm)}
+    found = signs_of_knee(knee, knee.labels, shapes, Grid.of_scan(SHAPE, (1.0, 1.0, 1.0)))
+    return found["femur_right"]
+
+
+def test_a_certain_bone_that_fits_its_shape_is_good():
+    verdict = verdict_on(structure("femur_right"), signs(labelled()))
+    assert verdict.level == "good"
+    assert verdict.signs.volume_cm3 == pytest.approx(6.0)
+    assert verdict.notes == ("It goes on beyond the upper border of the scan.",)
+
+
+def test_a_bone_far_from_its_shape_is_to_be_checked():
+    verdict = verdict_on(structure("femur_right"), signs(labelled(), residual_mm=4.0))
+    assert verdict.level == "check" and "4.0 mm from its surface" in verdict.reasons[0]
+
+
+def test_a_network_that_is_sure_of_nothing_is_not_believed():
+    verdict = verdict_on(structure("femur_right"), signs(labelled(margin_value=30)))
+    assert verdict.level == "check" and "unsure of its edge" in verdict.reasons[0]
+
+
+def test_cartilage_stays_where_it_lies_on_bone():
+    bone = np.zeros(SHAPE, bool)
+    bone[:10] = True
+    cartilage = np.zeros(SHAPE, bool)
+    cartilage[10:12, 3:20, 3:20] = True  # on the bone
+    cartilage[20:23, 3:20, 3:20] = True  # in the air
+    cartilage[10, 28, 28] = True  # on the bone, a crumb
+    kept = keep_attached(cartilage, bone, (1.0, 1.0, 1.0))
+    assert kept[10:12, 3:20, 3:20].all()
+    assert np.count_nonzero(kept) == 2 * 17 * 17

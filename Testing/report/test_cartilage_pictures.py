@@ -1,0 +1,46 @@
+"""Thickness in colours, and the report's section about it."""
+
+import numpy as np
+import pytest
+
+from KneeSegLib.measurements import measure_cartilage
+from KneeSegLib.report.cartilage import BARE, COLORS, cartilage_pictures, thickness_colors
+from KneeSegLib.report.html import report_html
+from KneeSegLib.report.shading import FROM_ABOVE, FROM_BEHIND, FROM_BELOW, Mesh, shaded
+from Testing.measurements.test_cartilage import covered_ball
+
+
+def test_thickness_runs_through_the_scale_and_bare_bone_is_apart():
+    colors = thickness_colors(np.array([0.0, 0.01, 2.0, 9.0]))
+    assert colors[0].tolist() == list(BARE)
+    assert colors[1] == pytest.approx(COLORS[0], abs=2)
+    assert colors[2] == pytest.approx(COLORS[2])
+    assert colors[3] == pytest.approx(COLORS[-1])
+
+
+@pytest.mark.parametrize("view", [FROM_BELOW, FROM_ABOVE, FROM_BEHIND])
+def test_views_are_turned_and_not_mirrored(view):
+    assert np.linalg.det(view.lps_to_screen) == pytest.approx(1.0)
+
+
+def test_points_of_two_colours_are_drawn_in_both():
+    points = np.array([[-10.0, -10.0, 0.0], [10.0, -10.0, 0.0], [10.0, 10.0, 0.0], [-10.0, 10.0, 0.0]])
+    colors = np.array([[255, 0, 0], [0, 0, 255], [0, 0, 255], [255, 0, 0]])
+    mesh = Mesh(points, np.array([[0, 1, 2], [0, 2, 3]]), colors)
+    picture = shaded([mesh], FROM_ABOVE, np.zeros(3), (20.0, 20.0), 0.5)
+    row = picture[20]
+    # From above the patient's left, where points are blue, is on the left.
+    assert row[3, 2] > row[3, 0] and row[-4, 0] > row[-4, 2]
+
+
+def test_the_report_shows_regions_and_their_thickness():
+    case = covered_ball()
+    case.cartilage = measure_cartilage(case)
+    (picture,) = cartilage_pictures(case.cartilage)
+    assert picture.caption == "Right femur, from below"
+    page = report_html(case, {"statement": "", "software": {}})
+    assert "Cartilage thickness" in page and "Medial central" in page and "2.3" in page
+
+
+def test_a_case_without_cartilage_has_no_such_section():
+    assert "Cartilage thickness" not in report_html(covered_ball(), {"statement": "", "software": {}})
