@@ -42,4 +42,5 @@ def parts(progress: Progress, weights: Iterable[float]) -> list[Progress]:
     bounds = [0.0]
     for share in shares:
         bounds.append(bounds[-1] + share / total)
+    bounds[-1] = 1.0
     return [part(progress, start, stop) for start, stop in zip(bounds, bounds[1:])]

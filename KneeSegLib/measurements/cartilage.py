@@ -146,7 +146,7 @@ def _crossing(values: np.ndarray, at: np.ndarray, before: np.ndarray, column: np
     """How far back from sample ``at`` towards ``before`` the field is zero, in steps (0..1)."""
     here, there = values[at, column], values[before, column]
     difference = here - there
-    return np.where((here * there < 0) & (difference != 0), here / np.where(difference == 0, 1.0, difference), 0.0)
+    return np.where(difference != 0, here / np.where(difference == 0, 1.0, difference), 0.0)
 
 
 def _middle_x_mm(surface: vtkPolyData) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from types import MappingProxyType
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,7 +24,7 @@ def case_of(
     legs: list[LegLabels],
     signs: Mapping[str, Signs],
     warnings: list[str],
-    thresholds: Thresholds = SHIPPED,
+    thresholds: Mapping[str, Thresholds] = MappingProxyType({"bone": SHIPPED}),
 ) -> Case:
     """Put the legs together.
 
@@ -31,7 +32,7 @@ def case_of(
         volume: what was read.
         turned: ``to_lps(volume.image)``, the grid that the legs' places refer to.
         signs: of the quality of each structure, by its key.
-        thresholds: from which value on a sign is a reason to look.
+        thresholds: from which value on a sign is a reason to look, by kind of tissue.
         warnings: about the whole case; those about structures that have to be checked are added.
     """
     labels = np.zeros(tuple(reversed(turned.GetSize())), np.uint8)
@@ -43,7 +44,7 @@ def case_of(
     found = structures_of(image)
     checks = []
     for entry in found:
-        entry.verdict = verdict_on(entry.structure, signs[entry.structure.key], thresholds)
+        entry.verdict = verdict_on(entry.structure, signs[entry.structure.key], thresholds[entry.structure.tissue.kind])
         if (check := warning_of(entry.structure, entry.verdict)) is not None:
             checks.append(check)
         volume_cm3 = entry.volume_mm3 / 1000.0

@@ -101,7 +101,7 @@ class MrKnee:
                 slices = self._sliced(scan, slicing)
             with stopwatch("shape"):
                 fitting(0.0, "Fitting the shapes of the bones")
-                bones = knee_bones(slices)
+                bones = knee_bones(slices, scan.grid)
                 require_knee(bones, volume.source)
                 found, shapes = self._fitted(bones, asked or volume.side)
             patches = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +52,7 @@ def signs_of_knee(
         in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
         borders = border_areas_mm2(mask, in_scan, grid.shape, spacing_mm)
         certainty = margin.values * np.float32(1.0 / MARGIN_SCALE)
+        shape_mm = shapes[tissue].mean_residual_mm if tissue in shapes else None
         found[structure(tissue, labelled.side).key] = Signs(
             volume_cm3=volume_cm3,
             extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
@@ -60,6 +61,7 @@ def signs_of_knee(
             slice_mm=grid.x.spacing_mm,
             doubtful_band_mm=doubtful_band_mm(certainty, labels[margin.place] == value, spacing_mm),
             cleaned_share=changed.get(value, 0) * voxel_cm3 / volume_cm3,
-            shape_residual_mm=shapes[tissue].mean_residual_mm if tissue in shapes else nan,
+            shape_residual_mm=nan if shape_mm is None else shape_mm,
+            shape_lost=shape_mm is not None and isnan(shape_mm),
         )
     return found

@@ -35,6 +35,7 @@ class Signs:
         jump_mm: largest sideways jump of its outline within 3 mm along the leg.
         sway_mm: median step of its outline from slice to slice, per mm along the leg.
         metal_cm3: metal within 5 mm of its box.
+        shape_lost: a shape was to be fitted and lies out of view.
         shape_residual_mm: mean distance of a fitted shape's points from its surface.
     """
 
@@ -62,3 +63,4 @@ class Signs:
     sway_mm: float = nan
     metal_cm3: float = 0.0
     shape_residual_mm: float = nan
+    shape_lost: bool = False

@@ -107,6 +107,8 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
             f"The shape that fits it best lies {signs.shape_residual_mm:.1f} mm from its surface on average: "
             "it may not be the whole bone, or not this bone alone."
         )
+    if signs.shape_lost:
+        yield "No shape could be fitted to it."
     if signs.doubtful_band_mm > limit.doubtful_band_mm:
         yield f"The network is unsure of its edge, over a band of {signs.doubtful_band_mm:.1f} mm."
 

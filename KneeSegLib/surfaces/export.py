@@ -97,6 +97,7 @@ def _between_lps_and_ras(polydata: vtkPolyData) -> vtkPolyData:
     """Return a copy with x and y negated: a half turn about z, so triangles keep facing outward."""
     turned = polydata_from(points_of(polydata) * (-1.0, -1.0, 1.0), triangles_of(polydata))
     turned.GetFieldData().ShallowCopy(polydata.GetFieldData())
+    turned.GetPointData().ShallowCopy(polydata.GetPointData())
     return turned
 
 

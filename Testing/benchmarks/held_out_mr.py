@@ -32,7 +32,12 @@ from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
 from KneeSegLib.evaluation.summary import summarize
+from KneeSegLib.inference.mr.crops import SPACING_MM
+from KneeSegLib.inference.mr.shape_fit import ShapeNetwork, settled, surface_distance_mm
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.pipelines import STAGES
+from KneeSegLib.resources import shape_models_file
+from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.strict_json import strict
 from KneeSegLib.surfaces.triangles import points_of
 from KneeSegLib.synthesis.cases import SyntheticCase
@@ -41,12 +46,11 @@ from KneeSegLib.synthesis.mr.contrast import ContrastDraw
 from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES
 from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.synthesis.mr.render import MrSynthesis
-from KneeSegLib.training.loop import VALIDATION_LOOKS
-from KneeSegLib.training.objectives import LandmarkObjective
 from KneeSegLib.training.recipe import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
 
 SHOWN = ("dice", "assd_mm", "hd95_mm")
+LOOKS = 20
 MEASURED_STAGES = ("slices", "patches")
 
 
@@ -80,8 +84,9 @@ def main() -> None:
     for bone, distances in fitted.items():
         if distances:
             print(f"Points of the fitted {bone} off the true surface: {np.mean(distances):.2f} mm")
-    landmark_mm = {bone: landmark_error(bone, options) for bone in LANDMARK_BONES}
-    print("Landmark error: " + ", ".join(f"{bone} {error:.2f} mm" for bone, error in landmark_mm.items()))
+    landmark_mm = {bone: landmark_errors(bone, options) for bone in LANDMARK_BONES}
+    for bone, errors in landmark_mm.items():
+        print(f"Landmarks of the {bone}: " + ", ".join(f"{name} {mm:.2f} mm" for name, mm in errors.items()))
     record = {"stages": summary, "landmark_mm": landmark_mm, "surface_mm": fitted, "wrong_sides": wrong_sides}
     record["flags"] = flags
     options.output.write_text(json.dumps(strict(record), indent=1), encoding="utf-8")
@@ -156,18 +161,32 @@ def _off_surface(points: np.ndarray, labels: sitk.Image, wanted) -> float:
     return float(np.mean(found))
 
 
-def landmark_error(bone: str, options: argparse.Namespace) -> float:
-    """Mean distance in mm of landmarks from where they belong, on spoilt crops of the group's people."""
+def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
+    """Mean distance in mm of landmarks from where they belong, on spoilt crops of the group's people.
+
+    ``network`` as the network places them, ``settled`` after that, ``from_the_mean`` settled without the network.
+    """
     recipe = read_recipe(f"mr-shape-{bone}")
-    network = find_bundle(recipe.name).network()
-    source = ShapeSource.of_folder(recipe, options.prepared, options.group)
-    objective = LandmarkObjective(recipe, options.prepared, torch.device("cpu"))
-    looks = []
-    with torch.inference_mode():
-        for look in range(2 * VALIDATION_LOOKS):
-            samples = source.render(recipe.shapes[0], torch.Generator().manual_seed(5000 + look))
-            looks.append((network(samples.inputs), samples))
-    return objective.measured(looks)["landmark_mm"]
+    shape = ShapeNetwork(find_bundle(recipe.name).network(), read_shape_models(shape_models_file())[bone])
+    source, layer = ShapeSource.of_folder(recipe, options.prepared, options.group), shape.layer()
+    errors: dict[str, list[float]] = {"network": [], "settled": [], "from_the_mean": []}
+    for look in range(LOOKS):
+        samples = source.render(recipe.shapes[0], torch.Generator().manual_seed(5000 + look))
+        distance = surface_distance_mm((samples.inputs[0, 0] > 0.5).numpy())
+        shown = np.argwhere((samples.inputs[0].sum(dim=0) > 0.05).numpy())[:, ::-1]
+        bounds = (shown.min(axis=0) + 1.5, shown.max(axis=0) - 1.5)
+        view = tuple((bound - (INPUT_SIZE - 1) / 2.0) * SPACING_MM for bound in bounds)
+        with torch.inference_mode():
+            seen = shape.network(samples.inputs)[0].numpy()
+            placed = {
+                "network": seen,
+                "settled": settled(layer, seen, distance, view),
+                "from_the_mean": settled(layer, np.zeros_like(seen), distance, view),
+            }
+            for name, parameters in placed.items():
+                points = layer(torch.from_numpy(parameters)[None])[0]
+                errors[name].append(float((points - samples.landmarks_mm[0]).norm(dim=1).mean()))
+    return {name: float(np.mean(found)) for name, found in errors.items()}
 
 
 def show(stage: str, cases: dict, people: int) -> dict:

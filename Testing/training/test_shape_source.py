@@ -93,3 +93,7 @@ def test_a_shape_network_trains_saves_and_ships_with_its_model(tmp_path, prepare
     assert bundle.facts["shape_model"]["variances_mm2"] == [9.0, 4.0, 1.0]
     assert bundle.network().modes == 3
     assert len(read_knees(prepared, "train")) == 1
+    again = export_bundle(small, tmp_path / "run", prepared, tmp_path / "again" / "mr-shape-femur", start=bundle.path)
+    before, after = bundle.network().state_dict(), again.network().state_dict()
+    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in before)  # the mean of a run and itself
+    assert "mean" in again.facts["recipe"]["started_from"]

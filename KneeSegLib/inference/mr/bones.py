@@ -30,12 +30,14 @@ class KneeBones:
     """The bones of a knee, coarsely.
 
     Attributes:
-        grid: of cubic voxels over the whole scan.
+        grid: of cubic voxels over the whole scan, and the black frame that networks need around it.
+        scan: the outer faces of the scan.
         likely: bone -> probability ``(D, H, W)`` float32 in and just around its main piece, zero elsewhere.
         inside: bone -> bool ``(D, H, W)``, the main piece.
     """
 
     grid: Grid
+    scan: Box
     likely: dict[str, torch.Tensor]
     inside: dict[str, np.ndarray]
 
@@ -52,8 +54,12 @@ class KneeBones:
         return float(np.count_nonzero(self.inside[bone])) * SPACING_MM**3 / 1000.0
 
 
-def knee_bones(probabilities: KneeProbabilities) -> KneeBones:
-    """Find the main piece of every bone."""
+def knee_bones(probabilities: KneeProbabilities, scan: Grid) -> KneeBones:
+    """Find the main piece of every bone.
+
+    Args:
+        scan: the scan's own grid.
+    """
     box = Box.of_grid(probabilities.grid)
     grid = Grid(*(Axis.covering(low, high, SPACING_MM) for low, high in box))
     likely, inside = {}, {}
@@ -66,7 +72,7 @@ def knee_bones(probabilities: KneeProbabilities) -> KneeBones:
         inside[bone] = piece
         around = ndimage.binary_dilation(piece, iterations=_AROUND_VOXELS)
         likely[bone] = values * torch.from_numpy(around)
-    return KneeBones(grid, likely, inside)
+    return KneeBones(grid, Box.of_grid(scan), likely, inside)
 
 
 def require_knee(bones: KneeBones, source: str) -> None:

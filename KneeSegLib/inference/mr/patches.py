@@ -155,7 +155,7 @@ def _window(corner: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
 
 
 def _places_of(slices: KneeProbabilities, name: str, likely: float) -> np.ndarray:
-    """Positions (N, 3), z, y, x in mm, of the voxels that are likely of a class: every second one along each axis."""
+    """Positions (N, 3), z, y, x in mm, of voxels that are likely of a class, about one for each mm along each axis."""
     step = [max(1, ceil(1.0 / axis.spacing_mm)) for axis in slices.grid]
     index = np.nonzero((slices.of(name)[:: step[0], :: step[1], :: step[2]] > likely).numpy())
     thinned = (axis.thinned(s) for axis, s in zip(slices.grid, step))

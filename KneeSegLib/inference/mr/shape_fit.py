@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import nn
 
 from KneeSegLib.anatomy import SIDES, Side
-from KneeSegLib.inference.axes import Axis, Box, Grid
+from KneeSegLib.inference.axes import Axis, Grid
 from KneeSegLib.inference.mr.bones import KneeBones
 from KneeSegLib.inference.mr.crops import SPACING_MM, crop_centre
 from KneeSegLib.inference.resample import resampled
@@ -37,12 +37,15 @@ class Settling:
         rounds: of L-BFGS.
         tolerated_mm: farther landmarks pull no harder than this: they may belong to a piece that is missing.
         unlikely: penalty of one squared standard deviation of a weight, in mm² of mean squared distance.
+        growth: the scale along an axis stays between 1 and this, or its inverse; a shape that left these bounds, or
+            the view, is taken back to what the network said.
         border_mm: landmarks nearer to the border of the scan do not count: the bone may be cut there.
     """
 
     rounds: int = 60
     tolerated_mm: float = 3.0
     unlikely: float = 0.01
+    growth: float = 1.5
     border_mm: float = 3.0
 
 
@@ -112,7 +115,7 @@ def fit_shape(shape: ShapeNetwork, bones: KneeBones, bone: str, side: Side, devi
 
     distance = surface_distance_mm((own > 0.5).numpy())
     mirror = np.array([-1.0 if side == "left" else 1.0, 1.0, 1.0])
-    low, high = np.array(Box.of_grid(bones.grid).grown(-SETTLING.border_mm))[::-1].T - centre
+    low, high = np.array(bones.scan.grown(-SETTLING.border_mm))[::-1].T - centre
     within = (low, high) if side == "right" else (np.array([-high[0], *low[1:]]), np.array([-low[0], *high[1:]]))
     layer = shape.layer()
     parameters = settled(layer, seen, distance, within)
@@ -177,7 +180,9 @@ def settled(
 
         optimizer.step(closure)
         found = wanted.detach().numpy()
-    return found if np.isfinite(found).all() else parameters
+    scales = found[-3:] / layer.radius_mm
+    sound = np.isfinite(found).all() and np.abs(scales).max() < np.log(settling.growth)
+    return found if sound else parameters
 
 
 def distance_at(distance_mm: torch.Tensor, points_mm: torch.Tensor) -> torch.Tensor:
@@ -220,8 +225,15 @@ def side_by_shape(
     """Fit the knee as a right and as a left one; return the side, if it is not known that which fits better, and its
     shapes."""
     fits = {side: fit_shapes(networks, bones, side, device) for side in SIDES}
-    residual = {side: float(np.nanmean([fit.mean_residual_mm for fit in fits[side].values()])) for side in SIDES}
+    residual = {side: _mean_residual_mm(fits[side]) for side in SIDES}
     side = known or min(SIDES, key=residual.__getitem__)
     other = residual["left" if side == "right" else "right"]
-    certainty = 1.0 - residual[side] / other if other > 0 else 0.0
+    comparable = 0 < other < FARTHEST_MM or residual[side] < other
+    certainty = 1.0 - residual[side] / other if comparable else 0.0
     return SideFound(side, known is not None, residual, certainty), fits[side]
+
+
+def _mean_residual_mm(fits: Mapping[str, FittedShape]) -> float:
+    """Over the bones; a shape that is out of view altogether is as far away as can be."""
+    found = [fit.mean_residual_mm for fit in fits.values()]
+    return float(np.mean([FARTHEST_MM if np.isnan(mm) else mm for mm in found])) if found else FARTHEST_MM

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from KneeSegLib.cleaning.attached import LEAST_MM3, keep_attached
+
+SPACING_MM = (1.0, 1.0, 1.0)
+
+
+def bone() -> np.ndarray:
+    """A block whose top is layer 9."""
+    mask = np.zeros((30, 30, 30), bool)
+    mask[:10, 5:25, 5:25] = True
+    return mask
+
+
+def piece(z, y, x) -> np.ndarray:
+    mask = np.zeros((30, 30, 30), bool)
+    mask[z, y, x] = True
+    return mask
+
+
+SHEET = piece(slice(10, 12), slice(6, 24), slice(6, 24))
+
+
+def test_a_sheet_on_the_bone_stays_and_a_piece_beside_it_goes():
+    afloat = piece(slice(20, 24), slice(6, 24), slice(6, 24))
+    assert np.array_equal(keep_attached(SHEET | afloat, bone(), SPACING_MM), SHEET)
+
+
+def test_two_sheets_on_the_bone_both_stay():
+    medial, lateral = SHEET.copy(), SHEET.copy()
+    medial[:, :, :16] = lateral[:, :, 13:] = False
+    assert np.array_equal(keep_attached(medial | lateral, bone(), SPACING_MM), medial | lateral)
+
+
+def test_what_touches_the_bone_only_at_an_edge_is_not_attached():
+    beside = piece(slice(10, 14), slice(0, 5), slice(6, 24))
+    assert not keep_attached(beside, bone(), SPACING_MM).any()
+    lower = piece(slice(9, 14), slice(0, 5), slice(6, 24))
+    assert np.array_equal(keep_attached(lower, bone(), SPACING_MM), lower)
+
+
+def test_a_thin_sheet_that_climbs_along_a_slope_is_one_piece():
+    climbing = np.zeros((30, 30, 30), bool)
+    for step in range(8):
+        climbing[10 + step, 6:24, 10 + step] = True
+    assert np.array_equal(keep_attached(climbing, bone(), SPACING_MM), climbing)
+
+
+@pytest.mark.parametrize(("spacing_mm", "stays"), [((1.0, 1.0, 1.0), False), ((2.0, 1.0, 1.0), True)])
+def test_a_crumb_goes_by_its_volume_in_millimetres(spacing_mm, stays):
+    crumb = piece(slice(10, 12), slice(10, 12), slice(10, 12))  # 8 voxels
+    assert 8.0 < LEAST_MM3 <= 16.0
+    assert keep_attached(crumb, bone(), spacing_mm).any() == stays
+
+
+def test_nothing_stays_nothing_and_the_mask_given_is_not_changed():
+    empty = np.zeros((30, 30, 30), bool)
+    assert not keep_attached(empty, bone(), SPACING_MM).any()
+    mask = SHEET | piece(slice(20, 24), slice(6, 24), slice(6, 24))
+    before = mask.copy()
+    keep_attached(mask, bone(), SPACING_MM)
+    assert np.array_equal(mask, before)
+
+
+def test_without_a_bone_nothing_is_attached():
+    assert not keep_attached(SHEET, np.zeros_like(SHEET), SPACING_MM).any()

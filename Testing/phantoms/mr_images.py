@@ -1,0 +1,184 @@
+"""MR of the knee of cylinders in which every class has a grey value of its own, and networks that can read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import nn
+
+from KneeSegLib.anatomy import KNEE_MR_CLASSES, Side
+from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, UPWARD
+from KneeSegLib.networks import ShapeRegressor
+from KneeSegLib.resources import shape_models_file
+from KneeSegLib.shape.model import ShapeModel
+from KneeSegLib.shape.model_file import read_shape_models
+from KneeSegLib.synthesis.mr.cases import label_values, placed
+from KneeSegLib.synthesis.mr.person import random_lattice
+from KneeSegLib.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
+from KneeSegLib.synthesis.placement import Warp
+from Testing.phantoms.mr_knees import cylinder_knee
+
+NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
+MODES = 8
+PIXEL_MM = 0.6
+
+GREYS = {
+    "background": 0,
+    "menisci": 200,
+    "patellar_cartilage": 300,
+    "tibial_cartilage": 400,
+    "femoral_cartilage": 500,
+    "fibula": 700,
+    "patella": 800,
+    "tibia": 900,
+    "femur": 1000,
+}
+"""The femur is the brightest: an image as a share of its own bright level is one as a share of the femur."""
+
+_PURE = 15.0
+
+
+@dataclass(frozen=True)
+class MrPhantom:
+    """``image`` in the grey values above and ``truth`` as label values, sagittal slices on one grid."""
+
+    image: sitk.Image
+    truth: sitk.Image
+
+
+def knee_mr(
+    side: Side = "right",
+    shape: tuple[int, int, int] = (80, 160, 160),
+    spacing_mm: tuple[float, float, float] = (1.0, PIXEL_MM, PIXEL_MM),
+    centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> MrPhantom:
+    """Return a knee; ``shape`` and ``spacing_mm`` are those of slices, rows, columns, ``centre_mm`` is x, y, z."""
+    lattice = random_lattice(shape, spacing_mm, torch.tensor(centre_mm), NO_WARP, torch.Generator())
+    scene = cylinder_knee().sample(lattice, shape, spacing_mm)
+    shares = class_shares(scene)
+    greys = torch.tensor([float(GREYS[name]) for name in KNEE_MR_CLASSES])
+    image = torch.einsum("c,cdhw->dhw", greys, shares)
+    rendered = SyntheticMr(image, shares, boundary_distance(scene), spacing_mm)
+    return MrPhantom(
+        placed(image.round().numpy().astype(np.int16), rendered, side),
+        placed(label_values(rendered, side), rendered, side),
+    )
+
+
+def coarse_knee_mr(side: Side = "right") -> MrPhantom:
+    """Return the same knee in voxels of 1 mm: less work where details do not matter."""
+    return knee_mr(side, (80, 96, 96), (1.0, 1.0, 1.0))
+
+
+def shares_by_grey(grey: torch.Tensor) -> torch.Tensor:
+    """Shares ``(N, C, H, W)`` of the classes in images ``(N, H, W)``.
+
+    A value is a mixture of the two classes of which there is pure tissue nearby and whose grey values lie next to it.
+    """
+    order = sorted(GREYS, key=GREYS.__getitem__)
+    pure = torch.stack([(grey - GREYS[name]).abs() < _PURE for name in order], dim=1).float()
+    near = nn.functional.max_pool2d(pure, 5, stride=1, padding=2) > 0
+    near[:, 0] = True
+    value = torch.tensor([float(GREYS[name]) for name in order])[:, None, None]
+    away = grey[:, None] - value
+    below = torch.where(near & (away >= 0), -away, torch.tensor(-1e9)).argmax(dim=1)
+    above = torch.where(near & (away <= 0), away, torch.tensor(-1e9))
+    above = torch.where(above.amax(dim=1) > -1e8, above.argmax(dim=1), below)
+    greys = value.flatten()
+    span = (greys[above] - greys[below]).clamp(min=1.0)
+    part = ((grey - greys[below]) / span).clamp(0.0, 1.0)
+    shares = torch.zeros(grey.shape[0], len(order), *grey.shape[1:])
+    shares.scatter_add_(1, below[:, None], (1.0 - part)[:, None])
+    shares.scatter_add_(1, above[:, None], part[:, None])
+    return shares[:, [order.index(name) for name in KNEE_MR_CLASSES]]
+
+
+class OracleKneeSlices(nn.Module):
+    """Knows all classes; it gives ``doubt`` of what is cartilage to the background."""
+
+    stride = 16
+
+    def __init__(self, doubt: float = 0.0) -> None:
+        super().__init__()
+        self.doubt = doubt
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        shares = shares_by_grey(slices[:, 0] * GREYS["femur"])
+        for index, name in enumerate(KNEE_MR_CLASSES):
+            if name.endswith("cartilage"):
+                shares[:, 0] += self.doubt * shares[:, index]
+                shares[:, index] *= 1.0 - self.doubt
+        return shares.clamp(min=1e-6).log()
+
+
+class OracleKneePatches(nn.Module):
+    """Knows all classes."""
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        signal = patches[:, 0]  # (N, X, Z, Y)
+        shares = shares_by_grey(signal.flatten(0, 1) * GREYS["femur"])
+        return shares.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
+
+
+class BlindSlices(nn.Module):
+    """Sees nothing but background."""
+
+    stride = 16
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(len(slices), len(KNEE_MR_CLASSES), *slices.shape[2:])
+        logits[:, 0] = 9.0
+        return logits
+
+
+def mean_shape_network(bone: str) -> ShapeRegressor:
+    """A shape network that was never trained, but names the pose in which the mean shape hangs in its crop."""
+    network = ShapeRegressor(2, MODES, (2, 2, 2, 2, 2))
+    heights = UPWARD[bone] * shipped_models()[bone].mean[:, 2]
+    with torch.no_grad():
+        network.head.bias[MODES + 2] = -UPWARD[bone] * float(END_TO_CENTRE_MM + heights.min())
+    return network
+
+
+def shipped_models() -> dict[str, ShapeModel]:
+    """The shape models that the pipeline reads."""
+    return read_shape_models(shape_models_file())
+
+
+@dataclass
+class MrOracleBundles:
+    """Stands where :func:`KneeSegLib.bundles.find_bundle` does; ``asked`` lists what was loaded.
+
+    Shape networks are :func:`mean_shape_network`. ``variances_factor`` other than 1 says that they were trained with
+    another shape model.
+    """
+
+    slices: nn.Module = field(default_factory=OracleKneeSlices)
+    spacing_mm: float = PIXEL_MM
+    patch_classes: tuple[str, ...] = KNEE_MR_CLASSES
+    variances_factor: float = 1.0
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str) -> SimpleNamespace:
+        self.asked.append(name)
+        facts = {"classes": list(KNEE_MR_CLASSES), "spacing_mm": [self.spacing_mm] * 3}
+        facts["channels"] = {"neighbour_offsets_mm": []}
+        if name == "mr-knee-slices":
+            network = self.slices
+        elif name == "mr-knee-patches":
+            network = OracleKneePatches()
+            facts |= {"classes": list(self.patch_classes), "patches": {"shape": [16, 16, 16]}}
+        else:
+            bone = name.removeprefix("mr-shape-")
+            network, variances = mean_shape_network(bone), shipped_models()[bone].variances[:MODES]
+            facts["shape_model"] = {"variances_mm2": [float(v) * self.variances_factor for v in variances]}
+        return SimpleNamespace(
+            name=name,
+            sha256="0" * 64,
+            metadata={"version": "0", "kneeseg": facts},
+            network=lambda device="cpu": network,
+        )
