@@ -30,7 +30,7 @@ def wanted_lists() -> dict[Path, dict[str, list[str]]]:
             "MODULE_PYTHON_SCRIPTS": [path for path in files if path.endswith(".py")],
             "MODULE_PYTHON_RESOURCES": [path for path in files if not path.endswith(".py")],
         }
-    shared = files_below(ROOT / "Resources", "Licences", "Models", "Samples", "Terminology")
+    shared = files_below(ROOT / "Resources", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
     wanted[ROOT / "KneeSegLib" / "CMakeLists.txt"]["SHARED_RESOURCES"] = shared
     return wanted
 

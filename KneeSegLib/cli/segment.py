@@ -58,7 +58,7 @@ def segment(
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
 ) -> None:
-    """Label the bones in a scan, and in MR of the knee cartilages and menisci.
+    """Label the bones in a scan, in MR cartilage too.
 
     The result folder holds segmentation.seg.nrrd (opens in 3D Slicer), surfaces/*.stl, report.html and case.json.
     """

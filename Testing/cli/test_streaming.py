@@ -142,7 +142,7 @@ def test_without_progress_only_the_result_is_printed(kneeseg, fake_case, tmp_pat
 def test_options_reach_the_pipeline(kneeseg, fake_case, tmp_path):
     kneeseg(
         *("segment", tmp_path / "scan.nrrd", "-o", tmp_path / "out", "--pipeline", "ct-knee", "--side", "left"),
-        *("--quality", "fast", "--device", "cpu", "--series", "3"),
+        *("--quality", "fast", "--device", "cpu", "--series", "3", "--stop-after", "shape"),
     )
     assert fake_case.options == {
         "pipeline": "ct-knee",
@@ -150,6 +150,7 @@ def test_options_reach_the_pipeline(kneeseg, fake_case, tmp_path):
         "quality": "fast",
         "device": "cpu",
         "series": "3",
+        "stop_after": "shape",
     }
 
 

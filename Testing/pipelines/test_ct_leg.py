@@ -283,10 +283,18 @@ def test_mr_images_are_refused_by_name(knee):
         _fitting(PIPELINES["ct-knee"], mr)
 
 
-def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_has_nothing_for_an_mr_yet(knee):
+def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_an_mr_to_the_knee(knee):
     assert _fitting(PIPELINES["auto"], Volume(knee.image, "CT", "leg")).name == "ct-leg"
-    with pytest.raises(InputError, match="'knee' is an MR image, and this version has pipelines for CT only"):
-        _fitting(PIPELINES["auto"], Volume(knee.image, "MR", "knee"))
+    assert _fitting(PIPELINES["auto"], Volume(knee.image, None, "leg")).name == "ct-leg"
+    assert _fitting(PIPELINES["auto"], Volume(knee.image, "MR", "knee")).name == "mr-knee"
+
+
+def test_an_image_of_unknown_modality_that_is_no_ct_is_not_guessed_at(knee):
+    signal = sitk.Cast(knee.image, sitk.sitkInt16) + 1100
+    with pytest.raises(
+        InputError, match="none of them negative.*choose the pipeline mr-knee"
+    ):
+        _fitting(PIPELINES["auto"], Volume(signal, None, "knee"))
 
 
 def test_an_unusable_scan_is_refused_before_torch_is_loaded(tmp_path):
