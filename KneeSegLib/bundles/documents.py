@@ -27,6 +27,10 @@ What the weights were derived from, and its licences: docs/data_license.txt
 """
 
 
+_OUTPUTS = {"mr-shape": "Parameters of the shape layer (weights in standard deviations, then pose), in this order:"}
+_IMAGES = {"slices": ", on a CT image"}
+
+
 def inference_config(network: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``inference.json``: MONAI's runner builds the network, loads the weights and runs it once."""
     return {
@@ -65,7 +69,7 @@ def readme(metadata: Mapping[str, Any]) -> str:
         f"Spacing: {spacing} mm. Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
         "Channels, in this order:",
         _numbered(channel_names(facts)),
-        "Classes (logits; softmax is left to the caller), in this order:",
+        _OUTPUTS.get(facts["kind"], "Classes (logits; softmax is left to the caller), in this order:"),
         _numbered(facts["classes"]),
         *_temperature(facts),
         "## Measured",
@@ -74,7 +78,7 @@ def readme(metadata: Mapping[str, Any]) -> str:
         "\n".join(f"- {source['name']} ({source['licence']}): {source['use']}" for source in facts["sources"]),
         "## Run it",
         "KneeSeg's pipelines use this network (`kneeseg segment`). Alone it runs on an array of channels (`.npy`, with"
-        " or without a batch axis), on a CT image if it is a slice network, or on random numbers if nothing is given:",
+        f" or without a batch axis){_IMAGES.get(facts['kind'], '')}, or on random numbers if nothing is given:",
         "```\npython -m monai.bundle run --config_file configs/inference.json --meta_file configs/metadata.json"
         " --bundle_root . --device cpu --input channels.npy --output_dir eval\n```",
     ]

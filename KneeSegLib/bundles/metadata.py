@@ -113,6 +113,7 @@ def complete_metadata(
     sha256: str,
     spatial_dimensions: int,
     stride: int,
+    input_size: int | None = None,
 ) -> dict[str, Any]:
     """Return the content of ``metadata.json``.
 
@@ -123,9 +124,11 @@ def complete_metadata(
         sha256: of the weights.
         spatial_dimensions: 2 for slices, 3 for volumes.
         stride: sizes of the input are multiples of it.
+        input_size: the only size that the network takes, if it takes but one.
     """
     own = {key: value for key, value in facts.items() if key not in ("version", "task", "description")}
-    shape = [f"{stride}*n" if stride > 1 else "*"] * spatial_dimensions
+    size = str(input_size) if input_size else f"{stride}*n" if stride > 1 else "*"
+    shape = [size] * spatial_dimensions
     return {
         "version": facts.get("version", __version__),
         "changelog": {facts.get("version", __version__): "Weights of this version."},

@@ -25,7 +25,7 @@ def with_weights(network: nn.Module, bundle_root: str | Path, device: str | torc
 
 
 def run(network: nn.Module, bundle_root: str | Path, input_path: str | Path, output_dir: str | Path) -> Path:
-    """Classify every pixel or voxel of an input and write the classes' numbers.
+    """Classify every pixel or voxel of an input and write the classes' numbers; of a shape network its parameters.
 
     Args:
         network: with weights.
@@ -50,8 +50,19 @@ def run(network: nn.Module, bundle_root: str | Path, input_path: str | Path, out
 
 
 def _classes(network: nn.Module, channels: torch.Tensor) -> np.ndarray:
-    """Return the most probable class of each place of ``(N, C, ...)`` as ``(N, ...)``; pads sizes to the stride."""
+    """Return the most probable class of each place of ``(N, C, ...)`` as ``(N, ...)``; pads sizes to the stride.
+
+    A network that takes but one size says something about all of it; that is returned as it is, ``(N, K)`` float32.
+    """
     device = next(network.parameters()).device
+    if hasattr(network, "input_size"):
+        if set(channels.shape[2:]) != {network.input_size}:
+            raise InputError(
+                f"The channels have {' x '.join(map(str, channels.shape[2:]))} voxels, expected {network.input_size} "
+                "along each axis; give a crop of that size."
+            )
+        with torch.inference_mode():
+            return network(channels.float().to(device)).cpu().numpy()
     stride = int(getattr(network, "stride", 1))
     size = channels.shape[2:]
     padding = [pad for extent in reversed(size) for pad in (0, -extent % stride)]
@@ -64,7 +75,8 @@ def _classes(network: nn.Module, channels: torch.Tensor) -> np.ndarray:
 
 def _random_channels(network: nn.Module, bundle: Bundle) -> torch.Tensor:
     config = bundle.metadata["network_data_format"]["inputs"]["image"]
-    size = [2 * int(getattr(network, "stride", 1))] * len(config["spatial_shape"])
+    edge = getattr(network, "input_size", None) or 2 * int(getattr(network, "stride", 1))
+    size = [edge] * len(config["spatial_shape"])
     return torch.randn(1, config["num_channels"], *size, generator=torch.Generator().manual_seed(0))
 
 

@@ -53,6 +53,7 @@ def write_bundle(
         sha256=hashlib.sha256(weights).hexdigest(),
         spatial_dimensions=max(tensor.dim() for tensor in state.values()) - 2,
         stride=int(getattr(network, "stride", 1)),
+        input_size=getattr(network, "input_size", None),
     )
     with write_folder(folder, overwrite=True) as partial:
         for name in ("configs", "models", "docs"):

@@ -38,6 +38,8 @@ class ShapeRegressor(nn.Module):
     :class:`~KneeSegLib.networks.shape_layer.ShapeLayer`.
     """
 
+    input_size = INPUT_SIZE
+
     def __init__(self, in_channels: int, modes: int, widths: Sequence[int] = (16, 32, 64, 96, 128)) -> None:
         super().__init__()
         self.modes = modes

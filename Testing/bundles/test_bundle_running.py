@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from KneeSegLib.bundles import Bundle, running, write_bundle
+from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, running, write_bundle
 from KneeSegLib.bundles.bundle import INFERENCE, METADATA
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks import CoarseUNet3D, SliceUNet
@@ -134,3 +134,21 @@ def test_pickled_array_is_refused(slice_bundle, tmp_path):
     np.save(tmp_path / "objects.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(InputError, match="NumPy array"):
         running.run(slice_bundle.network(), slice_bundle.path, tmp_path / "objects.npy", tmp_path / "out")
+
+
+@pytest.mark.parametrize("bundle", list_bundles(), ids=lambda bundle: bundle.name)
+def test_every_shipped_network_answers_generated_numbers(bundle, tmp_path):
+    answer = np.load(running.run(bundle.network(), bundle.path, "", tmp_path))
+    outputs = len(bundle.facts["classes"])
+    if bundle.facts["kind"] == "mr-shape":
+        assert answer.shape == (1, outputs) and np.isfinite(answer).all()
+    else:
+        assert answer.dtype == np.uint8 and answer.max() < outputs
+
+
+def test_a_shape_network_names_the_one_size_it_takes(tmp_path):
+    bundle = find_bundle("mr-shape-femur")
+    np.save(tmp_path / "crop.npy", np.zeros((2, 40, 40, 40), np.float32))
+    with pytest.raises(InputError, match="40 x 40 x 40 voxels, expected 88"):
+        running.run(bundle.network(), bundle.path, tmp_path / "crop.npy", tmp_path)
+    assert bundle.metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] == ["88"] * 3

@@ -291,9 +291,7 @@ def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_an_mr_to_the_knee(knee
 
 def test_an_image_of_unknown_modality_that_is_no_ct_is_not_guessed_at(knee):
     signal = sitk.Cast(knee.image, sitk.sitkInt16) + 1100
-    with pytest.raises(
-        InputError, match="none of them negative.*choose the pipeline mr-knee"
-    ):
+    with pytest.raises(InputError, match="none of them negative.*choose the pipeline mr-knee"):
         _fitting(PIPELINES["auto"], Volume(signal, None, "knee"))
 
 

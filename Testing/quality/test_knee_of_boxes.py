@@ -34,7 +34,7 @@ def shape_off_by(residual_mm: float) -> FittedShape:
     residual = np.full(len(model.mean), residual_mm)
     residual[::2] *= -1.0
     residual[:50] = np.nan
-    return FittedShape(model.mean, model.mean, np.zeros(1), residual, model)
+    return FittedShape(model.mean, np.zeros(1), residual, model)
 
 
 @pytest.fixture(scope="module")

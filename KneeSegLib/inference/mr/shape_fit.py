@@ -37,8 +37,8 @@ class Settling:
         rounds: of L-BFGS.
         tolerated_mm: farther landmarks pull no harder than this: they may belong to a piece that is missing.
         unlikely: penalty of one squared standard deviation of a weight, in mm² of mean squared distance.
-        growth: the scale along an axis stays between 1 and this, or its inverse; a shape that left these bounds, or
-            the view, is taken back to what the network said.
+        growth: a shape whose scale along an axis came to more than this, or less than its inverse, is taken back to
+            what the network said.
         border_mm: landmarks nearer to the border of the scan do not count: the bone may be cut there.
     """
 
@@ -71,7 +71,6 @@ class FittedShape:
 
     Attributes:
         points_mm: (P, 3) x, y, z in mm of the scan.
-        seen_mm: the same as the network alone placed them.
         weights: of the modes, in standard deviations.
         residual_mm: (P,) distance of each point from the surface of the bone in the labels, negative within the bone;
             NaN at and beyond the border of the scan.
@@ -79,7 +78,6 @@ class FittedShape:
     """
 
     points_mm: np.ndarray
-    seen_mm: np.ndarray
     weights: np.ndarray
     residual_mm: np.ndarray
     model: ShapeModel
@@ -119,14 +117,12 @@ def fit_shape(shape: ShapeNetwork, bones: KneeBones, bone: str, side: Side, devi
     within = (low, high) if side == "right" else (np.array([-high[0], *low[1:]]), np.array([-low[0], *high[1:]]))
     layer = shape.layer()
     parameters = settled(layer, seen, distance, within)
-    first, last = (layer(torch.from_numpy(p)[None])[0].double().numpy() for p in (seen, parameters))
+    last = layer(torch.from_numpy(parameters)[None])[0].double().numpy()
     in_view = ((last > within[0]) & (last < within[1])).all(axis=1)
     residual = np.where(
         in_view, distance_at(torch.from_numpy(distance), torch.from_numpy(last).float()).numpy(), np.nan
     )
-    return FittedShape(
-        last * mirror + centre, first * mirror + centre, parameters[: shape.network.modes], residual, shape.model
-    )
+    return FittedShape(last * mirror + centre, parameters[: shape.network.modes], residual, shape.model)
 
 
 def surface_distance_mm(inside: np.ndarray) -> np.ndarray:
@@ -144,7 +140,7 @@ def settled(
     within_mm: tuple[np.ndarray, np.ndarray],
     settling: Settling = SETTLING,
 ) -> np.ndarray:
-    """Return parameters near to the given ones whose landmarks lie nearer to a surface; they may get no farther.
+    """Return parameters near to the given ones whose landmarks lie nearer to a surface.
 
     Args:
         parameters: (K + 9,) see :class:`~KneeSegLib.networks.ShapeLayer`.
@@ -228,8 +224,7 @@ def side_by_shape(
     residual = {side: _mean_residual_mm(fits[side]) for side in SIDES}
     side = known or min(SIDES, key=residual.__getitem__)
     other = residual["left" if side == "right" else "right"]
-    comparable = 0 < other < FARTHEST_MM or residual[side] < other
-    certainty = 1.0 - residual[side] / other if comparable else 0.0
+    certainty = 1.0 - residual[side] / other if other > 0 else 0.0
     return SideFound(side, known is not None, residual, certainty), fits[side]
 
 

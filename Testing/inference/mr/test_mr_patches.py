@@ -34,7 +34,7 @@ class BrightIsFemur(nn.Module):
 
 def lying(model, offset_mm):
     points = model.mean + np.array(offset_mm)
-    return FittedShape(points, points, np.zeros(1), np.zeros(len(points)), model)
+    return FittedShape(points, np.zeros(1), np.zeros(len(points)), model)
 
 
 def knee_slices(boxes=KNEE_BOXES_MM):

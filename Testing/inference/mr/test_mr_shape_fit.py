@@ -161,7 +161,7 @@ def test_points_at_and_beyond_the_border_of_the_scan_have_no_residual(networks, 
 def test_a_shape_that_is_not_in_view_has_no_mean_residual(models):
     model = models["tibia"]
     nowhere = np.full(len(model.mean), np.nan)
-    assert np.isnan(FittedShape(model.mean, model.mean, np.zeros(3), nowhere, model).mean_residual_mm)
+    assert np.isnan(FittedShape(model.mean, np.zeros(3), nowhere, model).mean_residual_mm)
 
 
 def test_bones_without_a_network_and_networks_without_a_bone_are_left_out(networks, knee):
