@@ -9,11 +9,8 @@ once more, in patches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import SimpleITK as sitk
 from torch import nn
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, structure
@@ -34,6 +31,7 @@ from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities,
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones, require_bones
+from KneeSegLib.pipelines.scan import Scan
 from KneeSegLib.pipelines.stopwatch import Stopwatch
 from KneeSegLib.pipelines.table import (
     LOCALISER_BUNDLE,
@@ -45,7 +43,7 @@ from KneeSegLib.pipelines.table import (
 )
 from KneeSegLib.progress import Progress, no_progress, parts
 from KneeSegLib.quality import Signs, disputed_shares, signs_of_leg
-from KneeSegLib.volume import Volume, to_lps
+from KneeSegLib.volume import Volume
 
 BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
@@ -53,15 +51,6 @@ BYTES_ANYWAY = 0.9e9
 
 REFINEMENT_WORK = 60
 """What the refinement adds to the hundredths of a leg's progress."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """The volume turned to the patient's axes: ``hu`` ``[z, y, x]`` on ``grid``; ``image`` knows where it lies."""
-
-    image: sitk.Image
-    hu: np.ndarray
-    grid: Grid
 
 
 class CtLeg:
@@ -105,7 +94,7 @@ class CtLeg:
         finding, segmenting, finishing = parts(progress, (8, 86, 6))
         with running_on(self.device):
             with stopwatch("localising"):
-                scan = self._turned(volume)
+                scan = Scan.of(volume)
                 coarse = self._localised(scan, finding)
                 asked = self.pipeline.joints[0] if len(self.pipeline.joints) == 1 else None
                 found = find_legs(coarse, Box.of_grid(scan.grid), asked) if coarse is not None else []
@@ -138,7 +127,7 @@ class CtLeg:
                     uncleaned = labels.labels
                     self._clean(labels, leg, scan.grid)
                 with stopwatch("checking"):
-                    signs |= signs_of_leg(labels, uncleaned, disputed, leg, scan.hu, scan.grid, corrections)
+                    signs |= signs_of_leg(labels, uncleaned, disputed, leg, scan.values, scan.grid, corrections)
                 labelled.append(labels)
         with stopwatch("assembling"):
             finishing(0.0, "Putting the labels on the image's grid")
@@ -150,15 +139,10 @@ class CtLeg:
         finishing(1.0, "Segmented")
         return case
 
-    def _turned(self, volume: Volume) -> Scan:
-        image = to_lps(volume.image)
-        hu = sitk.GetArrayViewFromImage(image)
-        return Scan(image, hu, Grid.of_scan(hu.shape, tuple(reversed(image.GetSpacing()))))
-
     def _localised(self, scan: Scan, progress: Progress) -> CoarseBones | None:
         network, facts = self._network(LOCALISER_BUNDLE)
         return localise(
-            network, facts["classes"], scan.hu, scan.grid, facts["spacing_mm"][0], self.device.torch_name, progress
+            network, facts["classes"], scan.values, scan.grid, facts["spacing_mm"][0], self.device.torch_name, progress
         )
 
     def _sliced(self, scan: Scan, leg: Leg, shares: list[Share], progress: Progress) -> list[JointProbabilities]:
@@ -175,7 +159,7 @@ class CtLeg:
             answers.append(
                 slice_probabilities(
                     network,
-                    scan.hu,
+                    scan.values,
                     scan.grid,
                     grid,
                     share,
@@ -201,7 +185,7 @@ class CtLeg:
         network, facts = self._network(REFINEMENT_BUNDLE)
         message = f"Refining the {leg.side} leg"
         patches = PatchFacts.of_bundle(facts)
-        return refine_leg(network, patches, scan.hu, scan.grid, answers, self.device, progress, message)
+        return refine_leg(network, patches, scan.values, scan.grid, answers, self.device, progress, message)
 
     def _clean(self, labels: LegLabels, leg: Leg, grid: Grid) -> None:
         crop = grid.part(labels.place)

@@ -8,11 +8,9 @@ both are added. Beyond the paper: patella, fibula, patellar cartilage and menisc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from torch import nn
 
 from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, Side, structure
@@ -33,6 +31,7 @@ from KneeSegLib.measurements import measure_cartilage
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
+from KneeSegLib.pipelines.scan import Scan
 from KneeSegLib.pipelines.stopwatch import Stopwatch
 from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE, Pipeline, Stage
 from KneeSegLib.progress import Progress, no_progress, parts
@@ -41,20 +40,11 @@ from KneeSegLib.quality.knee import signs_of_knee
 from KneeSegLib.resources import shape_models_file
 from KneeSegLib.shape.maps import shape_map
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.volume import Volume, to_lps
+from KneeSegLib.volume import Volume
 
 BYTES_PER_VOXEL = 8.0
 BYTES_ANYWAY = 1.4e9
 """Measured with Testing/benchmarks/knee_mr.py: torch, networks and probabilities, beside what grows with the scan."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """The volume turned to the patient's axes: ``signal`` ``[z, y, x]`` on ``grid``; ``image`` knows where it lies."""
-
-    image: sitk.Image
-    signal: np.ndarray
-    grid: Grid
 
 
 class MrKnee:
@@ -97,7 +87,7 @@ class MrKnee:
         slicing, fitting, patching, labelling, finishing = parts(progress, (48, 8, 26, 8, 10))
         with running_on(self.device):
             with stopwatch("slices"):
-                scan = self._turned(volume)
+                scan = Scan.of(volume)
                 slices = self._sliced(scan, slicing)
             with stopwatch("shape"):
                 fitting(0.0, "Fitting the shapes of the bones")
@@ -135,17 +125,12 @@ class MrKnee:
         finishing(1.0, "Segmented")
         return case
 
-    def _turned(self, volume: Volume) -> Scan:
-        image = to_lps(volume.image)
-        signal = sitk.GetArrayViewFromImage(image)
-        return Scan(image, signal, Grid.of_scan(signal.shape, tuple(reversed(image.GetSpacing()))))
-
     def _sliced(self, scan: Scan, progress: Progress) -> KneeProbabilities:
         network, facts = self._network(MR_SLICES_BUNDLE)
         grid = sagittal_grid(scan.grid, facts["spacing_mm"][0], getattr(network, "stride", 32))
         offsets = facts["channels"].get("neighbour_offsets_mm", ())
         return sagittal_probabilities(
-            network, facts["classes"], scan.signal, scan.grid, grid, offsets, self.device, progress
+            network, facts["classes"], scan.values, scan.grid, grid, offsets, self.device, progress
         )
 
     def _fitted(self, bones: KneeBones, known: Side | None) -> tuple[SideFound, dict[str, FittedShape]]:
@@ -171,7 +156,7 @@ class MrKnee:
             )
         shape, spacing_mm = tuple(facts["patches"]["shape"]), facts["spacing_mm"][0]
         return patch_probabilities(
-            network, shape, spacing_mm, scan.signal, scan.grid, slices, centers, self.device, progress
+            network, shape, spacing_mm, scan.values, scan.grid, slices, centers, self.device, progress
         )
 
     def _network(self, name: str) -> tuple[nn.Module, dict[str, Any]]:

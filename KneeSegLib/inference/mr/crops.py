@@ -21,8 +21,6 @@ WITHIN_MM = 60.0
 UPWARD: dict[str, int] = {"femur": 1, "tibia": -1}
 """Which way a bone leads away from the knee, along z."""
 
-CHANNELS: tuple[str, ...] = ("probability of the bone", "probability of the other bones")
-
 
 def crop_centre(places_mm: torch.Tensor, bone: str) -> torch.Tensor:
     """Centre (3,) of the crop for places (N, 3) that are in a bone; x, y, z in mm along the patient's axes."""
