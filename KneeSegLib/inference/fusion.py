@@ -16,7 +16,7 @@ the other one); with one leg it has no say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,6 +55,19 @@ class FusionWeights:
     naming_floor: float = 1e-3
     spread_floor: float = 1e-2
     localiser_floor: float = 5e-2
+
+
+FINE_VOXEL_MM, COARSE_VOXEL_MM = 1.5, 3.0
+SLICES_WHERE_COARSE = 2.5
+"""Naming and spreading tell bones apart by the gaps between them, which coarse voxels fill; slices see grey values."""
+
+
+def weights_for(scan: Grid) -> FusionWeights:
+    """Weights for a scan with voxels of that size: between fine and coarse ones, slices count the more the coarser."""
+    coarseness = (max(scan.spacing_mm) - FINE_VOXEL_MM) / (COARSE_VOXEL_MM - FINE_VOXEL_MM)
+    usual = FusionWeights()
+    gain = min(max(coarseness, 0.0), 1.0) * (SLICES_WHERE_COARSE - usual.slices)
+    return replace(usual, slices=usual.slices + gain)
 
 
 LEAST_BONE = 0.02

@@ -30,6 +30,9 @@ LEAST_PROBABILITY = 0.5
 LEAST_PROBABILITY_ASKED = 0.35
 """The same for bones of the one joint that a person says is in the scan."""
 
+SAME_BONE_MM = 20.0
+"""Smaller pieces so near to one that is believed belong to it: thin and dark parts of a bone are seen in pieces."""
+
 SEPARATE_LEGS_MM = 60.0
 """Bones that are this far apart sideways are two legs, whatever they are."""
 
@@ -100,7 +103,11 @@ def _line_between_legs(coarse: CoarseBones) -> np.ndarray:
 def _believable_regions(
     named: np.ndarray, either: np.ndarray, grid: Grid, least: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """Per bone the pieces that are large and sure enough; ``named`` holds positions in BONES, negative elsewhere."""
+    """Per bone the pieces that are large and sure enough, and those near them.
+
+    Args:
+        named: positions in BONES, negative elsewhere.
+    """
     voxel_cm3 = float(np.prod(grid.spacing_mm)) / 1000.0
     regions = {}
     for index, bone in enumerate(BONES):
@@ -112,7 +119,9 @@ def _believable_regions(
         probabilities = ndimage.mean(either[index], pieces, numbers)
         believed = numbers[(volumes >= LEAST_VOLUME_CM3[bone]) & (probabilities >= least[bone])]
         if believed.size:
-            regions[bone] = np.isin(pieces, believed)
+            region = np.isin(pieces, believed)
+            nearest_mm = ndimage.minimum(ndimage.distance_transform_edt(~region, grid.spacing_mm), pieces, numbers)
+            regions[bone] = np.isin(pieces, numbers[nearest_mm <= SAME_BONE_MM])
     return regions
 
 

@@ -15,11 +15,14 @@ import numpy as np
 
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.inference.axes import Axis, Box
+from KneeSegLib.inference.joints import FoundJoint
 from KneeSegLib.inference.legs import Leg
 
 FADE_MM = 20.0
 END_MARGIN_MM = 16.0
 CROP_MARGIN_MM = 16.0
+CREST_MM = 150.0
+"""The iliac crest lies no higher above the middle of the hip. Its thin wing is what the localiser loses first."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,16 @@ def shares_of(leg: Leg, wanted: Collection[str], scan_z: Axis) -> list[Share]:
             continue
         boxes = [leg.bones[bone].box for bone in JOINT_BONES[joint.name] if bone in leg.bones]
         first, last = position == 0, position == len(joints) - 1
-        top = min(max(box.z[1] for box in boxes) + END_MARGIN_MM, scan_z.high_mm) if first else seams[position - 1]
+        top = min(_top_of(joint, boxes), scan_z.high_mm) if first else seams[position - 1]
         bottom = max(min(box.z[0] for box in boxes) - END_MARGIN_MM, scan_z.low_mm) if last else seams[position]
         shares.append(Share(joint.name, bottom, top, fades_below=not last, fades_above=not first))
     return shares
+
+
+def _top_of(joint: FoundJoint, boxes: list[Box]) -> float:
+    """How high the bones of the uppermost joint may reach."""
+    seen = max(box.z[1] for box in boxes) + END_MARGIN_MM
+    return max(seen, joint.center_mm[0] + CREST_MM) if joint.name == "hip" else seen
 
 
 def box_of_share(share: Share, leg: Leg) -> Box:

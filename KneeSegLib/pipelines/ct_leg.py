@@ -20,7 +20,7 @@ from KneeSegLib.cleaning import clean
 from KneeSegLib.errors import ModelError
 from KneeSegLib.inference.axes import Box, Grid
 from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
-from KneeSegLib.inference.fusion import fused
+from KneeSegLib.inference.fusion import fused, weights_for
 from KneeSegLib.inference.labelling import LegLabels, follow_cleaning, label_leg
 from KneeSegLib.inference.legs import Leg, find_legs
 from KneeSegLib.inference.localise import CoarseBones, localise
@@ -110,7 +110,11 @@ class CtLeg:
                     answers = self._sliced(scan, leg, shares[leg.side], slicing)
                 with stopwatch("naming"):
                     names = self._named(answers, leg, naming)
-                    sliced, answers = answers, [fused(answer, names, other_leg, leg.side) for answer in answers]
+                    weights = weights_for(scan.grid)
+                    sliced, answers = (
+                        answers,
+                        [fused(answer, names, other_leg, leg.side, weights) for answer in answers],
+                    )
                     disputed = disputed_shares(sliced, answers)
                     del sliced  # as large as the answers
                 corrections: dict[str, Correction] = {}

@@ -6,7 +6,7 @@ import torch
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES
 from KneeSegLib.inference.axes import Axis, Grid
-from KneeSegLib.inference.fusion import fused
+from KneeSegLib.inference.fusion import FusionWeights, fused, weights_for
 from KneeSegLib.inference.localise import CoarseBones
 from KneeSegLib.inference.naming import Names
 from KneeSegLib.inference.seams import Share
@@ -71,3 +71,20 @@ def test_of_two_legs_the_other_one_is_background():
     that = at_a_voxel(fused(sliced(talus=0.6, other=0.3), named(talus=0.6), both_legs(0.0, 0.9), "right"))
     assert this[1 + TALUS] > 0.8
     assert that[1 + TALUS] < 0.5
+
+
+def scan_of(spacing_mm: float) -> Grid:
+    return Grid.of_scan((10, 10, 10), (spacing_mm, 0.8, 0.8))
+
+
+def test_where_voxels_fill_the_gaps_of_joints_the_slices_name():
+    torn = sliced(talus=0.9, calcaneus=0.08), named(calcaneus=0.95, talus=0.05)
+    fine, coarse = (at_a_voxel(fused(*torn, None, "right", weights_for(scan_of(mm)))) for mm in (1.0, 3.0))
+    assert fine.argmax() == 1 + ANKLE.index("calcaneus")
+    assert coarse.argmax() == 1 + TALUS
+
+
+def test_slices_count_the_more_the_coarser_the_scan():
+    counts = [weights_for(scan_of(mm)).slices for mm in (0.4, 1.5, 2.0, 2.5, 3.0, 6.0)]
+    assert counts[0] == counts[1] == FusionWeights().slices and counts[4] == counts[5]
+    assert counts[1] < counts[2] < counts[3] < counts[4]

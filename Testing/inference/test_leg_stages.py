@@ -1,5 +1,7 @@
 """What happens to one leg between the localiser and its labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from KneeSegLib.inference.labelling import follow_cleaning, label_leg
 from KneeSegLib.inference.legs import FoundBone, Leg
 from KneeSegLib.inference.localise import CoarseBones
 from KneeSegLib.inference.naming import Names, bone_map, name_bones
-from KneeSegLib.inference.seams import FADE_MM, Share, shares_of
+from KneeSegLib.inference.seams import CREST_MM, FADE_MM, Share, shares_of
 from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.networks import SliceUNet
 
@@ -58,6 +60,16 @@ def test_specialists_hand_over_half_way_between_their_joints():
 def test_a_single_joint_goes_on_to_the_ends_of_its_bones():
     (knee,) = shares_of(leg_with(knee=478.0), JOINT_BONES, SCAN_Z)
     assert knee.low_mm <= 70.0 and knee.high_mm >= 910.0 and not knee.fades_above and not knee.fades_below
+
+
+def test_a_hip_is_looked_at_as_far_up_as_a_crest_may_reach():
+    leg = leg_with(hip=890.0)
+    hip_bone = leg.bones["hip_bone"]
+    leg.bones["hip_bone"] = replace(hip_bone, box=hip_bone.box._replace(z=(850.0, 930.0)))
+    (hip,) = shares_of(leg, JOINT_BONES, Axis(0.0, 1.0, 1200))
+    assert hip.high_mm == pytest.approx(890.0 + CREST_MM)
+    (hip,) = shares_of(leg, JOINT_BONES, SCAN_Z)
+    assert hip.high_mm == pytest.approx(SCAN_Z.high_mm)
 
 
 def test_a_knee_wanted_alone_has_the_same_borders_as_in_the_whole_leg():

@@ -178,3 +178,19 @@ def test_bones_of_the_joint_that_was_asked_for_are_believed_sooner():
     assert find_legs(coarse, Box.of_grid(grid)) == []
     (leg,) = find_legs(coarse, Box.of_grid(grid), "ankle")
     assert list(leg.joints) == ["ankle"]
+
+
+@pytest.mark.parametrize(("gap_mm", "seen_whole"), [(8.0, True), (40.0, False)])
+def test_a_piece_near_a_bone_belongs_to_it(gap_mm, seen_whole):
+    """The thin wing of a dark hip bone is seen in pieces that are too small to be believed by themselves."""
+    top = 45 + int(gap_mm / 4.0)
+    regions, grid = blocks(femur=(5, 25), hip_bone=(25, 45))
+    piece = np.zeros(grid.shape, bool)
+    piece[top : top + 2, 10:14, 10:14] = True
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for bone, mask in (*regions.items(), ("hip_bone", piece)):
+        bones["right"][BONES.index(bone)][mask] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0)
+    (leg,) = find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid))
+    assert bool(leg.regions["hip_bone"][piece].all()) == seen_whole
+    assert (leg.bones["hip_bone"].box.z[1] > grid.z.positions_mm[top]) == seen_whole
