@@ -21,12 +21,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
 import other_simulator
+from figures_table import show_figures
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
-from KneeSegLib.evaluation.summary import summarize
 from KneeSegLib.pipelines import QUALITIES
 from KneeSegLib.strict_json import strict
 from KneeSegLib.synthesis.anatomy_file import Anatomy
@@ -77,13 +77,7 @@ def measured(joint: str, options: argparse.Namespace) -> dict:
         cases[path.stem] = {_as_right(key): value for key, value in agreements.items()}
         row = "  ".join(f"{k} {v.metrics['dice']:.4f}/{v.metrics['assd_mm']:.2f}" for k, v in agreements.items())
         print(f"{path.stem} ({side}, {seconds:.0f} s): {row}", flush=True)
-    summary = summarize(cases)
-    print(f"\n| {joint}, found in so many of {len(people)} people | Dice | ASSD mm | HD95 mm | NSD 1 mm |")
-    print("| --- | --- | --- | --- | --- |")
-    for key, row in summary.items():
-        cells = " | ".join(f"{row.metrics[name].mean:.3f} ± {row.metrics[name].sd:.3f}" for name in SHOWN)
-        print(f"| {key.removesuffix('_right')} ({row.both}) | {cells} |", flush=True)
-    return summary
+    return show_figures(joint, cases, len(people), SHOWN)
 
 
 def _as_right(key: str) -> str:

@@ -25,13 +25,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
 import other_mr_simulator
+from figures_table import show_figures
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import SIDES, structure, structure_of_label
 from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
-from KneeSegLib.evaluation.summary import summarize
 from KneeSegLib.inference.mr.crops import SPACING_MM
 from KneeSegLib.inference.mr.shape_fit import ShapeNetwork, settled, surface_distance_mm
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
@@ -78,7 +78,7 @@ def main() -> None:
         truth = rendered(person, side, options.seed + number, options)
         for stage, cases in results.items():
             wrong_sides += not measure(truth, side, stage, cases, fitted, flags)
-    summary = {stage: show(stage, cases, len(people)) for stage, cases in results.items()}
+    summary = {stage: show_figures(stage, cases, len(people), SHOWN) for stage, cases in results.items()}
     print(f"\nWrong sides: {wrong_sides} of {len(people) * len(results)} runs")
     print_flags(flags)
     for bone, distances in fitted.items():
@@ -187,17 +187,6 @@ def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
                 points = layer(torch.from_numpy(parameters)[None])[0]
                 errors[name].append(float((points - samples.landmarks_mm[0]).norm(dim=1).mean()))
     return {name: float(np.mean(found)) for name, found in errors.items()}
-
-
-def show(stage: str, cases: dict, people: int) -> dict:
-    """Print the table of a stage; return its figures."""
-    summary = summarize(cases)
-    print(f"\n| {stage}, found in so many of {people} people | Dice | ASSD mm | HD95 mm |")
-    print("| --- | --- | --- | --- |")
-    for key, row in summary.items():
-        cells = " | ".join(f"{row.metrics[name].mean:.3f} ± {row.metrics[name].sd:.3f}" for name in SHOWN)
-        print(f"| {key.removesuffix('_right')} ({row.both}) | {cells} |", flush=True)
-    return summary
 
 
 if __name__ == "__main__":

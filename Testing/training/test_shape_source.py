@@ -1,4 +1,4 @@
-"""Crops with landmarks, and the training of a network that names shapes."""
+"""Crops of bones and the landmarks on them: both are the same anatomy, whatever the warp."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,94 +6,186 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 
-from KneeSegLib.inference.mr.crops import SPACING_MM, crop_centre
+from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, SPACING_MM, UPWARD, crop_centre
+from KneeSegLib.inference.mr.shape_fit import distance_at
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.synthesis.mr.landmarks import onto_surface
-from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from KneeSegLib.synthesis.mr.person import random_lattice, read_knees
-from KneeSegLib.synthesis.mr.render import MrSynthesis
+from KneeSegLib.synthesis.mr.person import random_lattice
+from KneeSegLib.synthesis.mr.render import MrSynthesis, gentler
+from KneeSegLib.synthesis.placement import Warp
 from KneeSegLib.training.export import export_bundle
-from KneeSegLib.training.loop import Training
+from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import ShapeFit, read_recipe
-from KneeSegLib.training.shape_source import ShapeSource, places_of
-from Testing.phantoms.mr_knees import cylinder_knee_person, cylinder_knee_template
+from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource, places_of
+from Testing.phantoms.mr_images import NO_WARP
+from Testing.phantoms.mr_knees import cylinder_knee
+from Testing.phantoms.mr_landmarks import landmarks, prepared_folder
 
-POINTS = 60
-CLEAN = ShapeFit("femur", 3, surface_mm=(0.0, 0.0), hole_probability=0.0, cut_probability=0.0, thick_probability=0.0)
+UNSPOILT = {"surface_mm": (0.0, 0.0), "hole_probability": 0.0, "cut_probability": 0.0, "thick_probability": 0.0}
+CUBE = (INPUT_SIZE,) * 3
+MILD = Warp((-6.0, 6.0), (-8.0, 8.0), (0.95, 1.05), (0.97, 1.03), (0.0, 1.5), (0.0, 0.0))
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def source(bone: str = "femur", warp: Warp = MILD, step_mm: float = 0.0, **fit) -> ShapeSource:
+    recipe = read_recipe(f"mr-shape-{bone}")
+    shape = replace(ShapeFit(bone=bone, modes=3), **{**UNSPOILT, **fit})
+    recipe = replace(recipe, shape=shape, synthesis=replace(MrSynthesis(), warp=warp, gentle_probability=0.0))
+    return ShapeSource(recipe, [cylinder_knee(step_mm)], landmarks())
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
-    """Cylinder knees of both groups, with landmarks on the side of each bone and three modes of invented variation."""
-    folder = tmp_path_factory.mktemp("prepared_mr")
-    template = cylinder_knee_template()
-    template.save(folder)
-    for group in ("train", "validation"):
-        cylinder_knee_person(group).save(folder)
-    random = np.random.default_rng(0)
-    points, modes = {}, {}
-    for bone, heights in (("femur", (6.0, 30.0)), ("tibia", (-30.0, -6.0))):
-        angle, z = random.uniform(0, 2 * np.pi, POINTS), random.uniform(*heights, POINTS)
-        ring = np.stack([24 * np.cos(angle), 24 * np.sin(angle), z], axis=1)
-        places = onto_surface(ring, template).astype(np.float32)
-        points[bone] = {template.name: places}
-        components = np.linalg.qr(random.normal(size=(3 * POINTS, 3)))[0].T.reshape(3, POINTS, 3)
-        modes[bone] = (places - places.mean(axis=0), components, np.array([9.0, 4.0, 1.0]))
-    Landmarks(points, modes).save(folder)
-    return folder
+    return prepared_folder(tmp_path_factory.mktemp("prepared"))
 
 
-def recipe(**changes):
-    return replace(read_recipe("mr-shape-femur"), shape=CLEAN, widths=(2, 2, 2, 2, 2), batch=2, pool=4, **changes)
+def share_at(samples: ShapeSamples, channel: int = 0) -> np.ndarray:
+    """How much bone there is at the landmarks."""
+    return distance_at(samples.inputs[0, channel], samples.landmarks_mm[0]).numpy()
 
 
-def test_landmarks_are_read_as_they_were_written(prepared):
-    landmarks = Landmarks.load(prepared)
-    assert set(landmarks.points) == set(LANDMARK_BONES)
-    mean, components, variances = landmarks.modes["tibia"]
-    assert mean.shape == (POINTS, 3) and components.shape == (3, POINTS, 3) and variances.tolist() == [9.0, 4.0, 1.0]
+@pytest.mark.parametrize(("bone", "seed"), [("femur", 0), ("femur", 1), ("tibia", 2)])
+def test_landmarks_lie_on_the_surface_of_the_bone_in_the_crop(bone, seed):
+    samples = source(bone).render(CUBE, seeded(seed))
+    assert samples.inputs.shape == (1, 2, *CUBE)
+    share = share_at(samples)
+    # Across the surface the share falls by one within a voxel.
+    assert np.abs(share - 0.5).mean() * SPACING_MM < 0.2
+    assert np.abs(share - 0.5).max() < 0.5
 
 
-def test_landmarks_lie_on_the_surface_that_the_crop_shows(prepared):
-    source = ShapeSource.of_folder(recipe(), prepared, "train")
-    for seed in range(3):
-        samples = source.render((INPUT_SIZE,) * 3, torch.Generator().manual_seed(seed))
-        grid = samples.landmarks_mm[0] / ((INPUT_SIZE - 1) / 2 * SPACING_MM)
-        share = torch.nn.functional.grid_sample(samples.inputs[:, :1], grid[None, None, None], align_corners=True)
-        assert share.mean() == pytest.approx(0.5, abs=0.1)
-        assert share.std() < 0.25
+@pytest.mark.parametrize("group", ["train", "validation"])
+def test_landmarks_lie_on_the_people_of_a_folder_in_the_recipes_own_warps(prepared, group):
+    own = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3, **UNSPOILT})
+    from_folder = ShapeSource.of_folder(own, prepared, group)
+    assert [person.group for person in from_folder.people] == [group]
+    for seed in range(2):
+        share = share_at(from_folder.render(CUBE, seeded(seed)))
+        assert np.abs(share - 0.5).mean() * SPACING_MM < 0.2
+        assert np.abs(share - 0.5).max() < 0.5
 
 
-def test_places_of_a_warped_slab_are_found_again():
-    shape, warp = [60, 64, 68], MrSynthesis().warp
-    lattice = random_lattice(shape, (SPACING_MM,) * 3, torch.zeros(3), warp, torch.Generator().manual_seed(4))
-    node = (5, 9, 7)
-    person = lattice[node][None]
-    steps = [index * (size - 1) / (count - 1) for index, size, count in zip(node, shape, lattice.shape)]
-    x, z, y = ((step - (size - 1) / 2) * SPACING_MM for step, size in zip(steps, shape))
-    assert places_of(person, lattice, shape)[0].tolist() == pytest.approx([x, y, z], abs=0.05)
+def test_landmarks_follow_a_person_who_stands_elsewhere():
+    assert np.abs(share_at(source(step_mm=6.0).render(CUBE, seeded(3))) - 0.5).mean() * SPACING_MM < 0.2
 
 
-@pytest.mark.parametrize("bone, upward", [("femur", 1), ("tibia", -1)])
-def test_a_crop_hangs_from_the_end_at_the_knee(bone, upward):
-    shaft = torch.stack([torch.linspace(5, 9, 50), torch.zeros(50), upward * torch.linspace(0, 140, 50)], dim=1)
-    centre = crop_centre(shaft, bone)
-    assert centre[2] == pytest.approx(upward * 45.0)
-    assert centre[0] == pytest.approx(5.9, abs=0.2)  # of the part near the knee alone
+def test_the_crop_hangs_from_the_landmarks_as_in_inference():
+    for bone in ("femur", "tibia"):
+        samples = source(bone, NO_WARP, off_centre_mm=0.0).render(CUBE, seeded())
+        assert crop_centre(samples.landmarks_mm[0], bone).abs().max() < 0.6 * SPACING_MM + 0.01
+        heights = UPWARD[bone] * samples.landmarks_mm[0, :, 2]
+        assert float(heights.min()) == pytest.approx(-END_TO_CENTRE_MM, abs=0.7 * SPACING_MM)
 
 
-def test_a_shape_network_trains_saves_and_ships_with_its_model(tmp_path, prepared):
-    small = recipe(steps=2, validate_every=2)
-    training = Training(small, prepared, tmp_path / "run")
-    training.run(report=lambda line: None)
-    figures = (tmp_path / "run" / "log.csv").read_text().splitlines()
-    assert figures[0] == "step,loss,seconds,landmark_mm" and float(figures[-1].split(",")[-1]) > 0
-    bundle = export_bundle(small, tmp_path / "run", prepared, tmp_path / "mr-shape-femur")
-    assert bundle.facts["shape_model"]["variances_mm2"] == [9.0, 4.0, 1.0]
-    assert bundle.network().modes == 3
-    assert len(read_knees(prepared, "train")) == 1
-    again = export_bundle(small, tmp_path / "run", prepared, tmp_path / "again" / "mr-shape-femur", start=bundle.path)
-    before, after = bundle.network().state_dict(), again.network().state_dict()
-    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in before)  # the mean of a run and itself
-    assert "mean" in again.facts["recipe"]["started_from"]
+def test_the_crop_may_hang_off_centre_by_as_much_as_the_recipe_says():
+    samples = [source("femur", NO_WARP, off_centre_mm=8.0).render(CUBE, seeded(seed)) for seed in range(3)]
+    off = torch.stack([crop_centre(s.landmarks_mm[0], "femur") for s in samples]).abs()
+    assert 3.0 < float(off.max()) < 8.0 + SPACING_MM
+
+
+def test_the_second_channel_is_the_other_bones():
+    own, others = source("tibia", NO_WARP, off_centre_mm=0.0).render(CUBE, seeded()).inputs[0]
+    middle = INPUT_SIZE // 2
+    above, below = (
+        int(middle + (END_TO_CENTRE_MM + 8.0) / SPACING_MM),
+        int(middle + (END_TO_CENTRE_MM - 8.0) / SPACING_MM),
+    )
+    assert own[below, middle, middle] > 0.9 and others[below, middle, middle] < 0.1
+    assert others[above, middle, middle] > 0.9 and own[above, middle, middle] < 0.1
+    assert float((own + others).max()) <= 1.0 + 1e-5
+
+
+def test_a_wrong_surface_is_wrong_by_as_much_as_asked():
+    clean = source(warp=NO_WARP).render(CUBE, seeded(1))
+    wrong = source(warp=NO_WARP, surface_mm=(1.0, 1.0)).render(CUBE, seeded(1))
+    assert torch.equal(clean.landmarks_mm, wrong.landmarks_mm)
+    assert 0.25 < np.abs(share_at(wrong) - 0.5).mean() < 0.5
+    assert np.abs(share_at(clean) - 0.5).mean() < 0.15
+
+
+@pytest.mark.parametrize(("bone", "shaft"), [("femur", -1), ("tibia", 0)])
+def test_a_field_of_view_cuts_off_the_shaft_and_never_the_joint(bone, shaft):
+    clean = source(bone).render(CUBE, seeded(4)).inputs[0]
+    cut = source(bone, cut_probability=1.0).render(CUBE, seeded(4)).inputs[0]
+    assert bool(((cut == clean) | (cut == 0.0)).all())
+    assert float(clean[0, shaft].max()) == 1.0 and float(cut[:, shaft].max()) == 0.0
+    at_joint = slice(10, 20) if bone == "femur" else slice(-20, -10)
+    assert float(cut[0, at_joint].max()) == 1.0
+
+
+def test_a_hole_is_missing_from_the_bone_alone():
+    clean = source().render(CUBE, seeded(5)).inputs[0]
+    holed = source(hole_probability=1.0, hole_mm=(8.0, 8.0)).render(CUBE, seeded(5)).inputs[0]
+    assert torch.equal(clean[1], holed[1])
+    missing = (clean[0] - holed[0]).sum() * SPACING_MM**3
+    ball = 4.0 / 3.0 * np.pi * 8.0**3
+    assert 0.2 * ball < float(missing) < 1.1 * ball
+
+
+def test_thick_slices_blur_from_side_to_side_only():
+    clean = source(warp=NO_WARP).render(CUBE, seeded(6)).inputs[0, 0]
+    thick = source(warp=NO_WARP, thick_probability=1.0, thick_mm=(4.0, 4.0)).render(CUBE, seeded(6)).inputs[0, 0]
+
+    def steepest(crop: torch.Tensor, axis: int) -> float:
+        return float(crop.diff(dim=axis).abs().max())
+
+    assert steepest(thick, 2) < 0.7 * steepest(clean, 2)
+    assert steepest(thick, 0) == pytest.approx(steepest(clean, 0), abs=0.05)
+
+
+def test_the_same_seed_gives_the_same_crop_and_another_one_does_not():
+    first, again, other = (source().render(CUBE, seeded(seed)) for seed in (7, 7, 8))
+    assert torch.equal(first.inputs, again.inputs) and torch.equal(first.landmarks_mm, again.landmarks_mm)
+    assert not torch.equal(first.landmarks_mm, other.landmarks_mm)
+
+
+def test_samples_can_be_taken_apart_and_put_together():
+    samples = ShapeSamples(torch.rand(3, 2, 4, 4, 4).half().float(), torch.rand(3, 5, 3))
+    together = ShapeSamples.together(list(samples.separated()))
+    assert torch.equal(together.inputs, samples.inputs) and torch.equal(together.landmarks_mm, samples.landmarks_mm)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_places_undo_a_warp(seed):
+    shape, spacing = (112, 96, 104), (SPACING_MM,) * 3
+    last = np.array(shape) - 1
+    lattice = random_lattice(shape, spacing, torch.tensor([3.0, -5.0, 8.0]), MrSynthesis().warp, seeded(seed))
+    voxels = np.random.default_rng(seed).uniform(8.0, last - 8.0, (300, 3))  # slices, rows, columns
+    nodes = voxels * (np.array(lattice.shape[:3]) - 1) / last
+    reached = np.stack([map_coordinates(lattice[..., axis].numpy(), nodes.T, order=1) for axis in range(3)], axis=1)
+    found = places_of(torch.from_numpy(reached).float(), lattice, shape).numpy()
+    slices, rows, columns = ((voxels - last / 2.0) * SPACING_MM).T
+    assert np.abs(found - np.stack([slices, columns, rows], axis=1)).max() < 0.05
+
+
+def test_beyond_the_slab_places_go_on_as_the_affine_part_does():
+    shape, spacing = (40, 40, 40), (SPACING_MM,) * 3
+    turned = replace(gentler(NO_WARP), turn_degrees=(20.0, 20.0), scale=(1.1, 1.1))
+    lattice = random_lattice(shape, spacing, torch.zeros(3), turned, seeded())
+    points = torch.tensor([[60.0, -10.0, 5.0], [0.0, 45.0, -50.0]])
+    places = places_of(points, lattice, shape)
+    assert places.norm(dim=1).tolist() == pytest.approx((1.1 * points.norm(dim=1)).tolist(), rel=1e-3)
+
+
+def test_a_bundle_may_ship_the_mean_of_a_training_and_the_bundle_it_started_from(prepared, tmp_path):
+    small = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3}, widths=[2, 2, 2, 2, 2])
+
+    def trained(name: str, seed: int) -> Path:
+        torch.manual_seed(seed)
+        folder = tmp_path / name
+        folder.mkdir()
+        torch.save({"average": build_network(small).state_dict(), "step": 2}, folder / "checkpoint.pt")
+        return folder
+
+    start = export_bundle(small, trained("start", 0), prepared, tmp_path / "start" / "mr-shape-femur")
+    alone = export_bundle(small, trained("run", 1), prepared, tmp_path / "run" / "mr-shape-femur")
+    mean = export_bundle(small, tmp_path / "run", prepared, tmp_path / "mean" / "mr-shape-femur", start=start.path)
+    assert "mean" in mean.facts["recipe"]["started_from"] and "mean" not in alone.facts["recipe"]["started_from"]
+    first, second, found = (bundle.network().state_dict() for bundle in (start, alone, mean))
+    assert any(not torch.allclose(first[name], second[name], atol=1e-2) for name in first)
+    for name, weights in found.items():
+        assert torch.allclose(weights, (first[name] + second[name]) / 2.0, atol=2e-3), name

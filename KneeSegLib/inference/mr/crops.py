@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import torch
 
-from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-
 SPACING_MM = 1.25
 END_TO_CENTRE_MM = 45.0
 """Along z from the bone's end at the knee to the centre of the crop: 10 mm are seen beyond the end, 100 mm of bone."""
@@ -30,8 +28,3 @@ def crop_centre(places_mm: torch.Tensor, bone: str) -> torch.Tensor:
     near = places_mm[heights < end + WITHIN_MM]
     middle = (near.amin(dim=0) + near.amax(dim=0)) / 2.0
     return torch.stack([middle[0], middle[1], upward * (end + END_TO_CENTRE_MM)])
-
-
-def edge_mm() -> float:
-    """Edge of the cube."""
-    return INPUT_SIZE * SPACING_MM

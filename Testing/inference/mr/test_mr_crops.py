@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, WITHIN_MM, crop_centre, edge_mm
+from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, SPACING_MM, WITHIN_MM, crop_centre
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 
 
 def column(low: float, high: float, x: float = 0.0) -> torch.Tensor:
@@ -21,11 +22,14 @@ def test_how_much_of_the_shaft_is_in_view_does_not_matter():
     assert torch.equal(crop_centre(column(0.0, 70.0), "femur"), crop_centre(column(0.0, 200.0), "femur"))
 
 
-def test_a_leaning_shaft_does_not_move_the_crop():
-    leaning = torch.cat([column(0.0, WITHIN_MM), column(WITHIN_MM + 1.0, 120.0, x=40.0)])
-    assert torch.equal(crop_centre(leaning, "femur"), crop_centre(column(0.0, WITHIN_MM), "femur"))
+@pytest.mark.parametrize(("bone", "upward"), [("femur", 1.0), ("tibia", -1.0)])
+def test_a_leaning_shaft_does_not_move_the_crop(bone, upward):
+    up = torch.tensor([1.0, 1.0, upward])
+    near, far = column(0.0, WITHIN_MM) * up, column(WITHIN_MM + 1.0, 120.0, x=40.0) * up
+    assert torch.equal(crop_centre(torch.cat([near, far]), bone), crop_centre(near, bone))
 
 
 def test_the_cube_shows_ten_millimetres_beyond_the_end_and_a_hundred_of_bone():
-    assert edge_mm() / 2.0 - END_TO_CENTRE_MM == pytest.approx(10.0)
-    assert edge_mm() == pytest.approx(110.0)
+    edge_mm = INPUT_SIZE * SPACING_MM
+    assert edge_mm / 2.0 - END_TO_CENTRE_MM == pytest.approx(10.0)
+    assert edge_mm == pytest.approx(110.0)

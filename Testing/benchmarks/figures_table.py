@@ -1,0 +1,27 @@
+"""The table of a benchmark's figures, as the README shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from KneeSegLib.evaluation.summary import Cases, StructureSummary, summarize
+
+COLUMNS = {"dice": "Dice", "assd_mm": "ASSD mm", "hd95_mm": "HD95 mm", "nsd_1mm": "NSD 1 mm"}
+"""Headings of the metrics that a table can show."""
+
+
+def show_figures(name: str, cases: Cases, people: int, metrics: Sequence[str]) -> dict[str, StructureSummary]:
+    """Print mean ± SD of some metrics of each structure over so many people; return the summary of all metrics.
+
+    Args:
+        cases: with the structures of every person called right ones.
+        metrics: keys of :data:`COLUMNS`.
+    """
+    summary = summarize(cases)
+    headings = " | ".join(COLUMNS[metric] for metric in metrics)
+    print(f"\n| {name}, found in so many of {people} people | {headings} |")
+    print(f"| --- |{' --- |' * len(metrics)}")
+    for key, row in summary.items():
+        cells = " | ".join(f"{row.metrics[metric].mean:.3f} ± {row.metrics[metric].sd:.3f}" for metric in metrics)
+        print(f"| {key.removesuffix('_right')} ({row.both}) | {cells} |", flush=True)
+    return summary
