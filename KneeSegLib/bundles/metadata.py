@@ -51,7 +51,6 @@ _CHANNELS = {
     "localiser": ("soft-tissue window, -300 to 300 HU", "bone window, 100 to 1300 HU"),
     "naming": ("bone mask",),
     "patches": ("bone window, 200 to 1900 HU", "soft-tissue window, -200 to 400 HU", "probability of the bone so far"),
-    "mr-context": ("signal as a share of its 99th percentile",),
     "mr-slices": ("signal as a share of its 99th percentile",),
     "mr-patches": (
         "signal as a share of its 99th percentile",

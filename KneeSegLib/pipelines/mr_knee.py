@@ -2,8 +2,7 @@
 
 After "deep shape fitting": a 2D network labels sagittal slices; a network per bone fits a shape model to what it found;
 a small 3D network looks again at patches that lie at the shapes' landmarks, where cartilage is; the probabilities of
-both are added. Beyond the paper: a coarse look at the whole knee that keeps bones where they can be; patella, fibula,
-patellar cartilage and menisci, any sequence, either side.
+both are added. Beyond the paper: patella, fibula, patellar cartilage and menisci, any sequence, either side.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from KneeSegLib.inference.axes import Grid
 from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
 from KneeSegLib.inference.labelling import LegLabels, follow_cleaning
 from KneeSegLib.inference.mr.bones import KneeBones, knee_bones, require_knee
-from KneeSegLib.inference.mr.context import context_probabilities, within_context
 from KneeSegLib.inference.mr.labelling import MENISCUS_OF_SIDE, label_knee
 from KneeSegLib.inference.mr.patches import FineProbabilities, patch_centers, patch_probabilities
 from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, side_by_shape
@@ -35,14 +33,7 @@ from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
 from KneeSegLib.pipelines.scan import Scan
 from KneeSegLib.pipelines.stopwatch import Stopwatch
-from KneeSegLib.pipelines.table import (
-    MR_CONTEXT_BUNDLE,
-    MR_PATCHES_BUNDLE,
-    MR_SHAPE_BUNDLES,
-    MR_SLICES_BUNDLE,
-    Pipeline,
-    Stage,
-)
+from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE, Pipeline, Stage
 from KneeSegLib.progress import Progress, no_progress, parts
 from KneeSegLib.quality import KNEE_MR
 from KneeSegLib.quality.knee import signs_of_knee
@@ -62,8 +53,8 @@ class MrKnee:
     Args:
         pipeline: ``mr-knee`` of :data:`KneeSegLib.pipelines.PIPELINES`.
         side: ``"right"``, ``"left"``, or ``"auto"`` to tell by the shape of the bones.
-        stop_after: ``"slices"`` for what 2D says alone, ``"shape"`` for that where bones can be, and the fitted
-            shapes, ``"patches"`` for everything.
+        stop_after: ``"slices"`` for what 2D says alone, ``"shape"`` for that with the fitted shapes, ``"patches"`` for
+            everything.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         bundles: where networks come from.
     """
@@ -93,14 +84,11 @@ class MrKnee:
         asked = asked_side(self.side, volume.source)
         self._require_memory(volume)
         stopwatch = Stopwatch()
-        looking, slicing, fitting, patching, labelling, finishing = parts(progress, (4, 44, 8, 26, 8, 10))
+        slicing, fitting, patching, labelling, finishing = parts(progress, (48, 8, 26, 8, 10))
         with running_on(self.device):
-            with stopwatch("context"):
-                scan = Scan.of(volume)
-                context = self._seen_as_a_whole(scan, looking)
             with stopwatch("slices"):
-                alone = self._sliced(scan, slicing)
-                slices = within_context(alone, context)
+                scan = Scan.of(volume)
+                slices = self._sliced(scan, slicing)
             with stopwatch("shape"):
                 fitting(0.0, "Fitting the shapes of the bones")
                 bones = knee_bones(slices, scan.grid)
@@ -112,14 +100,13 @@ class MrKnee:
                     patches = self._looked_at_again(scan, slices, shapes, patching)
             with stopwatch("labelling"):
                 middle_x_mm = float(bones.places_mm("tibia")[:, 0].mean())
-                likely = alone if self.stop_after == "slices" else slices
-                knee = label_knee(likely, patches, scan.grid, found.side, middle_x_mm, self.device, labelling)
+                knee = label_knee(slices, patches, scan.grid, found.side, middle_x_mm, self.device, labelling)
             with stopwatch("cleaning"):
                 finishing(0.0, "Cleaning")
                 uncleaned = knee.labels
                 follow_cleaning(knee, cleaned(knee, scan.grid))
             with stopwatch("checking"):
-                signs = signs_of_knee(knee, uncleaned, shapes, context, scan.grid)
+                signs = signs_of_knee(knee, uncleaned, shapes, scan.grid)
         with stopwatch("assembling"):
             finishing(0.2, "Putting the labels on the image's grid")
             doubts = doubts_about_knee(found, scan.grid)
@@ -137,13 +124,6 @@ class MrKnee:
         case.provenance.update(self._provenance(found, bones, shapes, patches, stopwatch))
         finishing(1.0, "Segmented")
         return case
-
-    def _seen_as_a_whole(self, scan: Scan, progress: Progress) -> KneeProbabilities:
-        network, facts = self._network(MR_CONTEXT_BUNDLE)
-        spacing_mm = facts["spacing_mm"][0]
-        return context_probabilities(
-            network, facts["classes"], scan.values, scan.grid, spacing_mm, self.device, progress
-        )
 
     def _sliced(self, scan: Scan, progress: Progress) -> KneeProbabilities:
         network, facts = self._network(MR_SLICES_BUNDLE)

@@ -19,7 +19,6 @@ NAMING_BUNDLE = "ct-naming"
 REFINEMENT_BUNDLE = "ct-refine"
 SPECIALIST_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
 
-MR_CONTEXT_BUNDLE = "mr-knee-context"
 MR_SLICES_BUNDLE = "mr-knee-slices"
 MR_PATCHES_BUNDLE = "mr-knee-patches"
 MR_SHAPE_BUNDLES: Mapping[str, str] = MappingProxyType({"femur": "mr-shape-femur", "tibia": "mr-shape-tibia"})
@@ -88,7 +87,7 @@ PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
                 "mr-knee",
                 "MR: knee",
                 "MR",
-                (MR_CONTEXT_BUNDLE, MR_SLICES_BUNDLE, *MR_SHAPE_BUNDLES.values(), MR_PATCHES_BUNDLE),
+                (MR_SLICES_BUNDLE, *MR_SHAPE_BUNDLES.values(), MR_PATCHES_BUNDLE),
                 ("knee",),
                 "Bones, cartilages and menisci of one knee in sagittal or isotropic MR of any sequence.",
             ),

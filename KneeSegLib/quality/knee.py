@@ -10,7 +10,6 @@ import numpy as np
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.cleaning.components import boxes_of
-from KneeSegLib.quality.agreement import agreement_with_region
 from KneeSegLib.quality.borders import border_areas_mm2
 from KneeSegLib.quality.certainty import doubtful_band_mm
 from KneeSegLib.quality.measuring import changed_voxels
@@ -20,18 +19,13 @@ if TYPE_CHECKING:
     from KneeSegLib.inference.axes import Grid
     from KneeSegLib.inference.labelling import LegLabels
     from KneeSegLib.inference.mr.shape_fit import FittedShape
-    from KneeSegLib.inference.mr.slices import KneeProbabilities
 
 WHOLE_IN_VIEW = ("patella",)
 """Of the bones of a knee only this one is in view as a whole, so that its size can be judged."""
 
 
 def signs_of_knee(
-    labelled: LegLabels,
-    before_cleaning: np.ndarray,
-    shapes: Mapping[str, FittedShape],
-    context: KneeProbabilities,
-    grid: Grid,
+    labelled: LegLabels, before_cleaning: np.ndarray, shapes: Mapping[str, FittedShape], grid: Grid
 ) -> dict[str, Signs]:
     """Return the signs of every structure that the labels of a knee hold, by its key.
 
@@ -39,7 +33,6 @@ def signs_of_knee(
         labelled: the cleaned labels with their margins.
         before_cleaning: uint8, the labels as they were before, on the same crop.
         shapes: fitted to bones.
-        context: what the coarse look at the whole knee saw.
         grid: of the whole scan.
     """
     from KneeSegLib.inference.labelling import MARGIN_SCALE
@@ -59,7 +52,6 @@ def signs_of_knee(
         in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
         borders = border_areas_mm2(mask, in_scan, grid.shape, spacing_mm)
         certainty = margin.values * np.float32(1.0 / MARGIN_SCALE)
-        agreement, seen = agreement_with_context(labelled, tissue, context, grid)
         shape_mm = shapes[tissue].mean_residual_mm if tissue in shapes else None
         found[structure(tissue, labelled.side).key] = Signs(
             volume_cm3=volume_cm3,
@@ -68,25 +60,8 @@ def signs_of_knee(
             border_mm2=borders,
             slice_mm=grid.x.spacing_mm,
             doubtful_band_mm=doubtful_band_mm(certainty, labels[margin.place] == value, spacing_mm),
-            localiser_agreement=agreement,
-            localiser_certainty=seen,
             cleaned_share=changed.get(value, 0) * voxel_cm3 / volume_cm3,
             shape_residual_mm=nan if shape_mm is None else shape_mm,
             shape_lost=shape_mm is not None and isnan(shape_mm),
         )
     return found
-
-
-def agreement_with_context(
-    labelled: LegLabels, tissue: str, context: KneeProbabilities, grid: Grid
-) -> tuple[float, float]:
-    """How well the labels of a bone agree with where the coarse look saw it, and how sure that look was; NaN for what
-    it does not know."""
-    if tissue not in context.classes[1:]:
-        return nan, nan
-    likely = context.of(tissue).float().numpy()
-    region = likely > 0.5
-    if not region.any():
-        return 0.0, 0.0
-    mask = labelled.labels == structure(tissue, labelled.side).label_value
-    return agreement_with_region(mask, grid.part(labelled.place), region, context.grid), float(likely[region].mean())

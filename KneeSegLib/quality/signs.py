@@ -20,9 +20,8 @@ class Signs:
         doubtful_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.
         disputed_share: share of its probability that the slices and the naming network give to different bones.
         refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
-        localiser_agreement: Dice of its labels and the region in which the coarse look at the whole scan saw it, with
-            one coarse voxel of tolerance.
-        localiser_certainty: mean probability that the coarse look gives this region; 0 where it saw none.
+        localiser_agreement: Dice of its labels and the localiser's coarse region, with one coarse voxel of tolerance.
+        localiser_certainty: mean probability that the localiser gives its region; 0 where it saw none.
         side_certainty: how clearly the leg is a right or a left one, 0..1.
         cleaned_share: volume that cleaning took away or renamed, as a share of the bone's.
         contact_share: share of its surface that lies against another bone with nothing in between.

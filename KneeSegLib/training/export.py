@@ -23,7 +23,6 @@ _DESCRIPTIONS = {
     "localiser": "Coarse 3D U-Net that says which bones of which leg are where in a CT scan, averaged to 4 mm.",
     "naming": "Coarse 3D U-Net that says which bone each part of a bone mask is ({classes}); it sees no grey values.",
     "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
-    "mr-context": "Coarse 3D U-Net that says where the bones of a knee are ({classes}) in an MR of any sequence.",
     "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
     "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees probabilities, no grey values.",
     "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",

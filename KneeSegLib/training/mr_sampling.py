@@ -21,7 +21,6 @@ class MrSampling:
             others lie anywhere from one side of the knee to the other.
         off_centre_mm: how far the middle of a slab may lie from the joint line, upward and downward, and backward.
         brightness: bounds of the factor by which a slab is brighter than the volume it stands for.
-        least_view: least share of a coarse sample, along each axis, that the field of view fills (``mr-context``).
         per_box: patches taken of each rendered box (``mr-patches``).
         errors: of what slices say of these patches.
         boundary_gain, boundary_mm: extra weight of voxels near boundaries and how far it reaches, see
@@ -36,7 +35,6 @@ class MrSampling:
     cartilage_focus: float = 0.5
     off_centre_mm: float = 24.0
     brightness: Bounds = (0.75, 1.35)
-    least_view: float = 0.55
     per_box: int = 12
     errors: KneePriorErrors = field(default_factory=KneePriorErrors)
     boundary_gain: float = 3.0

@@ -1,8 +1,7 @@
-"""Sample sources for knee MR: whole knees, coarsely; sagittal slices with neighbours; patches where cartilage is."""
+"""Sample sources for knee MR: sagittal slices with neighbours, and local patches where cartilage is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from KneeSegLib.inference.mr.channels import bright_level, mr_patch_channels, mr
 from KneeSegLib.synthesis.fields import chance, uniform
 from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.synthesis.mr.render import SyntheticMr, render_mr
-from KneeSegLib.synthesis.mr.structures import BONES, CARTILAGES, CLASSES
+from KneeSegLib.synthesis.mr.structures import CARTILAGES, CLASSES
 from KneeSegLib.training.losses import boundary_weight
 from KneeSegLib.training.mr_priors import imperfect_shares
 from KneeSegLib.training.patches import scanned_in_slices
@@ -48,30 +47,6 @@ class MrSource:
 
     def _weight(self, boundary_mm: torch.Tensor) -> torch.Tensor:
         return boundary_weight(boundary_mm, self.recipe.mr.boundary_gain, self.recipe.mr.boundary_mm)
-
-
-class MrContextSource(MrSource):
-    """Whole knees on a coarse grid, in fields of view of many sizes: nothing but black lies beyond them."""
-
-    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
-        recipe, sampling = self.recipe, self.recipe.mr
-        off = sampling.off_centre_mm
-        centre = torch.tensor([uniform((-off, off), generator) for _ in range(3)])
-        knee = render_mr(self._person(generator), shape, (recipe.spacing_mm,) * 3, centre, recipe.synthesis, generator)
-        image = knee.image
-        if chance(sampling.thick_probability, generator):
-            image = scanned_in_slices(image, recipe.spacing_mm, uniform(sampling.thick_mm, generator))
-        view = field_of_view(shape, sampling.least_view, generator)
-        seen = torch.zeros_like(image)
-        seen[view] = self._scaled(image[view], generator)
-        weight = torch.zeros_like(image)
-        weight[view] = self._weight(knee.boundary_mm)[view]
-        bones = knee.shares[1 : 1 + len(BONES)]
-        classes, filled, rest = largest_two(torch.cat([1.0 - bones.sum(dim=0, keepdim=True), bones]))
-        fields = [seen[None], classes, filled, weight, rest]
-        if chance(0.5, generator):
-            fields = [field.flip(-3) for field in fields]
-        return Samples(*(field[None] for field in fields))
 
 
 class MrSliceSource(MrSource):
@@ -162,16 +137,6 @@ def largest_two(shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch
     values, classes = shares.topk(2, dim=0)
     first, second = classes.to(torch.uint8)
     return first, values[0] / values.sum(dim=0).clamp(min=1e-6), second
-
-
-def field_of_view(shape: Sequence[int], least: float, generator: torch.Generator) -> tuple[slice, ...]:
-    """A box within ``shape``, at least the share ``least`` of it along each axis."""
-    view = []
-    for size in shape:
-        extent = max(1, round(size * uniform((least, 1.0), generator)))
-        start = round((size - extent) * uniform((0.0, 1.0), generator))
-        view.append(slice(start, start + extent))
-    return tuple(view)
 
 
 def _centred(middle: int, size: int, whole: int) -> slice:

@@ -17,12 +17,11 @@ from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.ct import CtSynthesis
 from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.synthesis.mr.render import MrSynthesis
-from KneeSegLib.synthesis.mr.structures import BONES as MR_BONES
 from KneeSegLib.synthesis.mr.structures import CLASSES as MR_CLASSES
 from KneeSegLib.training.mr_sampling import MrSampling
 from KneeSegLib.training.priors import PriorErrors
 
-Kind = Literal["slices", "localiser", "naming", "patches", "mr-context", "mr-slices", "mr-patches", "mr-shape"]
+Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches", "mr-shape"]
 MR_PREFIX = "mr-"
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
@@ -88,9 +87,8 @@ class Recipe:
     Attributes:
         name: of the bundle that comes out.
         kind: ``slices`` (2D specialist), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask alone),
-            ``patches`` (3D, refines one bone at a time); of knee MR ``mr-context`` (3D, coarse, bones alone),
-            ``mr-slices`` (2D, sagittal), ``mr-patches`` (3D, where cartilage is) and ``mr-shape`` (3D, fits the shape
-            model of a bone).
+            ``patches`` (3D, refines one bone at a time); of knee MR ``mr-slices`` (2D, sagittal) and ``mr-patches``
+            (3D, where cartilage is) and ``mr-shape`` (3D, fits the shape model of a bone).
         joints: prepared people to train on (``hip``, ``knee``, ``ankle``, ``body``; ``mr-knee`` alone for MR).
         spacing_mm: isotropic grid of the samples; of patches the coarsest; of sagittal slices the pixels'.
         shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
@@ -146,8 +144,6 @@ class Recipe:
             return ("background", "bone")
         if self.kind == "mr-shape":
             return parameter_names(self.shape.modes)
-        if self.kind == "mr-context":
-            return MR_CLASSES[: 1 + len(MR_BONES)]
         if self.kind.startswith(MR_PREFIX):
             return MR_CLASSES
         return ("background", *JOINT_BONES[self.joints[0]], OTHER)
@@ -159,7 +155,6 @@ class Recipe:
             "localiser": 2,
             "naming": 1,
             "patches": 3,
-            "mr-context": 1,
             "mr-slices": 1,
             "mr-patches": len(MR_CLASSES),
             "mr-shape": 2,

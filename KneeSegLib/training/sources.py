@@ -1,6 +1,6 @@
 """Which source makes the samples of which kind of network."""
 
-from KneeSegLib.training.mr_sources import MrContextSource, MrPatchSource, MrSliceSource
+from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource
 from KneeSegLib.training.patches import PatchSource
 from KneeSegLib.training.samples import LocaliserSource, NamingSource, SliceSource
 from KneeSegLib.training.shape_source import ShapeSource
@@ -10,7 +10,6 @@ SOURCES = {
     "localiser": LocaliserSource,
     "naming": NamingSource,
     "patches": PatchSource,
-    "mr-context": MrContextSource,
     "mr-slices": MrSliceSource,
     "mr-patches": MrPatchSource,
     "mr-shape": ShapeSource,

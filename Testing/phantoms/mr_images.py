@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from KneeSegLib.anatomy import JOINT_BONES, KNEE_MR_CLASSES, Side
+from KneeSegLib.anatomy import KNEE_MR_CLASSES, Side
 from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, UPWARD
 from KneeSegLib.networks import ShapeRegressor
 from KneeSegLib.resources import shape_models_file
@@ -25,8 +25,6 @@ from Testing.phantoms.mr_knees import cylinder_knee
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
 MODES = 8
 PIXEL_MM = 0.6
-CONTEXT_CLASSES = 1 + len(JOINT_BONES["knee"])
-"""The first ones of all classes: the background and the bones."""
 
 GREYS = {
     "background": 0,
@@ -99,39 +97,21 @@ def shares_by_grey(grey: torch.Tensor) -> torch.Tensor:
     return shares[:, [order.index(name) for name in KNEE_MR_CLASSES]]
 
 
-class OracleKneeContext(nn.Module):
-    """Knows where bones are, all but one maybe; cartilage and menisci are background."""
-
-    stride = 8
-
-    def __init__(self, blind_to: str | None = None) -> None:
-        super().__init__()
-        self.blind_to = blind_to
-
-    def forward(self, volume: torch.Tensor) -> torch.Tensor:
-        shares = shares_by_grey(volume[0, 0] * GREYS["femur"])  # (X, C, Z, Y)
-        if self.blind_to is not None:
-            shares[:, KNEE_MR_CLASSES.index(self.blind_to)] = 0.0
-        shares[:, 0] = 1.0 - shares[:, 1:CONTEXT_CLASSES].sum(dim=1)
-        return shares[:, :CONTEXT_CLASSES].clamp(min=1e-6).log().transpose(0, 1)[None]
-
-
 class OracleKneeSlices(nn.Module):
-    """Knows all classes; it gives ``doubt`` of what is cartilage, and ``bone_doubt`` of bone, to the background."""
+    """Knows all classes; it gives ``doubt`` of what is cartilage to the background."""
 
     stride = 16
 
-    def __init__(self, doubt: float = 0.0, bone_doubt: float = 0.0) -> None:
+    def __init__(self, doubt: float = 0.0) -> None:
         super().__init__()
         self.doubt = doubt
-        self.bone_doubt = bone_doubt
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
         shares = shares_by_grey(slices[:, 0] * GREYS["femur"])
         for index, name in enumerate(KNEE_MR_CLASSES):
-            doubt = self.doubt if name.endswith("cartilage") else self.bone_doubt * (name in JOINT_BONES["knee"])
-            shares[:, 0] += doubt * shares[:, index]
-            shares[:, index] *= 1.0 - doubt
+            if name.endswith("cartilage"):
+                shares[:, 0] += self.doubt * shares[:, index]
+                shares[:, index] *= 1.0 - self.doubt
         return shares.clamp(min=1e-6).log()
 
 
@@ -178,7 +158,6 @@ class MrOracleBundles:
     """
 
     slices: nn.Module = field(default_factory=OracleKneeSlices)
-    context: nn.Module = field(default_factory=OracleKneeContext)
     spacing_mm: float = PIXEL_MM
     patch_classes: tuple[str, ...] = KNEE_MR_CLASSES
     variances_factor: float = 1.0
@@ -188,10 +167,7 @@ class MrOracleBundles:
         self.asked.append(name)
         facts = {"classes": list(KNEE_MR_CLASSES), "spacing_mm": [self.spacing_mm] * 3}
         facts["channels"] = {"neighbour_offsets_mm": []}
-        if name == "mr-knee-context":
-            facts |= {"classes": list(KNEE_MR_CLASSES[:CONTEXT_CLASSES]), "spacing_mm": [2.0] * 3}
-            network = self.context
-        elif name == "mr-knee-slices":
+        if name == "mr-knee-slices":
             network = self.slices
         elif name == "mr-knee-patches":
             network = OracleKneePatches()

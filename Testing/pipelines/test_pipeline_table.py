@@ -16,7 +16,7 @@ def test_each_pipeline_names_the_bundles_of_its_joints():
         assert pipeline.name == name
         assert set(pipeline.joints) <= set(JOINT_BONES)
         ct = {"ct-localiser", "ct-naming", *(f"ct-{joint}" for joint in pipeline.joints)}
-        mr = {f"mr-{name}" for name in ("knee-context", "knee-slices", "knee-patches", "shape-femur", "shape-tibia")}
+        mr = {"mr-knee-slices", "mr-knee-patches", "mr-shape-femur", "mr-shape-tibia"}
         assert set(pipeline.bundles) == {"CT": ct, "MR": mr}[pipeline.modality]
 
 

@@ -26,7 +26,7 @@ def knee(**changes):
 
 def signs_of(labelled, before=None, shapes=None):
     before = labelled.labels if before is None else before
-    return signs_of_knee(labelled, before, shapes or {}, probabilities_of(KNEE_BOXES_MM, GRID), GRID)
+    return signs_of_knee(labelled, before, shapes or {}, GRID)
 
 
 def shape_off_by(residual_mm: float) -> FittedShape:
