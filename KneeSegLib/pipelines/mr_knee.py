@@ -2,7 +2,8 @@
 
 After "deep shape fitting": a 2D network labels sagittal slices; a network per bone fits a shape model to what it found;
 a small 3D network looks again at patches that lie at the shapes' landmarks, where cartilage is; the probabilities of
-both are added. Beyond the paper: patella, fibula, patellar cartilage and menisci, any sequence, either side.
+both are added. Beyond the paper: the shapes have a say in what slices take for bone; patella, fibula, patellar
+cartilage and menisci, any sequence, either side.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from KneeSegLib.inference.mr.bones import KneeBones, knee_bones, require_knee
 from KneeSegLib.inference.mr.labelling import MENISCUS_OF_SIDE, label_knee
 from KneeSegLib.inference.mr.patches import FineProbabilities, patch_centers, patch_probabilities
 from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, side_by_shape
+from KneeSegLib.inference.mr.shape_prior import with_shapes
 from KneeSegLib.inference.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
 from KneeSegLib.measurements import measure_cartilage
 from KneeSegLib.memory import require_memory
@@ -53,8 +55,8 @@ class MrKnee:
     Args:
         pipeline: ``mr-knee`` of :data:`KneeSegLib.pipelines.PIPELINES`.
         side: ``"right"``, ``"left"``, or ``"auto"`` to tell by the shape of the bones.
-        stop_after: ``"slices"`` for what 2D says alone, ``"shape"`` for that with the fitted shapes, ``"patches"`` for
-            everything.
+        stop_after: ``"slices"`` for what 2D says alone, ``"shape"`` for that with the fitted shapes and what they make
+            of it, ``"patches"`` for everything.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         bundles: where networks come from.
     """
@@ -94,6 +96,8 @@ class MrKnee:
                 bones = knee_bones(slices, scan.grid)
                 require_knee(bones, volume.source)
                 found, shapes = self._fitted(bones, asked or volume.side)
+                if self.stop_after != "slices":
+                    slices = with_shapes(slices, shapes, found.side)
             patches = None
             if self.stop_after == "patches":
                 with stopwatch("patches"):

@@ -6,6 +6,7 @@ People are those of the group ``test`` among the prepared ones; every second one
 drawn anew for each, cartilage and menisci are those of the two label maps that training people have, in new states of
 wear. The images come from the training images' renderer: this measures how well the networks learned what they were
 taught, not how well they do on real scans. ``--contrast any`` draws any sequence instead of those like DESS;
+``--contrast inverted`` turns bright into dark, which no sequence does: what comes out is bad and has to be marked;
 ``--simulator other`` renders the same people in another way, which no network has seen.
 """
 
@@ -59,7 +60,7 @@ def main() -> None:
     arguments.add_argument("--prepared", type=Path, default=Path("work/people_mr"))
     arguments.add_argument("--output", type=Path, default=Path("work/held_out_mr.json"))
     arguments.add_argument("--group", choices=("test", "validation"), default="test")
-    arguments.add_argument("--contrast", choices=("dess", "any"), default="dess")
+    arguments.add_argument("--contrast", choices=("dess", "any", "inverted"), default="dess")
     arguments.add_argument("--simulator", choices=("own", "other"), default="own")
     arguments.add_argument("--spacing", type=float, default=0.45, help="mm, of pixels")
     arguments.add_argument("--slice-spacing", type=float, default=0.7, help="mm, of slices")
@@ -98,13 +99,20 @@ def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Names
     where = (options.spacing, options.slice_spacing, side, seed)
     if options.simulator == "other":
         return other_mr_simulator.simulate(person, *where)
-    return synthesize_mr_case(person, *where, synthesis(options.contrast))
+    case = synthesize_mr_case(person, *where, synthesis(options.contrast))
+    return replace(case, image=inverted(case.image)) if options.contrast == "inverted" else case
+
+
+def inverted(image: sitk.Image) -> sitk.Image:
+    """Dark for bright, from what one voxel in 200 exceeds down to nothing."""
+    bright = float(np.quantile(sitk.GetArrayViewFromImage(image), 0.995))
+    return sitk.InvertIntensity(sitk.Clamp(image, image.GetPixelID(), 0.0, bright), bright)
 
 
 def synthesis(contrast: str) -> MrSynthesis:
     """The shipped recipe's, or sequences like DESS alone."""
     drawn = MrSynthesis()
-    return replace(drawn, contrast=ContrastDraw(("dess",), anything_probability=0.0)) if contrast == "dess" else drawn
+    return drawn if contrast == "any" else replace(drawn, contrast=ContrastDraw(("dess",), anything_probability=0.0))
 
 
 def measure(

@@ -156,7 +156,7 @@ def test_slices_alone_tell_nothing_of_shapes_and_load_no_patch_network(coarse):
     assert case.provenance["knee"]["patches"] == 0
 
 
-def test_stopping_after_shapes_adds_them_and_changes_no_label(coarse):
+def test_stopping_after_shapes_adds_them_and_changes_no_label_where_they_do_not_fit(coarse):
     slices, shape = (coarsely(coarse.image, "right", stage) for stage in ("slices", "shape"))
     maps = {entry.structure.key for entry in shape.maps if entry.name == "shape"}
     assert maps == {"femur_right", "tibia_right"}
