@@ -1,4 +1,4 @@
-"""Cartilage lies on bone: pieces that do not are something else."""
+"""Cartilage lies on bone, and menisci near it: pieces that do not are something else."""
 
 from __future__ import annotations
 
@@ -11,18 +11,31 @@ LEAST_MM3 = 15.0
 """A smaller piece is noise, or of no consequence."""
 
 
-def keep_attached(mask: np.ndarray, bone: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
+def keep_attached(mask: np.ndarray, bone: np.ndarray, spacing_mm: Spacing, gap_mm: float = 0.0) -> np.ndarray:
     """Return the pieces of ``mask`` (Z, Y, X) that share a face with ``bone`` and hold :data:`LEAST_MM3`.
 
     Pieces are connected through faces and edges: a sheet that is one voxel thick may climb along a slope.
+
+    Args:
+        gap_mm: a piece may also lie as far as this from the bone, from voxel to voxel: there is fluid between.
     """
     pieces, count = ndimage.label(mask, ndimage.generate_binary_structure(3, 2))
     if not count:
         return mask.copy()
     large = np.bincount(pieces.ravel(), minlength=count + 1) * float(np.prod(spacing_mm)) >= LEAST_MM3
-    beside = pieces[ndimage.binary_dilation(bone) & mask]
+    near = ndimage.binary_dilation(bone)
+    if gap_mm > 0.0:
+        around = _box_around(mask, gap_mm, spacing_mm)
+        near[around] |= ndimage.distance_transform_edt(~bone[around], sampling=spacing_mm) <= gap_mm
+    beside = pieces[near & mask]
     keep = np.zeros(count + 1, bool)
     keep[np.unique(beside)] = True
     keep &= large
     keep[0] = False
     return keep[pieces]
+
+
+def _box_around(mask: np.ndarray, margin_mm: float, spacing_mm: Spacing) -> tuple[slice, ...]:
+    (box,) = ndimage.find_objects(mask.astype(np.uint8))
+    margins = [int(np.ceil(margin_mm / step)) for step in spacing_mm]
+    return tuple(slice(max(edge.start - margin, 0), edge.stop + margin) for edge, margin in zip(box, margins))

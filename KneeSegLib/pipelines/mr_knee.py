@@ -48,6 +48,9 @@ BYTES_PER_VOXEL = 8.0
 BYTES_ANYWAY = 1.4e9
 """Measured with Testing/benchmarks/knee_mr.py: torch, networks and probabilities, beside what grows with the scan."""
 
+MENISCUS_GAP_MM = 2.5
+"""A meniscus may float so far above the tibia and its cartilage, on fluid or where cartilage is worn and not seen."""
+
 
 class MrKnee:
     """Segments bones, cartilages and menisci of one knee in an MR.
@@ -220,7 +223,7 @@ def cleaned(knee: LegLabels, grid: Grid) -> np.ndarray:
     covered = np.isin(labels, [structure(name, side).label_value for name in ("tibia", "tibial_cartilage")])
     for name in MENISCUS_OF_SIDE:
         mask = labels == structure(name, side).label_value
-        labels[mask & ~keep_attached(mask, covered, spacing_mm)] = 0
+        labels[mask & ~keep_attached(mask, covered, spacing_mm, MENISCUS_GAP_MM)] = 0
     return labels
 
 

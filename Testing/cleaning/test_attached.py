@@ -27,6 +27,13 @@ def test_a_sheet_on_the_bone_stays_and_a_piece_beside_it_goes():
     assert np.array_equal(keep_attached(SHEET | afloat, bone(), SPACING_MM), SHEET)
 
 
+@pytest.mark.parametrize(("height", "stays"), [(10, True), (11, True), (12, True), (13, False)])
+def test_a_piece_may_float_as_far_above_the_bone_as_it_is_told(height, stays):
+    afloat = piece(slice(height, height + 3), slice(6, 24), slice(6, 24))
+    kept = keep_attached(afloat, bone(), SPACING_MM, gap_mm=3.0)
+    assert np.array_equal(kept, afloat if stays else np.zeros_like(afloat))
+
+
 def test_two_sheets_on_the_bone_both_stay():
     medial, lateral = SHEET.copy(), SHEET.copy()
     medial[:, :, :16] = lateral[:, :, 13:] = False
