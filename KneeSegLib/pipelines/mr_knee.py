@@ -45,7 +45,7 @@ from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.volume import Volume
 
 BYTES_PER_VOXEL = 8.0
-BYTES_ANYWAY = 1.4e9
+BYTES_ANYWAY = 1.7e9
 """Measured with Testing/benchmarks/knee_mr.py: torch, networks and probabilities, beside what grows with the scan."""
 
 MENISCUS_GAP_MM = 2.5
