@@ -15,8 +15,9 @@ the other one); with one leg it has no say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -58,15 +59,16 @@ class FusionWeights:
 
 
 FINE_VOXEL_MM, COARSE_VOXEL_MM = 1.5, 3.0
-SLICES_WHERE_COARSE = 2.5
-"""Naming and spreading tell bones apart by the gaps between them, which coarse voxels fill; slices see grey values."""
+SLICES_WHERE_COARSE: Mapping[str, float] = MappingProxyType({"hip": 2.5})
+"""Naming and spreading tell bones apart by the gaps between them. Coarse voxels fill that of a hip, whose head lies in
+its socket; slices see grey values."""
 
 
-def weights_for(scan: Grid) -> FusionWeights:
-    """Weights for a scan with voxels of that size: between fine and coarse ones, slices count the more the coarser."""
-    coarseness = (max(scan.spacing_mm) - FINE_VOXEL_MM) / (COARSE_VOXEL_MM - FINE_VOXEL_MM)
+def weights_for(joint: str, scan: Grid) -> FusionWeights:
+    """Weights for a joint in a scan with voxels of that size: the slices of a hip count the more the coarser it is."""
     usual = FusionWeights()
-    gain = min(max(coarseness, 0.0), 1.0) * (SLICES_WHERE_COARSE - usual.slices)
+    coarseness = (max(scan.spacing_mm) - FINE_VOXEL_MM) / (COARSE_VOXEL_MM - FINE_VOXEL_MM)
+    gain = min(max(coarseness, 0.0), 1.0) * (SLICES_WHERE_COARSE.get(joint, usual.slices) - usual.slices)
     return replace(usual, slices=usual.slices + gain)
 
 

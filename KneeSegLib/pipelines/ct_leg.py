@@ -110,11 +110,11 @@ class CtLeg:
                     answers = self._sliced(scan, leg, shares[leg.side], slicing)
                 with stopwatch("naming"):
                     names = self._named(answers, leg, naming)
-                    weights = weights_for(scan.grid)
-                    sliced, answers = (
-                        answers,
-                        [fused(answer, names, other_leg, leg.side, weights) for answer in answers],
-                    )
+                    sliced = answers
+                    answers = [
+                        fused(answer, names, other_leg, leg.side, weights_for(answer.share.joint, scan.grid))
+                        for answer in sliced
+                    ]
                     disputed = disputed_shares(sliced, answers)
                     del sliced  # as large as the answers
                 corrections: dict[str, Correction] = {}

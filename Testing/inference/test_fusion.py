@@ -77,14 +77,15 @@ def scan_of(spacing_mm: float) -> Grid:
     return Grid.of_scan((10, 10, 10), (spacing_mm, 0.8, 0.8))
 
 
-def test_where_voxels_fill_the_gaps_of_joints_the_slices_name():
+def test_where_voxels_fill_the_gap_of_a_hip_the_slices_name():
     torn = sliced(talus=0.9, calcaneus=0.08), named(calcaneus=0.95, talus=0.05)
-    fine, coarse = (at_a_voxel(fused(*torn, None, "right", weights_for(scan_of(mm)))) for mm in (1.0, 3.0))
+    fine, coarse = (at_a_voxel(fused(*torn, None, "right", weights_for("hip", scan_of(mm)))) for mm in (1.0, 3.0))
     assert fine.argmax() == 1 + ANKLE.index("calcaneus")
     assert coarse.argmax() == 1 + TALUS
 
 
-def test_slices_count_the_more_the_coarser_the_scan():
-    counts = [weights_for(scan_of(mm)).slices for mm in (0.4, 1.5, 2.0, 2.5, 3.0, 6.0)]
+def test_slices_of_a_hip_count_the_more_the_coarser_the_scan():
+    counts = [weights_for("hip", scan_of(mm)).slices for mm in (0.4, 1.5, 2.0, 2.5, 3.0, 6.0)]
     assert counts[0] == counts[1] == FusionWeights().slices and counts[4] == counts[5]
     assert counts[1] < counts[2] < counts[3] < counts[4]
+    assert weights_for("knee", scan_of(3.0)) == FusionWeights()
