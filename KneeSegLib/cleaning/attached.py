@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from KneeSegLib.cleaning.components import Spacing
+from KneeSegLib.cleaning.components import Spacing, boxes_of
 
 LEAST_MM3 = 15.0
 """A smaller piece is noise, or of no consequence."""
@@ -19,23 +19,26 @@ def keep_attached(mask: np.ndarray, bone: np.ndarray, spacing_mm: Spacing, gap_m
     Args:
         gap_mm: a piece may also lie as far as this from the bone, from voxel to voxel: there is fluid between.
     """
+    kept = np.zeros_like(mask)
+    if not mask.any():
+        return kept
+    around = _box_around(mask, gap_mm, spacing_mm)
+    mask, bone = mask[around], bone[around]
     pieces, count = ndimage.label(mask, ndimage.generate_binary_structure(3, 2))
-    if not count:
-        return mask.copy()
     large = np.bincount(pieces.ravel(), minlength=count + 1) * float(np.prod(spacing_mm)) >= LEAST_MM3
     near = ndimage.binary_dilation(bone)
     if gap_mm > 0.0:
-        around = _box_around(mask, gap_mm, spacing_mm)
-        near[around] |= ndimage.distance_transform_edt(~bone[around], sampling=spacing_mm) <= gap_mm
-    beside = pieces[near & mask]
+        near |= ndimage.distance_transform_edt(~bone, sampling=spacing_mm) <= gap_mm
     keep = np.zeros(count + 1, bool)
-    keep[np.unique(beside)] = True
+    keep[np.unique(pieces[near & mask])] = True
     keep &= large
     keep[0] = False
-    return keep[pieces]
+    kept[around] = keep[pieces]
+    return kept
 
 
 def _box_around(mask: np.ndarray, margin_mm: float, spacing_mm: Spacing) -> tuple[slice, ...]:
-    (box,) = ndimage.find_objects(mask.astype(np.uint8))
-    margins = [int(np.ceil(margin_mm / step)) for step in spacing_mm]
+    """The box of a mask with something in it, grown by a margin and at least a voxel."""
+    box = boxes_of(mask.astype(np.uint8))[1]
+    margins = [max(int(np.ceil(margin_mm / step)), 1) for step in spacing_mm]
     return tuple(slice(max(edge.start - margin, 0), edge.stop + margin) for edge, margin in zip(box, margins))

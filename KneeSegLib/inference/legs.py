@@ -119,9 +119,8 @@ def _believable_regions(
         probabilities = ndimage.mean(either[index], pieces, numbers)
         believed = numbers[(volumes >= LEAST_VOLUME_CM3[bone]) & (probabilities >= least[bone])]
         if believed.size:
-            region = np.isin(pieces, believed)
-            nearest_mm = ndimage.minimum(ndimage.distance_transform_edt(~region, grid.spacing_mm), pieces, numbers)
-            regions[bone] = np.isin(pieces, numbers[nearest_mm <= SAME_BONE_MM])
+            away_mm = ndimage.distance_transform_edt(~np.isin(pieces, believed), grid.spacing_mm)
+            regions[bone] = np.isin(pieces, numbers[ndimage.minimum(away_mm, pieces, numbers) <= SAME_BONE_MM])
     return regions
 
 

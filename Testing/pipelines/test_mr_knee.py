@@ -1,6 +1,7 @@
 """The whole way from an MR of the knee to labels, with networks that can read the phantom."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,6 +165,18 @@ def test_stopping_after_shapes_adds_them_and_changes_no_label_where_they_do_not_
     assert {bundle["name"] for bundle in shape.provenance["bundles"]} == {
         MR_SLICES_BUNDLE, *MR_SHAPE_BUNDLES.values(),
     }  # fmt: skip
+
+
+def test_what_shapes_make_of_the_slices_is_labelled_unless_slices_are_asked_for_alone(coarse, monkeypatch):
+    def without_patella(slices, shapes, side):
+        assert set(shapes) == {"femur", "tibia"} and side == "right"
+        values = slices.values.clone()
+        values[slices.classes.index("patella")] = 0.0
+        return replace(slices, values=values)
+
+    monkeypatch.setattr("KneeSegLib.pipelines.mr_knee.with_shapes", without_patella)
+    slices, shape = (keys_of(coarsely(coarse.image, "right", stage)) for stage in ("slices", "shape"))
+    assert "patella_right" in slices and "patella_right" not in shape
 
 
 def test_patches_find_the_cartilage_that_slices_doubt(coarse):

@@ -3,7 +3,7 @@
 Beyond the paper. A slice shows edges well and hides what lies beside it: a muscle between two planes of fat looks like
 a shaft. The shape of the bone knows better, but follows an edge only to about half a millimetre. So near its surface it
 has no say; further away the odds of the bone fall, and within the bone they rise, by a factor of e for every
-``softness_mm``, up to a limit: a network that is sure is overruled by nothing.
+``softness_mm``, up to a limit: slices that are surer than that keep their word.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from KneeSegLib.inference.axes import Axis, Box, Grid
 from KneeSegLib.inference.mr.shape_fit import FittedShape
 from KneeSegLib.inference.mr.slices import KneeProbabilities
 from KneeSegLib.inference.resample import resampled
+from KneeSegLib.surfaces.triangles import directed_edges, point_normals
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def signed_distance_mm(fit: FittedShape, side: Side, prior: ShapePrior = PRIOR) 
         ``(D, H, W)`` mm and ``(D, H, W)`` bool on the grid that comes third, which reaches ``prior.reach_mm`` around.
     """
     points, triangles = fit.points_mm, fit.model.triangles.astype(np.int64)
-    normals = _normals(points, triangles) * (1.0 if side == "right" else -1.0)  # a mirror turns triangles over
+    normals = point_normals(points, triangles) * (1.0 if side == "right" else -1.0)  # a mirror turns triangles over
     low, high = points.min(axis=0) - prior.reach_mm, points.max(axis=0) + prior.reach_mm
     grid = Grid(*(Axis.covering(low[k], high[k], prior.grid_mm) for k in (2, 1, 0)))
     z, y, x = np.meshgrid(*(axis.positions_mm for axis in grid), indexing="ij")
@@ -99,18 +100,7 @@ def signed_distance_mm(fit: FittedShape, side: Side, prior: ShapePrior = PRIOR) 
     return distance_mm.reshape(grid.shape), heard.reshape(grid.shape), grid
 
 
-def _normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Outward normals (P, 3) of the points, of length 1: mean of those of the triangles around, by their area."""
-    corners = points[triangles]
-    of_triangles = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(points)
-    for corner in triangles.T:
-        np.add.at(normals, corner, of_triangles)
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(min=1e-9)
-
-
 def _rim(triangles: np.ndarray) -> np.ndarray:
     """Points on the open edge of a surface: those of edges that only one triangle has."""
-    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-    single, count = np.unique(edges, axis=0, return_counts=True)
+    single, count = np.unique(np.sort(directed_edges(triangles), axis=1), axis=0, return_counts=True)
     return np.unique(single[count == 1])

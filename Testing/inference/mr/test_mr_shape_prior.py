@@ -7,9 +7,10 @@ import torch
 from KneeSegLib.anatomy import SIDES
 from KneeSegLib.inference.axes import Axis, Grid
 from KneeSegLib.inference.mr.shape_fit import FittedShape
-from KneeSegLib.inference.mr.shape_prior import PRIOR, _normals, _rim, signed_distance_mm, with_shapes
+from KneeSegLib.inference.mr.shape_prior import PRIOR, _rim, signed_distance_mm, with_shapes
 from KneeSegLib.inference.mr.slices import KneeProbabilities
 from KneeSegLib.inference.resample import resampled
+from KneeSegLib.surfaces.triangles import point_normals
 from Testing.phantoms.mr_images import shipped_models
 
 CLASSES = ("background", "femur")
@@ -41,7 +42,7 @@ def slices_like(fit: FittedShape, side="right") -> tuple[KneeProbabilities, torc
 @pytest.mark.parametrize("offset_mm", [-3.0, 0.0, 3.0])
 def test_distances_are_those_along_the_normals(side, offset_mm):
     fit = femur(side)
-    outward = _normals(fit.points_mm, fit.model.triangles.astype(int)) * (1.0 if side == "right" else -1.0)
+    outward = point_normals(fit.points_mm, fit.model.triangles.astype(int)) * (1.0 if side == "right" else -1.0)
     distance, heard, grid = signed_distance_mm(fit, side)
     places = fit.points_mm + offset_mm * outward
     index = tuple(
@@ -82,13 +83,15 @@ def test_probabilities_still_sum_to_one_and_the_given_ones_stay():
     assert torch.allclose(changed.values.float().sum(dim=0), torch.ones(slices.grid.shape), atol=2e-3)
 
 
-def test_slices_that_are_sure_are_not_overruled():
+def test_slices_that_are_surer_than_the_shape_may_be_are_not_overruled():
     fit = femur()
     slices, (distance, _) = slices_like(fit)
-    slices.values[1] = (distance > 0).half()
+    sure = 1.0 / (1.0 + np.exp(-PRIOR.most - 0.5))
+    slices.values[1] = torch.where(distance > 0, sure, 1.0 - sure).half()
     slices.values[0] = 1.0 - slices.values[1]
     changed = with_shapes(slices, {"femur": fit}, "right")
-    assert torch.allclose(changed.values.float(), slices.values.float(), atol=1e-3)
+    assert torch.equal(changed.of("femur") > 0.5, distance > 0)
+    assert changed.of("femur")[distance > 5.0].min() < 0.9
 
 
 @pytest.mark.parametrize("residual_mm", [PRIOR.residual_mm + 0.1, np.nan])
