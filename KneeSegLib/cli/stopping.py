@@ -25,6 +25,8 @@ class Stop:
         self._requested = False
         self._interrupted_at = float("-inf")
         self._listening = False
+        self._postponing = False
+        self._postponed = False
 
     def check(self) -> None:
         """Raise :class:`Cancelled` if a stop was asked for, in case some code in between swallowed the interrupt."""
@@ -51,6 +53,24 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Let the block end before a signal interrupts it; for what must be whole and is short.
+
+        Only the first signal waits: a second one, later, gets through to a block that hangs.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._postponing = True
+        try:
+            yield
+        finally:
+            self._postponing = False
+            interrupted, self._postponed = self._postponed, False
+        if interrupted:
+            raise KeyboardInterrupt
+
     def watch_standard_input(self) -> None:
         """Ask for a stop as soon as standard input is closed at its other end."""
         threading.Thread(target=self._wait_for_end_of_input, args=(sys.stdin.fileno(),), daemon=True).start()
@@ -76,4 +96,8 @@ class Stop:
         if now - self._interrupted_at < SAME_PRESS_SECONDS:
             return
         self._requested, self._interrupted_at = True, now
+        if self._postponing and not self._postponed:
+            self._postponed = True
+            return
+        self._postponed = False
         raise KeyboardInterrupt

@@ -163,7 +163,8 @@ class JsonStream(Stream):
         if self._events is None:
             return
         try:
-            print(json.dumps(event, allow_nan=False), file=self._events, flush=True)
+            with self.stop.postponed():  # an interrupt between line and newline would spoil the next line, too
+                print(json.dumps(event, allow_nan=False), file=self._events, flush=True)
         except BrokenPipeError:
             raise Cancelled("Nobody reads the progress any more; nothing was written.") from None
 
