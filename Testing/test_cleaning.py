@@ -8,10 +8,24 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.cleaning import clean, closing_with_ball, fill_holes, keep_component_that_belongs, rename_by_neighbour
 
 FEMUR, TIBIA, FIBULA = (structure(bone, "right") for bone in ("femur", "tibia", "fibula"))
+HIP_BONE = structure("hip_bone", "right")
 LEG = [FEMUR, TIBIA, FIBULA]
 SPACING = (1.0, 1.0, 1.0)
 ALL_CUT = ((True, True),) * 3
 NOTHING_CUT = ((False, False),) * 3
+
+
+@pytest.fixture
+def hip() -> np.ndarray:
+    """The head of a femur in its socket without a gap, as in coarse voxels; its neck is cut through. 60 x 70 x 60."""
+    z, y, x = np.mgrid[:60, :70, :60]
+    to_head = np.linalg.norm(np.stack([z - 40, y - 25, x - 30]), axis=0)
+    labels = np.zeros((60, 70, 60), np.uint8)
+    labels[(to_head < 20) & (z > 34)] = HIP_BONE.label_value
+    labels[to_head < 15] = FEMUR.label_value
+    labels[np.hypot(y - 50, x - 30) < 11] = FEMUR.label_value
+    labels[:, 37:42][labels[:, 37:42] == FEMUR.label_value] = 0
+    return labels
 
 
 @pytest.fixture
@@ -167,6 +181,24 @@ def test_a_few_voxels_are_no_shaft_and_have_no_continuation(voxels):
     mask[9, 10, 10 : 10 + voxels] = True
     kept = keep_component_that_belongs(mask, SPACING, cut_faces=NOTHING_CUT)
     assert kept.sum() == voxels
+
+
+def test_head_that_is_cut_off_stays_the_femurs(hip):
+    pieces, count = ndimage.label(hip == FEMUR.label_value)
+    assert count == 2
+    assert np.array_equal(clean(hip, SPACING, [FEMUR, HIP_BONE]), hip)
+
+
+def test_piece_too_small_for_a_head_takes_the_name_of_the_socket(hip):
+    smaller = clean(hip, (0.8, 0.8, 0.8), [FEMUR, HIP_BONE])
+    head = np.s_[:, :37]
+    assert not (smaller[head] == FEMUR.label_value).any()
+    assert (smaller[head][hip[head] == FEMUR.label_value] == HIP_BONE.label_value).all()
+
+
+def test_head_far_from_the_shaft_is_no_part_of_it(hip):
+    far = np.insert(hip, [42] * 10, 0, axis=1)
+    assert not (clean(far, SPACING, [FEMUR, HIP_BONE])[:, :37] == FEMUR.label_value).any()
 
 
 def test_far_piece_is_kept_only_where_the_image_explains_the_gap():

@@ -23,6 +23,7 @@ from KneeSegLib.cleaning.components import (
     cut_faces_of,
     keep_component_that_belongs,
 )
+from KneeSegLib.cleaning.heads import HEADED
 from KneeSegLib.cleaning.holes import fill_holes
 from KneeSegLib.cleaning.renaming import rename_by_neighbour
 
@@ -54,11 +55,10 @@ def clean(
         part = cleaned[box]
         found = part == structure.label_value
         cut = cut_faces_of(box, cleaned.shape)
-        belongs = keep_component_that_belongs(
-            found, spacing_mm, anchor_within(anchors, structure, box), structure.tissue.kind, cut
-        )
+        anchor, tissue = anchor_within(anchors, structure, box), structure.tissue
+        belongs = keep_component_that_belongs(found, spacing_mm, anchor, tissue.kind, cut, tissue.key == HEADED)
         part[found & ~belongs] = 0
-        if structure.tissue.kind == "bone":
-            filled = fill_holes(belongs, spacing_mm, structure.tissue.key in LONG_BONES, cut)
+        if tissue.kind == "bone":
+            filled = fill_holes(belongs, spacing_mm, tissue.key in LONG_BONES, cut)
             part[filled & (part == 0)] = structure.label_value
     return cleaned

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from KneeSegLib.anatomy import Structure
+from KneeSegLib.cleaning.heads import severed_heads
 from KneeSegLib.cleaning.shafts import continues_the_shaft
 
 Spacing = tuple[float, float, float]
@@ -24,13 +25,15 @@ def keep_component_that_belongs(
     anchor: Anchor | None = None,
     kind: str = "bone",
     cut_faces: Sequence[tuple[bool, bool]] = ((True, True),) * 3,
+    headed: bool = False,
 ) -> np.ndarray:
     """Return the part of ``mask`` that is the structure: one component, and what visibly continues it.
 
     The component with the largest overlap with ``anchor``, or the largest one without an anchor. Components are
     connected through faces of voxels, as surfaces are. Of a bone, a further piece stays when it continues the shaft
     beyond a gap (a bone that leaves the field of view and comes back, slices lost to metal): see
-    :func:`KneeSegLib.cleaning.shafts.continues_the_shaft`. Of cartilage and meniscus, which may be several plates,
+    :func:`KneeSegLib.cleaning.shafts.continues_the_shaft`; or when it is the head that belongs to the shaft, if it has
+    one (:func:`KneeSegLib.cleaning.heads.severed_heads`). Of cartilage and meniscus, which may be several plates,
     every piece of at least a tenth of the main one stays.
 
     Args:
@@ -39,6 +42,7 @@ def keep_component_that_belongs(
         anchor: where the structure is known to be.
         kind: the tissue's kind.
         cut_faces: for each axis, whether the first and the last layer of ``mask`` lie on the image's border.
+        headed: whether the bone has a head that may be cut off, as a femur has.
     """
     components, count = ndimage.label(mask)
     if count < 2:
@@ -50,6 +54,8 @@ def keep_component_that_belongs(
     if kind != "bone":
         keep[1:] |= voxels[1:] >= _SMALLEST_PIECE_OF_CARTILAGE * voxels[main]
         return keep[components]
+    if headed:
+        keep |= severed_heads(components, voxels, main, spacing_mm)
     return keep[components] | continues_the_shaft(components, voxels, main, spacing_mm, cut_faces)
 
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.cleaning.components import Anchor, Spacing, anchor_within, boxes_of, main_component
+from KneeSegLib.cleaning.heads import HEADED, SOCKET, severed_heads
 
 _SMALLEST_CONTACT = 0.1
 """Contact area, as a share of (volume of the piece) ** (2/3), from which a piece belongs to the bone it touches."""
@@ -25,13 +26,14 @@ def rename_by_neighbour(
 
     A piece is stray when it is not the component that belongs (see :func:`keep_component_that_belongs`). It is renamed
     to the bone with which it shares more than half of its contact with other bones of the leg, if that contact is broad
-    for the piece's size: a blob in a muscle that merely touches a bone keeps its wrong name and is removed later.
+    for the piece's size: a blob in a muscle that merely touches a bone keeps its wrong name and is removed later. The
+    head of a femur is not renamed to the bone of its socket (see :mod:`KneeSegLib.cleaning.heads`).
     """
     renamed = labels.copy()
     bones = [structure for structure in structures if structure.tissue.kind == "bone"]
     # Only what belongs gives its name away: two stray pieces that touch each other settle nothing.
     settled = labels.copy()
-    strays = [found for bone in bones if (found := _set_strays_aside(settled, bone, anchors)) is not None]
+    strays = [found for bone in bones if (found := _set_strays_aside(settled, bone, spacing_mm, anchors)) is not None]
     while any([_settle(stray, settled, renamed, spacing_mm, bones) for stray in strays]):
         pass
     return renamed
@@ -45,18 +47,22 @@ class _Strays:
         position: (3, N) index [z, y, x] of each voxel.
         piece: (N,) number of its piece.
         voxels: how many voxels each piece has, by its number.
+        head: which pieces, by their number, are a head that was cut off.
     """
 
     bone: Structure
     position: np.ndarray
     piece: np.ndarray
     voxels: np.ndarray
+    head: np.ndarray
 
     def drop(self, gone: np.ndarray) -> None:
         self.position, self.piece = self.position[:, ~gone], self.piece[~gone]
 
 
-def _set_strays_aside(labels: np.ndarray, bone: Structure, anchors: Mapping[str, Anchor] | None) -> _Strays | None:
+def _set_strays_aside(
+    labels: np.ndarray, bone: Structure, spacing_mm: Spacing, anchors: Mapping[str, Anchor] | None
+) -> _Strays | None:
     """Set the stray pieces of ``bone`` in ``labels`` to 0 and return them; None where there are none."""
     box = boxes_of(labels, bone.label_value).get(bone.label_value)
     if box is None:
@@ -65,11 +71,15 @@ def _set_strays_aside(labels: np.ndarray, bone: Structure, anchors: Mapping[str,
     if count < 2:
         return None
     voxels = np.bincount(components.ravel(), minlength=count + 1)
-    components[components == main_component(components, voxels, anchor_within(anchors, bone, box))] = 0
+    main = main_component(components, voxels, anchor_within(anchors, bone, box))
+    head = np.zeros(count + 1, bool)
+    if bone.tissue.key == HEADED:
+        head = severed_heads(components, voxels, main, spacing_mm)
+    components[components == main] = 0
     within = np.nonzero(components)
     position = np.stack([index + edge.start for index, edge in zip(within, box)])
     labels[tuple(position)] = 0
-    return _Strays(bone, position, components[within], voxels)
+    return _Strays(bone, position, components[within], voxels, head)
 
 
 def _settle(
@@ -82,6 +92,7 @@ def _settle(
     """
     others = [other for other in bones if other.side == strays.bone.side and other is not strays.bone]
     contact = _contact_areas(strays, settled, spacing_mm, [other.label_value for other in others])
+    contact[np.ix_(strays.head, [other.tissue.key == SOCKET for other in others])] = 0.0
     new_label = np.zeros(len(contact), labels.dtype)
     for piece in np.flatnonzero(contact.any(axis=1)):
         broadest = int(contact[piece].argmax())

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from KneeSegLib.anatomy import BONES, structure
 from KneeSegLib.cleaning.components import boxes_of
@@ -92,6 +93,7 @@ def signs_of_leg(
             localiser_certainty=seen.confidence if seen else 0.0,
             side_certainty=leg.side_confidence,
             cleaned_share=cleaned.get(value, 0) * voxel_cm3 / volume_cm3,
+            pieces=ndimage.label(mask[own])[1],
             contact_share=edges.contact_share,
             edge_hu=edges.edge_hu,
             edgeless_share=edges.edgeless_share,

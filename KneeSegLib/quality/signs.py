@@ -24,6 +24,7 @@ class Signs:
         localiser_certainty: mean probability that the localiser gives its region; 0 where it saw none.
         side_certainty: how clearly the leg is a right or a left one, 0..1.
         cleaned_share: volume that cleaning took away or renamed, as a share of the bone's.
+        pieces: of how many pieces that share no face of a voxel it consists.
         contact_share: share of its surface that lies against another bone with nothing in between.
         edge_hu: median step of the image across its surface, from outside in.
         edgeless_share: share of its surface at which the image has no such step.
@@ -51,6 +52,7 @@ class Signs:
     localiser_certainty: float = nan
     side_certainty: float = nan
     cleaned_share: float = nan
+    pieces: int = 1
     contact_share: float = nan
     edge_hu: float = nan
     edgeless_share: float = nan

@@ -82,6 +82,8 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"Over {signs.contact_share:.0%} of its surface it runs into another bone; the border may be wrong."
     if signs.cleaned_share > limit.cleaned_share:
         yield f"Pieces that make up {signs.cleaned_share:.0%} of it were removed or renamed."
+    if signs.pieces > 1:
+        yield f"It came out in {signs.pieces} pieces: what joins them is broken, hidden by metal or out of view."
     if (doubt := size_doubt(bone, signs.volume_cm3, max(signs.extent_mm), signs.whole)) is not None:
         yield doubt
     if signs.metal_cm3 > limit.metal_cm3:

@@ -78,6 +78,7 @@ def test_each_sign_alone_is_one_reason_beyond_its_threshold_and_none_below(name)
     ("changes", "words"),
     [
         ({"side_certainty": 0.1}, "right or a left"),
+        ({"pieces": 2}, "2 pieces"),
         ({"localiser_agreement": 0.4}, "by only 40%"),
         ({"localiser_agreement": 0.0, "localiser_certainty": 0.0}, "did not see this bone"),
         ({"volume_cm3": 1500.0}, "1500 cm3"),
