@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from torch.nn import functional
+
 from KneeSegLib.synthesis.fields import blurred, chance, smooth_noise, uniform, white_noise
 
 Bounds = tuple[float, float]
@@ -16,6 +18,7 @@ class Scanner:
     """Bounds of how scanners differ; probabilities say how often an ingredient takes part.
 
     ``metal_in_bone`` is the share of metal that is a nail or screw within a bone, not anywhere in the image.
+    ``coarse_mm`` is the size of coarse voxels, drawn by itself for slices and for pixels.
     """
 
     blur_mm: Bounds = (0.2, 0.75)
@@ -34,6 +37,8 @@ class Scanner:
     metal_in_bone: float = 0.0
     low_ceiling_probability: float = 0.15
     wrap_probability: float = 0.03
+    coarse_mm: Bounds = (1.0, 3.2)
+    coarse_probability: float = 0.0
     round_field_probability: float = 0.12
     table_probability: float = 0.35
 
@@ -55,9 +60,14 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
     hu = hu + uniform(scanner.shading_hu, generator) * smooth_noise(hu.shape, spacing_mm, 60.0, generator)
     if chance(scanner.cupping_probability, generator):
         hu = cupped(hu, uniform(scanner.cupping_hu, generator))
-    hu = hu + correlated_noise(
-        hu.shape, uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator), generator
-    )
+    noise_hu, grain_voxels = uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator)
+    if scanner.coarse_probability > 0.0 and chance(scanner.coarse_probability, generator):
+        slice_mm, pixel_mm = uniform(scanner.coarse_mm, generator), uniform(scanner.coarse_mm, generator)
+        coarse = averaged(hu, (slice_mm / spacing_mm, pixel_mm / spacing_mm, pixel_mm / spacing_mm))
+        coarse = coarse + correlated_noise(coarse.shape, noise_hu, grain_voxels, generator)
+        hu = _resized(coarse, hu.shape)
+    else:
+        hu = hu + correlated_noise(hu.shape, noise_hu, grain_voxels, generator)
     if chance(scanner.round_field_probability, generator):
         hu = round_field(hu, uniform((0.85, 1.25), generator), uniform((-2000.0, -1000.0), generator))
     if chance(scanner.wrap_probability, generator):
@@ -72,6 +82,17 @@ BONE_HU = 250.0
 
 LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
 """Where some scanners and exports cut bone off."""
+
+
+def averaged(hu: torch.Tensor, voxels: tuple[float, float, float]) -> torch.Tensor:
+    """What coarser voxels see, each the mean of so many fine ones along each axis (rounded to whole voxels in all)."""
+    shape = [max(2, round(size / factor)) if factor > 1.0 else size for size, factor in zip(hu.shape, voxels)]
+    return functional.adaptive_avg_pool3d(hu[None], shape)[0]
+
+
+def _resized(hu: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """As it comes onto another grid of the same box: between the voxels' centres the values run straight."""
+    return functional.interpolate(hu[None, None], size=tuple(shape), mode="trilinear", align_corners=False)[0, 0]
 
 
 def cupped(hu: torch.Tensor, depth_hu: float) -> torch.Tensor:

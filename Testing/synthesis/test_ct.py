@@ -9,7 +9,7 @@ from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.cases import synthesize_case
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
 from KneeSegLib.synthesis.placement import PreparedPerson, Warp
-from KneeSegLib.synthesis.scanner import Scanner, correlated_noise, cupped, scanned, with_metal, wrapped
+from KneeSegLib.synthesis.scanner import Scanner, averaged, correlated_noise, cupped, scanned, with_metal, wrapped
 from KneeSegLib.synthesis.tissue import BoneTissue
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
@@ -75,6 +75,29 @@ def test_blur_widens_an_edge_as_a_gaussian_of_that_width_does():
     places = torch.arange(len(slope)) * 0.5
     centre = (slope * places).sum()
     assert (slope * (places - centre) ** 2).sum().sqrt().item() == pytest.approx(0.7, rel=0.08)
+
+
+def test_coarse_voxels_average_fine_ones_and_stay_in_place():
+    image = torch.zeros(12, 30, 30)
+    image[4:8, 12:18, 12:18] = 900.0
+    assert averaged(image, (4.0, 6.0, 6.0)).max() == 900.0
+    assert averaged(image, (4.0, 10.0, 10.0)).max().item() == pytest.approx(900.0 * 36 / 100)
+    coarse = scanned(image, 1.0, replace(CLEAN_SCANNER, coarse_probability=1.0, coarse_mm=(3.0, 3.0)), seeded())
+    assert coarse.shape == image.shape
+    assert coarse.sum().item() == pytest.approx(image.sum().item(), rel=0.05)
+    places = torch.arange(30.0)
+    assert (coarse.sum(dim=(0, 1)) * places).sum() / coarse.sum() == pytest.approx(14.5, abs=0.1)
+    step = torch.zeros(12, 30, 30)
+    step[:, :, 15:] = 1000.0
+    profile = scanned(step, 1.0, replace(CLEAN_SCANNER, coarse_probability=1.0, coarse_mm=(3.0, 3.0)), seeded())[6, 15]
+    assert profile.diff().max() == pytest.approx(1000.0 / 3.0, rel=0.01)
+
+
+def test_noise_of_coarse_voxels_is_as_strong_as_asked_and_as_coarse():
+    scanner = replace(CLEAN_SCANNER, noise_hu=(30.0, 30.0), coarse_probability=1.0, coarse_mm=(3.0, 3.0))
+    noise = scanned(torch.zeros(60, 120, 120), 1.0, scanner, seeded())
+    assert noise[1::3, 1::3, 1::3].std().item() == pytest.approx(30.0, rel=0.03)
+    assert noise.diff(dim=2).std() < 0.6 * noise.std()
 
 
 def test_the_same_seed_gives_the_same_case(geometric_knee):
