@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-
 from torch.nn import functional
 
 from KneeSegLib.synthesis.fields import blurred, chance, smooth_noise, uniform, white_noise
