@@ -120,6 +120,13 @@ def _of_the_scan(bone: str, signs: Signs, limit: Thresholds) -> tuple[tuple[str,
     limits, notes = [], []
     if signs.slice_mm > limit.slice_mm:
         limits.append(f"The slices lie {signs.slice_mm:.1f} mm apart: what is finer is lost.")
+    unseen_share = signs.air_share + signs.blank_share
+    if not signs.border_mm2 and unseen_share > limit.unseen_share:
+        sentence = f"Over {unseen_share:.0%} of its surface it ends where the image does"
+        if bone in ENDS_LENGTHWISE:
+            notes.append(f"{sentence}.")
+        else:
+            limits.append(f"{sentence}: the rest of it is missing.")
     for border, area_mm2 in signs.border_mm2.items():
         if border in LENGTHWISE and bone in ENDS_LENGTHWISE:
             notes.append(f"It goes on beyond the {border} border of the scan.")

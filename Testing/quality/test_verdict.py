@@ -111,6 +111,17 @@ def test_a_long_bone_cut_at_its_side_is_limited_and_a_grazing_contact_is_not():
     assert verdict_on(FEMUR, with_(border_mm2={"left-hand": 5.0})).level == "good"
 
 
+def test_a_bone_that_ends_where_the_image_does_is_cut_there():
+    """As by the round field of a cone beam, whose volume goes on beyond it, blank."""
+    shaft = verdict_on(FEMUR, with_(border_mm2={}, air_share=0.02))
+    assert (shaft.level, shaft.notes) == ("good", ("Over 2% of its surface it ends where the image does.",))
+    size = {"volume_cm3": 9.0, "extent_mm": (40.0, 20.0, 30.0), "border_mm2": {}}
+    assert verdict_on(PATELLA, with_(**size, blank_share=0.02)).limits == (
+        "Over 2% of its surface it ends where the image does: the rest of it is missing.",
+    )
+    assert verdict_on(PATELLA, with_(**size, air_share=0.002)).level == "good"
+
+
 def test_the_warning_names_the_structure_and_every_reason():
     verdict = verdict_on(PATELLA, with_(border_mm2={}, volume_cm3=9.0, extent_mm=(40.0, 20.0, 30.0), jump_mm=4.0))
     assert warning_of(PATELLA, verdict) == (
