@@ -49,7 +49,7 @@ class FusionWeights:
     slices: float = 0.6
     naming: float = 1.0
     localiser: float = 0.5
-    spread: float = 3.0
+    spread: float = 6.0
     other: float = 0.1
     foreign: float = 0.25
     slices_floor: float = 1e-2
@@ -59,17 +59,18 @@ class FusionWeights:
 
 
 FINE_VOXEL_MM, COARSE_VOXEL_MM = 1.5, 3.0
-SLICES_WHERE_COARSE: Mapping[str, float] = MappingProxyType({"hip": 2.5})
+WHERE_COARSE: Mapping[str, Mapping[str, float]] = MappingProxyType({"hip": {"slices": 2.5, "spread": 1.0}})
 """Naming and spreading tell bones apart by the gaps between them. Coarse voxels fill that of a hip, whose head lies in
 its socket; slices see grey values."""
 
 
 def weights_for(joint: str, scan: Grid) -> FusionWeights:
-    """Weights for a joint in a scan with voxels of that size: the slices of a hip count the more the coarser it is."""
+    """Weights for a joint in a scan with voxels of that size: those of a hip change the more the coarser it is."""
     usual = FusionWeights()
     coarseness = (max(scan.spacing_mm) - FINE_VOXEL_MM) / (COARSE_VOXEL_MM - FINE_VOXEL_MM)
-    gain = min(max(coarseness, 0.0), 1.0) * (SLICES_WHERE_COARSE.get(joint, usual.slices) - usual.slices)
-    return replace(usual, slices=usual.slices + gain)
+    share = min(max(coarseness, 0.0), 1.0)
+    coarse = WHERE_COARSE.get(joint, {})
+    return replace(usual, **{name: (1.0 - share) * getattr(usual, name) + share * coarse[name] for name in coarse})
 
 
 LEAST_BONE = 0.02

@@ -20,14 +20,14 @@ from torch.nn import functional
 
 from KneeSegLib.inference.axes import Grid
 
-REACH_MM = 20.0
+REACH_MM = 40.0
 """How far a name spreads in solid bone."""
 
 NODE_MM = 2.1
 """Edge of a node, as nearly as whole voxels allow."""
 
 _LEAST_BONE = 0.3
-_SOLID = 0.6
+_SOLID = 0.85
 _TOLERANCE = 1e-3
 _ITERATIONS = 80
 
