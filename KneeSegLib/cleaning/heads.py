@@ -9,7 +9,7 @@ HEADED, SOCKET = "femur", "hip_bone"
 """A head lies in its socket. That it touches the socket's bone, as it does where voxels are coarse, tells nothing."""
 
 _SMALLEST_MM3 = 8000.0
-"""A head measures 40 to 60 cm³; a slice through it that streaks have left is still larger than what is misnamed."""
+"""A ball of 48 mm holds 58 cm³: this is what streaks may leave of a head, and more than is misnamed by chance."""
 _LARGEST_GAP_MM = 12.0
 
 

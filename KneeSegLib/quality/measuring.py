@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from KneeSegLib.inference.refinement import Correction
 
 _AROUND_VOXELS = 5
-_CUT_SHARE = 0.005
-"""A bone that borders over more of its surface on air or on a blank part goes on there, out of view."""
 
 
 def signs_of_leg(
@@ -83,7 +81,7 @@ def signs_of_leg(
         found[structure(bone, leg.side).key] = Signs(
             volume_cm3=volume_cm3,
             extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
-            whole=not borders and not segmented_to_the_end and not edges.air_share + edges.blank_share > _CUT_SHARE,
+            whole=not borders and not segmented_to_the_end,
             border_mm2=borders,
             slice_mm=spacing_mm[0],
             doubtful_band_mm=band_mm,

@@ -14,8 +14,7 @@ class Signs:
     Attributes:
         volume_cm3: of the part in view.
         extent_mm: of its box along z, y and x.
-        whole: it touches no border, neither of the scan, nor of what the scan shows (a cone beam's field of view is no
-            box), nor of the stretch of leg that was segmented.
+        whole: it touches no border, neither of the scan nor of the stretch of leg that was segmented.
         border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
         slice_mm: distance of the scan's slices: across the leg in CT, from one side of a knee to the other in MR.
         doubtful_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.

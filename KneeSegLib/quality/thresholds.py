@@ -21,7 +21,8 @@ class Thresholds:
         contact_share: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
         edgeless_share: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
         air_share, blank_share: no bone borders on either.
-        unseen_share: of both together; where it is less than the above, a bone is but cut by the end of what is shown.
+        unseen_share: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of
+            view is no box.
         noise_hu: no protocol for bones is as noisy; faint edges drown in less.
         soft_tissue_low_hu, soft_tissue_high_hu: beyond these, values are no Hounsfield units, or shifted ones.
         ceiling_hu: scanners that cut off early do so at 1000 HU and above; a soft-tissue window ends below.
@@ -43,7 +44,7 @@ class Thresholds:
     edgeless_share: float = 0.22
     air_share: float = 0.08
     blank_share: float = 0.04
-    unseen_share: float = 0.01
+    unseen_share: float = 0.005
     noise_hu: float = 250.0
     soft_tissue_low_hu: float = -350.0
     soft_tissue_high_hu: float = 250.0

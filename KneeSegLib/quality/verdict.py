@@ -84,7 +84,8 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"Pieces that make up {signs.cleaned_share:.0%} of it were removed or renamed."
     if signs.pieces > 1:
         yield f"It came out in {signs.pieces} pieces: what joins them is broken, hidden by metal or out of view."
-    if (doubt := size_doubt(bone, signs.volume_cm3, max(signs.extent_mm), signs.whole)) is not None:
+    whole = signs.whole and not _goes_on_unseen(signs, limit)
+    if (doubt := size_doubt(bone, signs.volume_cm3, max(signs.extent_mm), whole)) is not None:
         yield doubt
     if signs.metal_cm3 > limit.metal_cm3:
         yield f"There are {signs.metal_cm3:.1f} cm3 of metal in it or beside it; streaks may have moved its edges."
@@ -115,14 +116,19 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"The network is unsure of its edge, over a band of {signs.doubtful_band_mm:.1f} mm."
 
 
+def _goes_on_unseen(signs: Signs, limit: Thresholds) -> bool:
+    """Whether the image ends before the bone does."""
+    return signs.air_share + signs.blank_share > limit.unseen_share
+
+
 def _of_the_scan(bone: str, signs: Signs, limit: Thresholds) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the scan does not show: limits, and what is no more than a note."""
     limits, notes = [], []
     if signs.slice_mm > limit.slice_mm:
         limits.append(f"The slices lie {signs.slice_mm:.1f} mm apart: what is finer is lost.")
-    unseen_share = signs.air_share + signs.blank_share
-    if not signs.border_mm2 and unseen_share > limit.unseen_share:
-        sentence = f"Over {unseen_share:.0%} of its surface it ends where the image does"
+    flagged = signs.air_share > limit.air_share or signs.blank_share > limit.blank_share
+    if _goes_on_unseen(signs, limit) and not flagged and not signs.border_mm2:
+        sentence = f"Over {signs.air_share + signs.blank_share:.0%} of its surface it ends where the image does"
         if bone in ENDS_LENGTHWISE:
             notes.append(f"{sentence}.")
         else:

@@ -1,6 +1,8 @@
 """Processor seconds that a command takes before it does any work; goal for help: half a second.
 
-python Testing/benchmarks/starting.py
+    python Testing/benchmarks/starting.py
+
+The fastest of some runs counts; processor time, not time, so that it holds on a busy machine too.
 """
 
 from __future__ import annotations

@@ -88,4 +88,5 @@ def test_slices_of_a_hip_count_the_more_the_coarser_the_scan():
     counts = [weights_for("hip", scan_of(mm)).slices for mm in (0.4, 1.5, 2.0, 2.5, 3.0, 6.0)]
     assert counts[0] == counts[1] == FusionWeights().slices and counts[4] == counts[5]
     assert counts[1] < counts[2] < counts[3] < counts[4]
+    assert weights_for("hip", scan_of(3.0)).spread < weights_for("hip", scan_of(2.0)).spread < FusionWeights().spread
     assert weights_for("knee", scan_of(3.0)) == FusionWeights()

@@ -120,6 +120,13 @@ def test_a_bone_that_ends_where_the_image_does_is_cut_there():
         "Over 2% of its surface it ends where the image does: the rest of it is missing.",
     )
     assert verdict_on(PATELLA, with_(**size, air_share=0.002)).level == "good"
+    assert verdict_on(PATELLA, with_(**size, air_share=1.05 * LIMIT.air_share)).limits == ()  # said as a reason
+
+
+def test_a_bone_is_not_called_too_small_where_the_image_ends_before_it():
+    small = {"volume_cm3": 30.0, "extent_mm": (50.0, 40.0, 40.0), "border_mm2": {}, "whole": True}
+    assert verdict_on(FEMUR, with_(**small)).level == "check"
+    assert verdict_on(FEMUR, with_(**small, air_share=0.02)).level == "good"
 
 
 def test_the_warning_names_the_structure_and_every_reason():
