@@ -16,6 +16,10 @@ class CoarseUNet3D(nn.Module):
         out_channels: classes, background first.
         widths: feature channels per level, highest resolution first.
 
+    Attributes:
+        stride: that D, H and W are multiples of.
+        joining: names of the convolutions whose input is two halves, one skipped, one from below.
+
     Shapes: ``(N, in_channels, D, H, W)`` to logits ``(N, out_channels, D, H, W)``; D, H, W are
     multiples of :attr:`stride`.
     """
@@ -31,6 +35,7 @@ class CoarseUNet3D(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:]))
         self.fuse = nn.ModuleList(_convolution(2 * a, a) for a in widths[:-1])
         self.head = nn.Conv3d(widths[0], out_channels, 1)
+        self.joining = tuple(f"fuse.{level}.0" for level in range(len(self.fuse)))
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
         features = self.stem(volume)

@@ -20,6 +20,10 @@ class SliceUNet(nn.Module):
         out_channels: background and one per structure.
         widths: feature channels per level, highest resolution first; ``len(widths) - 1`` levels of down-sampling.
 
+    Attributes:
+        stride: that H and W are multiples of.
+        joining: names of the convolutions whose input is two halves, one skipped, one from below.
+
     Shapes: ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``; H and W are multiples of :attr:`stride`.
     Softmax is left to the caller, so that losses stay stable and log-probabilities can be added.
     """
@@ -32,6 +36,7 @@ class SliceUNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths[:-1], widths[1:]))
         self.decoder = nn.ModuleList(_block(2 * a, a) for a in widths[:-1])
         self.head = nn.Conv2d(widths[0], out_channels, 1)
+        self.joining = tuple(f"decoder.{level}.0" for level in range(len(self.decoder)))
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
         skipped = []

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from KneeSegLib import networks
-from KneeSegLib.errors import InputError
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.objectives import objective_of
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.sources import SOURCES
+from KneeSegLib.training.taking_over import taken_over
 from KneeSegLib.training.team import Team
 
 CHECKPOINT_SECONDS = 60.0
@@ -51,7 +51,7 @@ class Training:
     Args:
         compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then halves the time of
             a step on a CPU.
-        start: bundle whose weights a new training starts from; see :func:`taken_over`.
+        start: bundle whose weights a new training starts from; see :mod:`~KneeSegLib.training.taking_over`.
     """
 
     def __init__(
@@ -204,32 +204,6 @@ def build_network(recipe: Recipe) -> torch.nn.Module:
     config = dict(recipe.network_config)
     name = config.pop("_target_").rsplit(".", 1)[1]
     return getattr(networks, name)(**config)
-
-
-def taken_over(network: torch.nn.Module, bundle: Path) -> str:
-    """Start from a bundle's weights where they fit; returns what to say of them.
-
-    A tensor that has grown (more classes, more channels) takes the old one over as its first part and keeps its fresh
-    values elsewhere.
-
-    Raises:
-        InputError: the bundle's network has other layers.
-    """
-    from KneeSegLib.bundles import Bundle
-
-    found = Bundle(Path(bundle))
-    old, state = found.network().state_dict(), network.state_dict()
-    misfits = set(old) ^ set(state)
-    if misfits or any(old[name].ndim != state[name].ndim for name in state):
-        raise InputError(
-            f"The network of {bundle} has other layers than the recipe's; choose another bundle to start from."
-        )
-    with torch.no_grad():
-        for name, tensor in state.items():
-            common = tuple(slice(min(a, b)) for a, b in zip(tensor.shape, old[name].shape))
-            tensor[common] = old[name][common].to(tensor.dtype) if tensor.ndim else old[name]
-    network.load_state_dict(state)
-    return f"{found.name} {found.sha256}"
 
 
 def cpu_has_bfloat16() -> bool:
