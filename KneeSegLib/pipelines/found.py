@@ -8,6 +8,7 @@ from dataclasses import replace
 from KneeSegLib.anatomy import JOINT_BONES, structure
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.inference.axes import Grid
+from KneeSegLib.inference.joints import FoundJoint
 from KneeSegLib.inference.legs import Leg
 from KneeSegLib.inference.seams import Share
 from KneeSegLib.pipelines.table import Pipeline
@@ -17,6 +18,9 @@ COARSE_PIXELS_MM = 1.2
 UNCERTAIN_BELOW = 0.7
 SIDE_DECIDED = 0.5
 """A side that is less sure than this gives way to the one that was asked for."""
+
+ABOVE_THE_JOINT = {"hip": ("hip_bone",), "knee": ("femur", "patella"), "ankle": ("tibia", "fibula")}
+"""Which of a joint's bones lie above it, the others below: a scan that ends below a joint shows those above."""
 
 
 def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str) -> list[Leg]:
@@ -94,27 +98,33 @@ def require_bones(found: Collection[str], legs: list[Leg], source: str) -> None:
 def missing_bones(legs: list[Leg], shares: Mapping[str, list[Share]], found: Collection[str]) -> list[str]:
     """Return sentences about bones that a specialist was asked about, that should be there, and that the labels lack.
 
-    They should be there where the localiser saw them, and where they belong to a joint that is in view as a whole.
-    ``found`` are keys of structures.
+    They should be there where the localiser saw them, and where they belong to a joint that is in view as a whole, or
+    on their side of it. ``found`` are keys of structures.
     """
     sentences = []
     for leg in legs:
         joints = [leg.joints[share.joint] for share in shares[leg.side]]
         for bone in dict.fromkeys(bone for joint in joints for bone in JOINT_BONES[joint.name]):
             wanted = structure(bone, leg.side)
-            whole = [joint.name for joint in joints if bone in JOINT_BONES[joint.name] and not joint.cut_by]
+            in_view = [joint.name for joint in joints if bone in JOINT_BONES[joint.name] and not _cut_off(bone, joint)]
             if wanted.key in found:
                 continue
             if bone in leg.bones:
                 sentences.append(
                     f"The {wanted.name.lower()} seems to be in view but could not be labelled: check this leg."
                 )
-            elif whole:
+            elif in_view:
                 sentences.append(
-                    f"The {wanted.name.lower()} was not found, although the {leg.side} {whole[0]} is in view: "
+                    f"The {wanted.name.lower()} was not found, although the {leg.side} {in_view[0]} is in view: "
                     "check this leg."
                 )
     return sentences
+
+
+def _cut_off(bone: str, joint: FoundJoint) -> bool:
+    """Whether a border of the scan that cuts a joint may have left one of its bones outside."""
+    harmless = "lower" if bone in ABOVE_THE_JOINT[joint.name] else "upper"
+    return bool(set(joint.cut_by) - {harmless})
 
 
 def _joints_of(legs: list[Leg]) -> str:

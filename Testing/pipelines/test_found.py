@@ -34,3 +34,13 @@ def test_a_bone_that_nobody_saw_is_missed_in_a_whole_knee_only():
         "The right patella was not found, although the right knee is in view: check this leg."
     ]
     assert missing(ALL - {"patella_right"}, cut_by=("front",)) == []
+
+
+def test_a_border_beyond_one_side_of_the_joint_excuses_only_the_bones_there():
+    assert missing(ALL - {"fibula_right"}, cut_by=("lower",)) == []
+    assert missing(ALL - {"fibula_right"}, cut_by=("upper",)) == [
+        "The right fibula was not found, although the right knee is in view: check this leg."
+    ]
+    assert missing(ALL - {"patella_right"}, cut_by=("upper",)) == []
+    assert len(missing(ALL - {"patella_right"}, cut_by=("lower",))) == 1
+    assert missing(ALL - {"patella_right"}, cut_by=("lower", "front")) == []
