@@ -38,11 +38,12 @@ def edges_of(
     Args:
         mask: bool (Z, Y, X), the bone, with some voxels around it; faces on the array's border do not count.
         others: bool, other bones.
-        hu: the image.
+        hu: the image. Where it is constant it is blank, but for its lowest and highest value: there it may be clipped.
         spacing_mm: (z, y, x).
         faces: no more than so many of each direction are looked at.
     """
     steps, air, blank, contact = [], [], [], []
+    lowest, highest = max(AIR_HU, hu.min()), hu.max()
     for axis, inside, outward in _faces(mask, faces):
         reach = max(round(_REACH_MM / spacing_mm[axis]), 2)
         within = _along(hu, inside, outward, axis, range(0, -reach, -1)).mean(axis=0)
@@ -55,7 +56,7 @@ def edges_of(
         outside = beyond[~touches]
         steps.append(within[~touches] - outside)
         air.append(outside < AIR_HU)
-        blank.append(((far == far[0]).all(axis=0) & (far[0] > AIR_HU) & in_view)[~touches])
+        blank.append(((far == far[0]).all(axis=0) & (far[0] > lowest) & (far[0] < highest) & in_view)[~touches])
     if not contact:
         return Edges(nan, nan, nan, nan, nan)
     contact_share = float(np.concatenate(contact).mean())

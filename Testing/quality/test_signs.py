@@ -113,10 +113,20 @@ def test_a_surface_drawn_through_the_middle_of_the_bone_has_no_edge_there():
     assert found.edgeless_share == pytest.approx(100 / (2 * 100 + 4 * 50), abs=0.01)
 
 
+def test_values_that_end_at_those_of_a_window_are_not_blank():
+    mask = box((40, 40, 40))
+    hu = image_with(mask)
+    hu[:, :, 20:] = -200
+    hu[:, 20:, :20] = 1500
+    found = edges_of(mask, np.zeros_like(mask), hu.clip(-100, 400), (1.0, 1.0, 1.0))
+    assert found.blank_share == 0.0
+
+
 @pytest.mark.parametrize(("beside", "sign"), [(-1000.0, "air_share"), (0.0, "blank_share")])
 def test_a_face_at_air_or_at_a_blank_part_is_noticed(beside, sign):
     mask = box((40, 40, 40))
     hu = image_with(mask)
+    hu[:4] -= 150  # fat: nothing is darker than a blank part only where the image ends in a window
     hu[:, :, 20:] = beside
     found = edges_of(mask, np.zeros_like(mask), hu, (1.0, 1.0, 1.0))
     assert getattr(found, sign) == pytest.approx(1 / 6, abs=0.01)
