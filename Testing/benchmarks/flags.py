@@ -5,9 +5,9 @@
 
 Scans of people whom no network was trained on are rendered, spoilt as ``damage.py`` can (noise, motion, metal, lost
 slices, wrong values...) and segmented. A structure is flagged when its level is "check", or, where it is missing, when
-a warning names it. Dice is measured against the anatomy that was rendered. A run that refuses a scan in a sentence
-claims nothing; such runs are counted apart. Thresholds are chosen on ``--group validation``, figures are those of
-``--group test``.
+a warning names it or the same bone of the other side, which lies in its place, is flagged. Dice is measured against the
+anatomy that was rendered. A run that refuses a scan in a sentence claims nothing; such runs are counted apart.
+Thresholds are chosen on ``--group validation``, figures are those of ``--group test``.
 """
 
 from __future__ import annotations
@@ -139,14 +139,22 @@ class Judged:
 
 def judged(run: dict[str, Any]) -> Iterator[Judged]:
     """Apply this checkout's thresholds to the signs of a run."""
+    signs = {
+        key: Signs(**{name: math.nan if value is None else value for name, value in values.items()})
+        for key, values in run.get("signs", {}).items()
+    }
+    reasons = {key: verdict_on(structure(key), of_it).reasons for key, of_it in signs.items()}
     for key, dice in run.get("dice", {}).items():
-        named = structure(key)
-        if key in run["signs"]:
-            signs = {name: math.nan if value is None else value for name, value in run["signs"][key].items()}
-            reasons = verdict_on(named, Signs(**signs)).reasons
-        else:
-            reasons = [warning for warning in run["warnings"] if named.name.lower() in warning.lower()]
-        yield Judged(run["person"], run["damage"], key, dice, reasons)
+        if key not in reasons:
+            name = structure(key).name.lower()
+            named = tuple(warning for warning in run["warnings"] if name in warning.lower())
+            reasons[key] = named or reasons.get(other_side(key), ())
+        yield Judged(run["person"], run["damage"], key, dice, reasons[key])
+
+
+def other_side(key: str) -> str:
+    """The same bone of the other leg; scans show one leg, so that it lies where this one was expected."""
+    return key.replace("_right", "_left") if key.endswith("_right") else key.replace("_left", "_right")
 
 
 def summary(run: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 
 import other_simulator
 from figures_table import show_figures
+from kept_cases import kept
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
@@ -30,7 +31,7 @@ from KneeSegLib.evaluation import evaluate
 from KneeSegLib.pipelines import QUALITIES
 from KneeSegLib.strict_json import strict
 from KneeSegLib.synthesis.anatomy_file import Anatomy
-from KneeSegLib.synthesis.cases import synthesize_case
+from KneeSegLib.synthesis.cases import SyntheticCase, synthesize_case
 from KneeSegLib.synthesis.placement import PreparedPerson
 
 SHOWN = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
@@ -46,6 +47,7 @@ def main() -> None:
     arguments.add_argument("--joint", choices=("hip", "knee", "ankle"), action="append")
     arguments.add_argument("--spacing", type=float, default=0.7, help="mm, in-plane and between slices")
     arguments.add_argument("--seed", type=int, default=8000)
+    arguments.add_argument("--keep", type=Path, metavar="FOLDER", help="rendered images are kept there, and used again")
     options = arguments.parse_args()
     torch.set_num_threads(2)
     results = {}
@@ -64,8 +66,7 @@ def measured(joint: str, options: argparse.Namespace) -> dict:
     people = sorted(options.prepared.glob(f"{joint}_{options.group}_*.npz"))
     for number, path in enumerate(people):
         side = ("right", "left")[number % 2]
-        make = synthesize_case if options.simulator == "own" else other_simulator.simulate
-        truth = make(PreparedPerson(Anatomy.load(path)), options.spacing, side=side, seed=options.seed + number)
+        truth = rendered(path, side, options.seed + number, options)
         started = time.perf_counter()
         try:
             found = ks.segment(truth.image, pipeline=f"ct-{joint}", quality=options.quality, device="cpu")
@@ -78,6 +79,17 @@ def measured(joint: str, options: argparse.Namespace) -> dict:
         row = "  ".join(f"{k} {v.metrics['dice']:.4f}/{v.metrics['assd_mm']:.2f}" for k, v in agreements.items())
         print(f"{path.stem} ({side}, {seconds:.0f} s): {row}", flush=True)
     return show_figures(joint, cases, len(people), SHOWN)
+
+
+def rendered(path: Path, side: str, seed: int, options: argparse.Namespace) -> SyntheticCase:
+    """A case of a prepared person by the simulator that was asked for."""
+
+    def make() -> SyntheticCase:
+        simulate = synthesize_case if options.simulator == "own" else other_simulator.simulate
+        return simulate(PreparedPerson(Anatomy.load(path)), options.spacing, side=side, seed=seed)
+
+    name = f"{path.stem}_{side}_{options.simulator}_{options.spacing:g}mm_{seed}"
+    return kept(options.keep, name, path.stem, options.group, make)
 
 
 def _as_right(key: str) -> str:

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 
 import other_mr_simulator
 from figures_table import show_figures
+from kept_cases import kept
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import SIDES, structure, structure_of_label
@@ -67,6 +68,7 @@ def main() -> None:
     arguments.add_argument("--stage", choices=STAGES, action="append", help="default: slices and patches")
     arguments.add_argument("--seed", type=int, default=9000)
     arguments.add_argument("--count", type=int)
+    arguments.add_argument("--keep", type=Path, metavar="FOLDER", help="rendered images are kept there, and used again")
     options = arguments.parse_args()
     torch.set_num_threads(2)
     results = {stage: {} for stage in options.stage or MEASURED_STAGES}
@@ -96,11 +98,19 @@ def main() -> None:
 
 def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Namespace) -> SyntheticCase:
     """A case of a person by the simulator that was asked for."""
-    where = (options.spacing, options.slice_spacing, side, seed)
-    if options.simulator == "other":
-        return other_mr_simulator.simulate(person, *where)
-    case = synthesize_mr_case(person, *where, synthesis(options.contrast))
-    return replace(case, image=inverted(case.image)) if options.contrast == "inverted" else case
+
+    def make() -> SyntheticCase:
+        where = (options.spacing, options.slice_spacing, side, seed)
+        if options.simulator == "other":
+            return other_mr_simulator.simulate(person, *where)
+        case = synthesize_mr_case(person, *where, synthesis(options.contrast))
+        return replace(case, image=inverted(case.image)) if options.contrast == "inverted" else case
+
+    sequence = "" if options.simulator == "other" else f"_{options.contrast}"
+    name = (
+        f"{person.subject}_{side}_{options.simulator}{sequence}_{options.spacing:g}x{options.slice_spacing:g}mm_{seed}"
+    )
+    return kept(options.keep, name, person.subject, options.group, make)
 
 
 def inverted(image: sitk.Image) -> sitk.Image:
