@@ -39,6 +39,9 @@ SEPARATE_LEGS_MM = 60.0
 SIDE_BY_SIDE = 0.3
 """Share of the shorter leg's slices in which the other leg is seen as well."""
 
+ONE_BONE_MM = 8.0
+"""Two pieces of the same name as near as this, one in either leg, are one bone: legs have skin and fat between them."""
+
 _TOUCHING = np.ones((3, 3, 3), bool)
 
 
@@ -125,13 +128,24 @@ def _believable_regions(
 
 
 def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid) -> bool:
-    """Two legs lie side by side and have a bone in common; else the localiser is in two minds about one leg."""
+    """Two legs lie side by side and have a bone in common, but none that the line between them cuts in two; else the
+    localiser is in two minds about one leg."""
     boxes = {side: Box.enclosing([Box.around(mask, grid) for mask in halves[side].values()]) for side in SIDES}
     if boxes["left"].x[0] - boxes["right"].x[1] > SEPARATE_LEGS_MM:
         return True
     heights = [np.logical_or.reduce(list(halves[side].values())).any(axis=(1, 2)) for side in SIDES]
     side_by_side = np.logical_and(*heights).sum() >= SIDE_BY_SIDE * min(height.sum() for height in heights)
-    return side_by_side and bool(set(halves["right"]) & set(halves["left"]))
+    common = set(halves["right"]) & set(halves["left"])
+    return side_by_side and bool(common) and not any(_one_bone(halves, bone, grid) for bone in common - {"hip_bone"})
+
+
+def _one_bone(halves: dict[Side, dict[str, np.ndarray]], bone: str, grid: Grid) -> bool:
+    """Whether a bone of one leg goes on in the other, with more than a sliver on either side."""
+    right, left = halves["right"][bone], halves["left"][bone]
+    least = LEAST_VOLUME_CM3[bone] * 1000.0 / float(np.prod(grid.spacing_mm))
+    if min(right.sum(), left.sum()) < least:
+        return False
+    return bool((ndimage.distance_transform_edt(~left, grid.spacing_mm)[right] <= ONE_BONE_MM).any())
 
 
 def _leg(

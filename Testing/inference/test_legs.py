@@ -110,6 +110,17 @@ def test_a_femur_taken_for_right_above_and_left_below_is_still_one_leg():
     assert leg.side == "left"
 
 
+@pytest.mark.parametrize(("apart_voxels", "legs"), [(1, 1), (4, 2)])
+def test_a_talus_that_the_line_between_legs_cuts_in_two_is_one_leg(apart_voxels, legs):
+    grid = Grid(*(Axis(0.0, 4.0, 40) for _ in range(3)))
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for side, talus, tibia in (("right", 8, 6), ("left", 14 + apart_voxels, 24)):
+        bones[side][BONES.index("talus"), 10:16, 15:21, talus : talus + 6] = 0.9
+        bones[side][BONES.index("tibia"), 16:36, 15:21, tibia : tibia + 6] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0) - bones["left"].sum(axis=0)
+    assert len(find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid))) == legs
+
+
 def test_a_mirrored_leg_raises_a_doubt():
     # All bones are called right, but the fibula lies on the left of the tibia.
     to_right = {f"{bone}_left": f"{bone}_right" for bone in SOLIDS}
