@@ -12,7 +12,7 @@ class Thresholds:
     """Chosen on spoilt scans of validation people with ``Testing/benchmarks/flags.py``; see :class:`Signs` for units.
 
     Attributes:
-        doubtful_band_mm: good results stay below 1.3 mm, whatever the size of the bone.
+        doubtful_band_mm: good results stay below 0.8 mm, whatever the size of the bone.
         disputed_share: fusion is there to settle disputes; where it had to settle so many, it may be wrong too.
         refined_mm: half a millimetre is the edge that both see; more is another opinion about the bone.
         localiser_agreement: less is no agreement about where the bone is; the localiser sees thin bones faintly.
@@ -34,14 +34,14 @@ class Thresholds:
         border_mm2: smaller contact with the scan's border is a grazing one.
     """
 
-    doubtful_band_mm: float = 1.3
+    doubtful_band_mm: float = 1.0
     disputed_share: float = 0.55
     refined_mm: float = 0.5
     localiser_agreement: float = 0.6
     side_certainty: float = 0.25
     cleaned_share: float = 0.25
     contact_share: float = 0.2
-    edgeless_share: float = 0.22
+    edgeless_share: float = 0.25
     air_share: float = 0.08
     blank_share: float = 0.04
     unseen_share: float = 0.005
@@ -62,9 +62,9 @@ SHIPPED = Thresholds()
 
 KNEE_MR: Mapping[str, Thresholds] = MappingProxyType(
     {
-        "bone": Thresholds(shape_residual_mm=1.2),
+        "bone": Thresholds(doubtful_band_mm=1.3, shape_residual_mm=1.2),
         "cartilage": Thresholds(doubtful_band_mm=0.78),
-        "meniscus": Thresholds(),
+        "meniscus": Thresholds(doubtful_band_mm=1.3),
     }
 )
 """In MR, by kind of tissue. Read off the six people of ``Testing/benchmarks/held_out_mr.py``: shapes lay 0.3 to 0.7 mm

@@ -95,8 +95,6 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield "Its outline sways from slice to slice: the patient moved, or the image is too noisy."
     if signs.soft_tissue_hu < limit.soft_tissue_low_hu or signs.soft_tissue_hu > limit.soft_tissue_high_hu:
         yield f"Soft tissue around it has {signs.soft_tissue_hu:.0f} HU: the scan's values are shifted."
-    if signs.ceiling_hu < limit.ceiling_hu:
-        yield f"The scan's values end at {signs.ceiling_hu:.0f} HU, below those of bone: its edges were cut off."
     if signs.blank_share > limit.blank_share:
         yield f"Over {signs.blank_share:.0%} of its surface the image ends: a part of the scan is blank."
     if signs.air_share > limit.air_share:
@@ -126,6 +124,8 @@ def _of_the_scan(bone: str, signs: Signs, limit: Thresholds) -> tuple[tuple[str,
     limits, notes = [], []
     if signs.slice_mm > limit.slice_mm:
         limits.append(f"The slices lie {signs.slice_mm:.1f} mm apart: what is finer is lost.")
+    if signs.ceiling_hu < limit.ceiling_hu:
+        limits.append(f"The scan's values end at {signs.ceiling_hu:.0f} HU, below those of bone: cortex is lost.")
     flagged = signs.air_share > limit.air_share or signs.blank_share > limit.blank_share
     if _goes_on_unseen(signs, limit) and not flagged and not signs.border_mm2:
         sentence = f"Over {signs.air_share + signs.blank_share:.0%} of its surface it ends where the image does"

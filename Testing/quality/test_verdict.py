@@ -84,7 +84,6 @@ def test_each_sign_alone_is_one_reason_beyond_its_threshold_and_none_below(name)
         ({"volume_cm3": 1500.0}, "1500 cm3"),
         ({"soft_tissue_hu": 340.0}, "340 HU"),
         ({"soft_tissue_hu": -900.0}, "-900 HU"),
-        ({"ceiling_hu": 400.0}, "end at 400 HU"),
     ],
 )
 def test_signs_that_have_to_be_large_or_possible(changes, words):
@@ -104,6 +103,12 @@ def test_thick_slices_and_cut_bones_are_limits_of_the_scan():
         "The slices lie 3.0 mm apart",
         "It is cut by the upper border of the scan",
     ]
+
+
+def test_values_that_end_below_those_of_cortex_are_a_limit_of_the_scan():
+    verdict = verdict_on(FEMUR, with_(ceiling_hu=400.0))
+    assert verdict.level == "limited" and "end at 400 HU" in verdict.limits[0]
+    assert verdict_on(FEMUR, with_(ceiling_hu=1023.0)).level == "good"
 
 
 def test_a_long_bone_cut_at_its_side_is_limited_and_a_grazing_contact_is_not():
@@ -153,5 +158,5 @@ def test_every_sentence_ends():
     worst |= {"side_certainty": 0.0, "localiser_agreement": 0.1, "volume_cm3": 9000.0, "slice_mm": 5.0}
     worst |= {"soft_tissue_hu": 400.0, "ceiling_hu": 500.0}
     verdict = verdict_on(FEMUR, with_(**worst))
-    assert len(verdict.reasons) == len(ONE_AT_A_TIME) + 5
+    assert len(verdict.reasons) == len(ONE_AT_A_TIME) + 4
     assert all(sentence[0].isupper() and sentence.endswith(".") for sentence in verdict.sentences + verdict.notes)
