@@ -137,7 +137,15 @@ class MrKnee:
         grid = sagittal_grid(scan.grid, facts["spacing_mm"][0], getattr(network, "stride", 32))
         offsets = facts["channels"].get("neighbour_offsets_mm", ())
         return sagittal_probabilities(
-            network, facts["classes"], scan.values, scan.grid, grid, offsets, self.device, progress
+            network,
+            facts["classes"],
+            scan.values,
+            scan.grid,
+            grid,
+            offsets,
+            self.device,
+            progress,
+            temperature=facts.get("temperature", 1.0),
         )
 
     def _fitted(self, bones: KneeBones, known: Side | None) -> tuple[SideFound, dict[str, FittedShape]]:
@@ -163,7 +171,16 @@ class MrKnee:
             )
         shape, spacing_mm = tuple(facts["patches"]["shape"]), facts["spacing_mm"][0]
         return patch_probabilities(
-            network, shape, spacing_mm, scan.values, scan.grid, slices, centers, self.device, progress
+            network,
+            shape,
+            spacing_mm,
+            scan.values,
+            scan.grid,
+            slices,
+            centers,
+            self.device,
+            progress,
+            temperature=facts.get("temperature", 1.0),
         )
 
     def _network(self, name: str) -> tuple[nn.Module, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: one temperature for each slice network.
+"""Probabilities that mean what they say: one temperature for each slice network, and for the patches of knee MR.
 
 A network trained to the end is surer of itself than it is right. Its logits are divided by one number, its
 temperature, before the softmax; the likeliest class stays the likeliest. The number is that which makes the negative
@@ -17,11 +17,13 @@ from torch import nn
 
 from KneeSegLib.bundles import Bundle, amend_bundle
 from KneeSegLib.training.recipe import Recipe, recipe_from
-from KneeSegLib.training.samples import Samples, read_people
+from KneeSegLib.training.samples import Samples
 from KneeSegLib.training.sources import SOURCES
 
 BOUNDS = (0.25, 4.0)
 VOXELS_PER_LOOK = 60_000
+CALIBRATED = ("slices", "mr-slices", "mr-patches")
+"""The kinds of network whose probabilities are used as such."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,18 @@ class Calibration:
 def calibrate_bundle(
     bundle: Bundle, prepared: Path, looks: int = 40, seed: int = 4000, report: Callable[[str], None] = print
 ) -> Bundle:
-    """Fit the temperature of a slice network on the validation people of its recipe and write it into its bundle.
+    """Fit the temperature of a network on the validation people of its recipe and write it into its bundle.
 
     Args:
         prepared: folder of prepared anatomy.
-        looks: how many slabs of slices are rendered, see the recipe.
+        looks: how many slabs of slices or boxes of patches are rendered, see the recipe.
 
     Raises:
         InputError: the folder holds no validation people.
-        ValueError: the bundle holds no slice network.
+        ValueError: the bundle holds a network of another kind.
     """
-    if bundle.facts["kind"] != "slices":
-        raise ValueError(f"{bundle.name} is no slice network; only those have a temperature.")
+    if bundle.facts["kind"] not in CALIBRATED:
+        raise ValueError(f"{bundle.name} is of the kind {bundle.facts['kind']}, which has no temperature.")
     recipe = recipe_from(bundle.facts["recipe"], bundle.name)
     logits, targets = looked_at(bundle.network(), recipe, prepared, looks, seed)
     found = fitted(logits, targets)
@@ -63,7 +65,7 @@ def looked_at(
     network: nn.Module, recipe: Recipe, prepared: Path, looks: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits and the shares of the classes, both ``(N, K)``, for random voxels of validation people."""
-    source = SOURCES[recipe.kind](recipe, read_people(prepared, recipe.joints, "validation"))
+    source = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
     generator = torch.Generator().manual_seed(seed)
     logits, targets = [], []
     for look in range(looks):
@@ -82,7 +84,7 @@ def class_shares(samples: Samples, classes: int) -> torch.Tensor:
     index, filled = samples.classes.flatten().long(), samples.occupancy.flatten()
     shares = torch.zeros(len(index), classes)
     shares.scatter_(1, index[:, None], filled[:, None])
-    shares[:, 0] += 1.0 - filled
+    shares.scatter_add_(1, samples.rest.flatten().long()[:, None], 1.0 - filled[:, None])
     return shares / shares.sum(dim=1, keepdim=True)
 
 

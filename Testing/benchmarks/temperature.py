@@ -1,6 +1,7 @@
-"""Fit the temperature of the slice networks that ship and write it into their bundles.
+"""Fit the temperature of networks that ship, those for CT unless others are named, and write it into their bundles.
 
-    python Testing/benchmarks/temperature.py --prepared work/prepared [ct-knee ct-hip ct-ankle]
+    python Testing/benchmarks/temperature.py --prepared work/people
+    python Testing/benchmarks/temperature.py --prepared work/people_mr mr-knee-slices mr-knee-patches
 
 To be run after new weights were exported, before anything is measured with them. Weights and checksums do not change.
 """
@@ -23,7 +24,7 @@ from KneeSegLib.training.calibration import calibrate_bundle
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("bundle", nargs="*", default=list(SPECIALIST_BUNDLES.values()))
-    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
     arguments.add_argument("--looks", type=int, default=40, help="rendered slabs of slices; each takes some seconds")
     arguments.add_argument("--seed", type=int, default=4000)
     options = arguments.parse_args()

@@ -19,6 +19,7 @@ from KneeSegLib.training.export import bundle_description
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import read_recipe, recipe_from
 from KneeSegLib.training.samples import Samples
+from Testing.phantoms.mr_knees import cylinder_knee_person, cylinder_knee_template
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
@@ -36,6 +37,12 @@ def test_the_temperature_that_spoilt_the_logits_is_found(temperature):
 def test_half_a_voxel_of_bone_is_half_background():
     samples = Samples(torch.zeros(1), torch.tensor([[2, 0]]), torch.tensor([[0.25, 0.0]]), torch.ones(1, 2))
     assert class_shares(samples, 3).tolist() == [[0.75, 0.0, 0.25], [1.0, 0.0, 0.0]]
+
+
+def test_a_voxel_of_two_classes_is_a_share_of_each():
+    filled, rest = torch.tensor([[0.75]]), torch.tensor([[1]], dtype=torch.uint8)
+    samples = Samples(torch.zeros(1), torch.tensor([[2]], dtype=torch.uint8), filled, torch.ones(1, 1), rest)
+    assert class_shares(samples, 3).tolist() == [[0.0, 0.25, 0.75]]
 
 
 class Constant(nn.Module):
@@ -89,6 +96,19 @@ def test_calibrating_writes_the_temperature_and_nothing_else(bundle, tmp_path, g
     assert not list(bundle.path.rglob("*.part"))
 
 
+@pytest.mark.parametrize(("name", "shape"), [("mr-knee-slices", [48, 48]), ("mr-knee-patches", [8, 16, 16])])
+def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
+    cylinder_knee_template().save(tmp_path)
+    cylinder_knee_person("validation").save(tmp_path)
+    recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
+    network = build_network(recipe)
+    facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
+    made = write_bundle(tmp_path / "bundles" / name, network, recipe.network_config, network.state_dict(), facts)
+    found = calibrate_bundle(made, tmp_path, looks=2, report=lambda line: None).facts
+    assert found["temperature"] > 1.0  # fresh weights know nothing
+    assert found["calibration"]["nll_after"] < found["calibration"]["nll_before"]
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf"), "warm"])
 def test_a_temperature_that_is_no_positive_number_is_refused_and_nothing_written(bundle, temperature):
     before = (bundle.path / "configs" / "metadata.json").read_bytes()
@@ -112,8 +132,8 @@ def _tuples(value):
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def test_only_slice_networks_have_a_temperature(bundle, tmp_path):
+def test_networks_whose_probabilities_are_not_used_have_no_temperature(bundle, tmp_path):
     coarse = amend_bundle(bundle, kind="slices")
     coarse.metadata["kneeseg"]["kind"] = "naming"
-    with pytest.raises(ValueError, match="no slice network"):
+    with pytest.raises(ValueError, match="has no temperature"):
         calibrate_bundle(coarse, tmp_path)

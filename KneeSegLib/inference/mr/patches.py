@@ -94,6 +94,7 @@ def patch_probabilities(
     progress: Progress = no_progress,
     message: str = "Patches",
     placing: Placing = PLACING,
+    temperature: float = 1.0,
 ) -> FineProbabilities:
     """Apply a network to patches and take the mean of what they say, the middle of a patch counting most.
 
@@ -104,6 +105,7 @@ def patch_probabilities(
         signal: ``(D, H, W)`` image along z, y, x on ``scan``.
         slices: what is known so far.
         centers_mm: (N, 3) with at least one row, see :func:`patch_centers`.
+        temperature: what logits are divided by before the softmax, so that probabilities mean what they say.
 
     Raises:
         Cancelled: raised by ``progress`` between two batches of patches.
@@ -128,7 +130,8 @@ def patch_probabilities(
         windows = [_window(corner, shape) for corner in batch]
         patches = torch.stack([volume[window] for window in windows])
         likely = torch.stack([known[(slice(None), *window)] for window in windows]).float()
-        return network(mr_patch_channels(patches, likely)).softmax(dim=1).to("cpu", torch.float32)
+        logits = network(mr_patch_channels(patches, likely)).float()
+        return (logits / temperature).softmax(dim=1).to("cpu")
 
     window = patch_window(shape, placing.ramp)
     weight = torch.zeros(volume.shape)

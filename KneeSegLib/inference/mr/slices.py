@@ -64,6 +64,7 @@ def sagittal_probabilities(
     device: Device,
     progress: Progress = no_progress,
     message: str = "Slices",
+    temperature: float = 1.0,
 ) -> KneeProbabilities:
     """Apply a slice network to every sagittal slice of ``grid``.
 
@@ -73,6 +74,7 @@ def sagittal_probabilities(
         classes: the K names, background first.
         signal: ``(D, H, W)`` image along z, y, x on ``scan``.
         grid: see :func:`sagittal_grid`.
+        temperature: what logits are divided by before the softmax, so that probabilities mean what they say.
 
     Raises:
         Cancelled: raised by ``progress`` between two batches of slices.
@@ -86,7 +88,7 @@ def sagittal_probabilities(
     def probabilities(batch: torch.Tensor) -> torch.Tensor:
         channels = mr_slice_channels(volume, grid.x.spacing_mm, batch, neighbour_offsets_mm)
         logits = network(channels.contiguous(memory_format=torch.channels_last))
-        return logits.softmax(dim=1).to("cpu", torch.float16)
+        return (logits / temperature).softmax(dim=1).to("cpu", torch.float16)
 
     done = 0
     progress(0.0, f"{message} 0 of {len(positions)}")

@@ -66,6 +66,14 @@ def looked_at(centers_mm, network=None, signal=None, slices=None, **more):
     )  # fmt: skip
 
 
+def test_a_temperature_softens_probabilities():
+    sharp, soft = (looked_at([[20.0, 20.0, 20.0]], temperature=value) for value in (1.0, 5.0))
+    inside = sharp.share == 1.0
+    away = [found.values[KNEE_MR_CLASSES.index("femur")][inside].float() - 0.5 for found in (sharp, soft)]
+    assert bool((away[1].abs() <= away[0].abs() + 2e-3).all())
+    assert away[1].abs().mean() < 0.9 * away[0].abs().mean()
+
+
 def test_patches_lie_at_landmarks_that_carry_cartilage_apart_from_each_other(femur):
     slices = knee_slices({"femur": KNEE_BOXES_MM["femur"]})
     centers = patch_centers({"femur": femur}, slices)

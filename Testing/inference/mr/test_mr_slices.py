@@ -46,6 +46,13 @@ def test_the_networks_answer_lies_where_the_image_showed_it():
     assert np.array_equal((found().of("bone") > 0.5).numpy(), marked_signal() > 0)
 
 
+@pytest.mark.parametrize("temperature", [10.0, 20.0])
+def test_a_temperature_softens_probabilities(temperature):
+    sharp, soft = (found(temperature=value).of("bone") for value in (1.0, temperature))
+    assert torch.equal(sharp > 0.5, soft > 0.5)
+    assert soft.max() == pytest.approx(1.0 / (1.0 + np.exp(-40.0 / temperature)), abs=5e-3)
+
+
 def test_probabilities_of_all_classes_sum_to_one():
     answer = found()
     assert answer.values.dtype == torch.float16 and answer.values.shape == (2, *SCAN.shape)
