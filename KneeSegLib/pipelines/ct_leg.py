@@ -9,16 +9,18 @@ once more, in patches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, structure
+from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, SIDES, structure
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
 from KneeSegLib.cleaning import clean
 from KneeSegLib.errors import ModelError
 from KneeSegLib.inference.axes import Box, Grid
+from KneeSegLib.inference.both_ways import agreement, settled
 from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
 from KneeSegLib.inference.fusion import fused, weights_for
 from KneeSegLib.inference.labelling import LegLabels, follow_cleaning, label_leg
@@ -27,6 +29,7 @@ from KneeSegLib.inference.localise import CoarseBones, localise
 from KneeSegLib.inference.naming import Names, bone_map, name_bones
 from KneeSegLib.inference.refinement import Correction, PatchFacts, refine_leg
 from KneeSegLib.inference.seams import Share, box_of_share, shares_of
+from KneeSegLib.inference.sides import UNSURE_BELOW
 from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
@@ -48,6 +51,9 @@ from KneeSegLib.volume import Volume
 BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
 """Measured with Testing/benchmarks/knee_ct.py: torch, networks and one leg's crops, beside what grows with the scan."""
+
+HASTY_SLICE_STEP = 3
+"""Every so many slices are looked at where only the side is asked."""
 
 REFINEMENT_WORK = 60
 """What the refinement adds to the hundredths of a leg's progress."""
@@ -91,14 +97,17 @@ class CtLeg:
         for name in self.quality.bundles:
             self._network(name)  # needed last, and it would be a pity to find that out then
         stopwatch = Stopwatch()
-        finding, segmenting, finishing = parts(progress, (8, 86, 6))
+        finding, settling, segmenting, finishing = parts(progress, (8, 2, 84, 6))
         with running_on(self.device):
             with stopwatch("localising"):
                 scan = Scan.of(volume)
                 coarse = self._localised(scan, finding)
                 asked = self.pipeline.joints[0] if len(self.pipeline.joints) == 1 else None
                 found = find_legs(coarse, Box.of_grid(scan.grid), asked) if coarse is not None else []
-                legs = legs_asked_for(found, self.pipeline, self.side, volume.source)
+            if self.side == "auto" and len(found) == 1 and found[0].side_confidence < UNSURE_BELOW:
+                with stopwatch("settling the side"):
+                    found = [self._looked_at_both_ways(scan, found[0], settling)]
+            legs = legs_asked_for(found, self.pipeline, self.side, volume.source)
             shares = {leg.side: shares_of(leg, self.pipeline.joints, scan.grid.z) for leg in legs}
             other_leg = coarse if len(found) > 1 else None
             labelled = []
@@ -149,7 +158,21 @@ class CtLeg:
             network, facts["classes"], scan.values, scan.grid, facts["spacing_mm"][0], self.device.torch_name, progress
         )
 
-    def _sliced(self, scan: Scan, leg: Leg, shares: list[Share], progress: Progress) -> list[JointProbabilities]:
+    def _looked_at_both_ways(self, scan: Scan, leg: Leg, progress: Progress) -> Leg:
+        shares = shares_of(leg, self.pipeline.joints, scan.grid.z)
+        if not shares:
+            return leg
+        agreed = {}
+        for side, working in zip(SIDES, parts(progress, (1, 1))):
+            slicing, naming = parts(working, (9, 1))
+            shown = replace(leg, side=side)
+            answers = self._sliced(scan, shown, shares, slicing, slice_step=HASTY_SLICE_STEP)
+            agreed[side] = agreement(answers, self._named(answers, shown, naming))
+        return settled(leg, agreed)
+
+    def _sliced(
+        self, scan: Scan, leg: Leg, shares: list[Share], progress: Progress, slice_step: int | None = None
+    ) -> list[JointProbabilities]:
         answers = []
         for share, reporting in zip(shares, parts(progress, [self._work([share]) for share in shares])):
             network, facts = self._network(SPECIALIST_BUNDLES[share.joint])
@@ -169,7 +192,7 @@ class CtLeg:
                     share,
                     offsets,
                     self.device,
-                    self.quality.slice_step,
+                    slice_step or self.quality.slice_step,
                     reporting,
                     message,
                     facts.get("temperature", 1.0),

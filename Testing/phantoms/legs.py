@@ -169,6 +169,24 @@ class NoOpinion(nn.Module):
         return torch.zeros((1, 1 + len(BONES), *volume.shape[2:]))
 
 
+class KnowsRightKnees(nn.Module):
+    """A naming network that has an opinion about knees whose fibula lies on the outer side, as a right one's, only."""
+
+    stride = 16
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros((1, 1 + len(BONES), *volume.shape[2:]))
+        bone = volume[0, 0] > 0.5
+        lowest = bone[bone.any(dim=2).any(dim=1).nonzero()[0, 0]]
+        columns = lowest.sum(dim=0)
+        seen, tibia = columns.nonzero()[:, 0], int(columns.argmax())
+        if tibia - int(seen[0]) > int(seen[-1]) - tibia:
+            half = volume.shape[2] // 2
+            logits[:, 1 + BONES.index("tibia"), :half] = 8.0
+            logits[:, 1 + BONES.index("femur"), half:] = 8.0
+        return logits
+
+
 @dataclass
 class OracleBundles:
     """Stands where :func:`KneeSegLib.bundles.find_bundle` does; ``asked`` lists what was loaded."""

@@ -16,7 +16,7 @@ from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, Model
 from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
 from KneeSegLib.volume import Volume, read_volume
-from Testing.phantoms.legs import OracleBundles, leg_phantom
+from Testing.phantoms.legs import KnowsRightKnees, OracleBundles, OracleLocaliser, leg_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +61,38 @@ def test_a_single_knee_comes_out_with_the_shafts_to_the_end_of_the_scan(side):
     scores = dice(segmented(phantom.image, "auto"), phantom)
     assert set(scores) == {structure(bone, side).label_value for bone in ("femur", "tibia", "patella", "fibula")}
     assert min(scores.values()) > 0.98
+
+
+class ToSidesUnknown(OracleLocaliser):
+    """Finds every bone as likely on the right as on the left, or a little likelier on one side."""
+
+    def __init__(self, likelier):
+        super().__init__()
+        self.likelier = likelier
+
+    def forward(self, volume):
+        logits = super().forward(volume)
+        either = torch.maximum(logits[:, 2:9], logits[:, 9:16])
+        logits[:, 2:9] = logits[:, 9:16] = either
+        (logits[:, 2:9] if self.likelier == "right" else logits[:, 9:16])[either > 4.0] += 0.2
+        return logits
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("likelier", SIDES)
+def test_a_leg_that_may_be_of_either_side_is_named_after_the_way_it_makes_sense(side, likelier, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.inference.legs.sides_by_anatomy", lambda *given: {})  # as where no fibula is seen
+    phantom = leg_phantom((side,), (390.0, 590.0))
+    bundles = OracleBundles(localiser=ToSidesUnknown(likelier), naming=KnowsRightKnees())
+    case = segmented(phantom.image, bundles=bundles)
+    assert {found.structure.side for found in case.structures} == {side}
+    assert "settling the side" in case.provenance["timings"]
+    assert not any("right or a left" in warning for warning in case.warnings)
+    unsettled = segmented(phantom.image, bundles=OracleBundles(localiser=ToSidesUnknown(likelier)))
+    assert {found.structure.side for found in unsettled.structures} == {likelier}
+    assert any("right or a left" in warning for warning in unsettled.warnings)
+    asked = segmented(phantom.image, side=side, bundles=OracleBundles(localiser=ToSidesUnknown(likelier)))
+    assert "settling the side" not in asked.provenance["timings"]
 
 
 def test_a_fast_run_gives_nearly_the_same(knee):
