@@ -15,7 +15,7 @@ from KneeSegLib.synthesis.anatomy_file import Anatomy
 from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.synthesis.mr.landmarks_file import Landmarks
 from KneeSegLib.synthesis.mr.person import read_knees
-from KneeSegLib.training.loop import build_network
+from KneeSegLib.training.loop import build_network, first_network
 from KneeSegLib.training.recipe import Recipe
 
 _DESCRIPTIONS = {
@@ -36,19 +36,23 @@ def export_bundle(
     bundle_folder: Path,
     figures: dict[str, Any] | None = None,
     start: Path | None = None,
+    share: float = 0.5,
 ) -> Bundle:
     """Write the averaged weights of ``training_folder`` as the bundle ``bundle_folder``.
 
     Args:
         prepared: the people trained on; their sources and licences go into the bundle.
         figures: what was measured, and on what.
-        start: bundle that the training started from, to ship the mean of its weights and the trained ones: after a
-            short further training on other images this often does better on both kinds than either (Wortsman et al.,
-            *Model soups*, 2022).
+        start: bundle that the training started from, to ship what lies between its weights and the trained ones: after
+            a further training this often does better on images of several kinds than either (Wortsman et al., *Robust
+            fine-tuning of zero-shot models*, CVPR 2022).
+        share: of the trained weights in that.
     """
     state, step, origin = averaged_weights(training_folder)
     if start is not None:
-        state, origin = mean_with(state, Bundle(Path(start))), f"{origin}; the weights are the mean of it and this run"
+        before, _ = first_network(recipe, start)
+        state = between(before.state_dict(), state, share)
+        origin = f"{origin}; the weights are {1.0 - share:g} of it and {share:g} of this run"
     network = build_network(recipe)
     network.load_state_dict(state)
     facts = bundle_description(
@@ -97,14 +101,13 @@ def averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int, str]:
     return state["average"], int(state["step"]), state.get("origin", "")
 
 
-def mean_with(state: dict[str, torch.Tensor], start: Bundle) -> dict[str, torch.Tensor]:
-    """Half-way between some weights and those of a bundle with the same layers."""
-    before = start.network().state_dict()
+def between(first: dict[str, torch.Tensor], last: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+    """What lies between the weights that a training began with and those that it came to; ``share`` is of these."""
     return {
-        name: torch.lerp(before[name].float(), tensor.float(), 0.5).to(tensor.dtype)
+        name: torch.lerp(first[name].float(), tensor.float(), share).to(tensor.dtype)
         if tensor.is_floating_point()
         else tensor
-        for name, tensor in state.items()
+        for name, tensor in last.items()
     }
 
 

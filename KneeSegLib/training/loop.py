@@ -72,10 +72,8 @@ class Training:
         self.source = SOURCES[recipe.kind].of_folder(recipe, prepared, "train")
         self.validation = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
         self.objective = objective_of(recipe, prepared, self.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            self.network = build_network(recipe).to(self.device)
-        self.origin = taken_over(self.network, start) if start is not None else ""
+        network, self.origin = first_network(recipe, start)
+        self.network = network.to(self.device)
         if recipe.planar:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -197,6 +195,14 @@ class Training:
         floating = [place for place, mean in enumerate(means) if mean.dtype.is_floating_point]
         with torch.no_grad():
             torch._foreach_lerp_([means[i] for i in floating], [values[i] for i in floating], 1.0 - decay)
+
+
+def first_network(recipe: Recipe, start: Path | None = None) -> tuple[torch.nn.Module, str]:
+    """The network that a training begins with, and what to say of the bundle whose weights it started from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe)
+    return network, taken_over(network, start) if start is not None else ""
 
 
 def build_network(recipe: Recipe) -> torch.nn.Module:

@@ -16,6 +16,11 @@ from scipy import ndimage
 AIR_HU, SOFT_HU, METAL_HU = -1000.0, 40.0, 3071.0
 
 
+HALF_HEIGHT_MM = 90.0
+"""All of a joint, in a third of the time that a whole person takes. Prepared bones end somewhere further away, as no
+bone does; who sees that takes them for too small."""
+
+
 @dataclass(frozen=True)
 class Scan:
     """A scan and its truth.
@@ -58,6 +63,11 @@ class Scan:
         """Return the voxel in the middle of the labelled bones' box."""
         (box,) = ndimage.find_objects((self.labels > 0).astype(np.uint8))
         return tuple((bounds.start + bounds.stop) // 2 for bounds in box)
+
+    def around_the_joint(self) -> Scan:
+        """Cut to :data:`HALF_HEIGHT_MM` above and below the middle of the bones."""
+        middle, half = self.middle_of_bones()[0], round(HALF_HEIGHT_MM / self.spacing_mm[0])
+        return self.part(0, max(middle - half, 0), min(middle + half, len(self.hu)))
 
 
 Damage = Callable[[Scan, np.random.Generator], Scan]

@@ -45,8 +45,6 @@ from KneeSegLib.synthesis.placement import PreparedPerson
 
 WRONG, RIGHT = 0.9, 0.97
 MAIN_BONES, MAIN_DICE = ("femur", "tibia"), 0.95
-HALF_HEIGHT_MM = 90.0
-"""Scans are cut to this above and below the middle of the bones: a third of the time, and all of a joint."""
 
 
 def main() -> None:
@@ -82,7 +80,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
             side = ("right", "left")[number % 2]
             person = PreparedPerson(Anatomy.load(path))
             case = synthesize_case(person, options.spacing, side=side, seed=options.seed + number)
-            scan = around_the_joint(Scan.of(case.image, case.labels))
+            scan = Scan.of(case.image, case.labels).around_the_joint()
             for name in wanted:
                 spoilt = DAMAGES[name](scan, np.random.default_rng([options.seed, number]))
                 run = {"person": path.stem, "damage": name, **segmented(spoilt, joint, side, options.quality)}
@@ -90,11 +88,6 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
                 options.output.write_text(json.dumps(runs, indent=1), encoding="utf-8")
                 print(f"{path.stem}, {name}: {summary(runs[-1])}", flush=True)
     return runs
-
-
-def around_the_joint(scan: Scan) -> Scan:
-    middle, half = scan.middle_of_bones()[0], round(HALF_HEIGHT_MM / scan.spacing_mm[0])
-    return scan.part(0, max(middle - half, 0), min(middle + half, len(scan.hu)))
 
 
 def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]:

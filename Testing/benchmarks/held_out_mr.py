@@ -106,10 +106,9 @@ def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Names
         case = synthesize_mr_case(person, *where, synthesis(options.contrast))
         return replace(case, image=inverted(case.image)) if options.contrast == "inverted" else case
 
-    sequence = "" if options.simulator == "other" else f"_{options.contrast}"
-    name = (
-        f"{person.subject}_{side}_{options.simulator}{sequence}_{options.spacing:g}x{options.slice_spacing:g}mm_{seed}"
-    )
+    simulator = "other" if options.simulator == "other" else f"own_{options.contrast}"
+    spacing = f"{options.spacing:g}x{options.slice_spacing:g}mm"
+    name = f"{options.group}_{person.subject}_{side}_{simulator}_{spacing}_{seed}"
     return kept(options.keep, name, person.subject, options.group, make)
 
 

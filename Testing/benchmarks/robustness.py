@@ -3,10 +3,10 @@
     python Testing/benchmarks/robustness.py --prepared work/people --output work/robustness.json
     python Testing/benchmarks/robustness.py --joint knee --data DATA_PACK      # also flexion from 0 to 60 degrees
 
-Every row is an ordinary scan (0.7 mm, moderate kernel, 15 HU of noise) with one thing changed. The images come from the
-renderer that the networks were trained with: the table says what they can take, not how well they do on real scans.
-A figure with an exclamation mark was flagged, by the verdict or, where the bone is missing, by a warning. Femurs and
-tibias below a Dice of 0.95 that were not flagged are named at the end.
+Every row is an ordinary scan of a joint (0.7 mm, moderate kernel, 15 HU of noise) with one thing changed. The images
+come from the renderer that the networks were trained with: the table says what they can take, not how well they do on
+real scans. A figure with an exclamation mark was flagged, by the verdict or, where the bone is missing, by a warning.
+Femurs and tibias below a Dice of 0.95 that were not flagged are named at the end.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import SimpleITK as sitk
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
+
+from damage import Scan
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
@@ -195,7 +197,8 @@ def cases(joint: str, condition: Condition, options: argparse.Namespace) -> Iter
         case = synthesize_case(
             PreparedPerson(anatomy), SPACING_MM, condition.slice_mm, condition.side, 9000 + number, condition.synthesis
         )
-        yield replace(case, image=condition.afterwards(case.image), labels=condition.afterwards(case.labels))
+        image, labels = map(condition.afterwards, Scan.of(case.image, case.labels).around_the_joint().images())
+        yield replace(case, image=image, labels=labels)
 
 
 def measured(case: SyntheticCase, joint: str, quality: str) -> dict[str, Figures]:

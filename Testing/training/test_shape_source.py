@@ -171,7 +171,8 @@ def test_beyond_the_slab_places_go_on_as_the_affine_part_does():
     assert places.norm(dim=1).tolist() == pytest.approx((1.1 * points.norm(dim=1)).tolist(), rel=1e-3)
 
 
-def test_a_bundle_may_ship_the_mean_of_a_training_and_the_bundle_it_started_from(prepared, tmp_path):
+@pytest.mark.parametrize("share", [0.5, 0.3])
+def test_a_bundle_may_ship_what_lies_between_a_training_and_its_start(prepared, tmp_path, share):
     small = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3}, widths=[2, 2, 2, 2, 2])
 
     def trained(name: str, seed: int) -> Path:
@@ -183,9 +184,11 @@ def test_a_bundle_may_ship_the_mean_of_a_training_and_the_bundle_it_started_from
 
     start = export_bundle(small, trained("start", 0), prepared, tmp_path / "start" / "mr-shape-femur")
     alone = export_bundle(small, trained("run", 1), prepared, tmp_path / "run" / "mr-shape-femur")
-    mean = export_bundle(small, tmp_path / "run", prepared, tmp_path / "mean" / "mr-shape-femur", start=start.path)
-    assert "mean" in mean.facts["recipe"]["started_from"] and "mean" not in alone.facts["recipe"]["started_from"]
-    first, second, found = (bundle.network().state_dict() for bundle in (start, alone, mean))
+    folder = tmp_path / "between" / "mr-shape-femur"
+    between = export_bundle(small, tmp_path / "run", prepared, folder, start=start.path, share=share)
+    assert between.facts["recipe"]["started_from"].endswith(f"{1.0 - share:g} of it and {share:g} of this run")
+    assert "of this run" not in alone.facts["recipe"]["started_from"]
+    first, second, found = (bundle.network().state_dict() for bundle in (start, alone, between))
     assert any(not torch.allclose(first[name], second[name], atol=1e-2) for name in first)
     for name, weights in found.items():
-        assert torch.allclose(weights, (first[name] + second[name]) / 2.0, atol=2e-3), name
+        assert torch.allclose(weights, (1.0 - share) * first[name] + share * second[name], atol=2e-3), name
