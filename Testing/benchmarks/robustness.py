@@ -176,7 +176,8 @@ def main() -> None:
         for name, condition in conditions.items():
             if options.only and options.only not in name:
                 continue
-            figures = [measured(case, joint, options.quality) for case in cases(joint, condition, options)]
+            rendered = cases(joint, condition, options)
+            figures = [measured(case, joint, condition.side, options.quality) for case in rendered]
             results[joint][name] = figures
             cells = [_cell([one[key] for one in figures if key in one]) for key in bones]
             print(f"| {name} | {' | '.join(cells)} |", flush=True)
@@ -201,22 +202,25 @@ def cases(joint: str, condition: Condition, options: argparse.Namespace) -> Iter
         yield replace(case, image=image, labels=labels)
 
 
-def measured(case: SyntheticCase, joint: str, quality: str) -> dict[str, Figures]:
-    """Figures by structure, right and left pooled under the right one's key."""
+def measured(case: SyntheticCase, joint: str, side: str, quality: str) -> dict[str, Figures]:
+    """Figures by structure of the leg in question, under the right one's key."""
     try:
         found = ks.segment(case.image, pipeline=f"ct-{joint}", quality=quality, device="cpu")
     except KneeSegError as error:  # refused in a sentence: nothing is claimed that could be believed
         print(f"    {case.subject}: {error}", file=sys.stderr)
-        agreements = evaluate(case.labels, case.labels * 0)
-        return {_pooled(key): Figures(None, True) for key in agreements}
+        return {structure(bone, "right").key: Figures(None, True) for bone in JOINT_BONES[joint]}
     levels = {one.structure.key: one.verdict.level for one in found.structures}
     figures = {}
     for key, agreement in evaluate(case.labels, found.labels).items():
+        named = structure(key)
+        pooled = structure(named.tissue.key, "right").key
+        if named.side != side:
+            continue
         if agreement.presence == "both":
-            figures[_pooled(key)] = Figures(dict(agreement.metrics), levels[key] == "check")
+            figures[pooled] = Figures(dict(agreement.metrics), levels[key] == "check")
         elif agreement.presence == "reference only":
-            name = structure(key).name.lower()
-            figures[_pooled(key)] = Figures(None, any(name in warning.lower() for warning in found.warnings))
+            told = any(named.name.lower() in warning.lower() for warning in found.warnings)
+            figures[pooled] = Figures(None, told)
     return figures
 
 
@@ -229,10 +233,6 @@ def unflagged(results: Mapping[str, Mapping[str, list[dict[str, Figures]]]]) -> 
                     one = figures.get(structure(bone, "right").key)
                     if one is not None and not one.flagged and one.dice < MAIN_DICE:
                         yield f"{bone} ({joint}, {row}, {one.dice:.3f})"
-
-
-def _pooled(key: str) -> str:
-    return key.replace("_left", "_right")
 
 
 def _cell(people: list[Figures]) -> str:
