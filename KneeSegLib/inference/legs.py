@@ -140,12 +140,20 @@ def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid) -> bool
 
 
 def _one_bone(halves: dict[Side, dict[str, np.ndarray]], bone: str, grid: Grid) -> bool:
-    """Whether a bone of one leg goes on in the other, with more than a sliver on either side."""
-    right, left = halves["right"][bone], halves["left"][bone]
+    """Whether a piece of a bone in one leg goes on in the other, with more than a sliver on either side."""
     least = LEAST_VOLUME_CM3[bone] * 1000.0 / float(np.prod(grid.spacing_mm))
-    if min(right.sum(), left.sum()) < least:
+    right, left = (_large_pieces(halves[side][bone], least) for side in SIDES)
+    if not (right.any() and left.any()):
         return False
     return bool((ndimage.distance_transform_edt(~left, grid.spacing_mm)[right] <= ONE_BONE_MM).any())
+
+
+def _large_pieces(mask: np.ndarray, least: float) -> np.ndarray:
+    """The connected pieces of so many voxels at least."""
+    pieces, _ = ndimage.label(mask, structure=_TOUCHING)
+    large = np.bincount(pieces.ravel()) >= least
+    large[0] = False
+    return large[pieces]
 
 
 def _leg(

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from damage import DAMAGES, Scan
 
 import KneeSegLib as ks
-from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
 from KneeSegLib.case import FoundStructure, structures_of
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
@@ -139,15 +139,15 @@ def judged(run: dict[str, Any]) -> Iterator[Judged]:
     reasons = {key: verdict_on(structure(key), of_it).reasons for key, of_it in signs.items()}
     for key, dice in run.get("dice", {}).items():
         if key not in reasons:
-            name = structure(key).name.lower()
-            named = tuple(warning for warning in run["warnings"] if name in warning.lower())
-            reasons[key] = named or reasons.get(other_side(key), ())
+            missing = structure(key)
+            told = tuple(warning for warning in run["warnings"] if missing.name.lower() in warning.lower())
+            reasons[key] = told or reasons.get(other_side(missing), ())
         yield Judged(run["person"], run["damage"], key, dice, reasons[key])
 
 
-def other_side(key: str) -> str:
-    """The same bone of the other leg; scans show one leg, so that it lies where this one was expected."""
-    return key.replace("_right", "_left") if key.endswith("_right") else key.replace("_left", "_right")
+def other_side(named: Structure) -> str:
+    """Key of the same bone of the other leg; scans show one leg, so that it lies where this one was expected."""
+    return structure(named.tissue.key, "left" if named.side == "right" else "right").key
 
 
 def summary(run: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
 from damage import Scan
+from flags import MAIN_BONES, MAIN_DICE
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
@@ -73,9 +74,6 @@ POROTIC_BONE = replace(
     trabecular_hu=fixed(10.0),
     patchiness_hu=fixed(40.0),
 )
-
-
-MAIN_BONES, MAIN_DICE = ("femur", "tibia"), 0.95
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from KneeSegLib.inference.legs import Leg
 from KneeSegLib.inference.naming import Names
 from KneeSegLib.inference.seams import Share
 from KneeSegLib.inference.slices import JointProbabilities
+from KneeSegLib.quality.thresholds import SHIPPED
 
 GRID = Grid(*(Axis(0.0, 3.0, 8) for _ in range(3)))
 
@@ -43,6 +44,10 @@ def test_there_is_no_agreement_about_nothing():
     nothing = sliced("tibia")
     nothing.values[1:] = 0.0
     assert agreement([nothing], named(tibia=1.0)) == 0.0
+
+
+def test_a_side_that_is_settled_is_no_close_decision_to_the_verdict():
+    assert SHIPPED.side_certainty <= CLEAR
 
 
 def leg(**more) -> Leg:

@@ -110,15 +110,27 @@ def test_a_femur_taken_for_right_above_and_left_below_is_still_one_leg():
     assert leg.side == "left"
 
 
-@pytest.mark.parametrize(("apart_voxels", "legs"), [(1, 1), (4, 2)])
-def test_a_talus_that_the_line_between_legs_cuts_in_two_is_one_leg(apart_voxels, legs):
+def legs_with_tali_apart(voxels: int, sliver: bool = False) -> int:
+    """How many legs are found where a right and a left talus lie so many empty voxels of 4 mm apart."""
     grid = Grid(*(Axis(0.0, 4.0, 40) for _ in range(3)))
     bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
-    for side, talus, tibia in (("right", 8, 6), ("left", 14 + apart_voxels, 24)):
-        bones[side][BONES.index("talus"), 10:16, 15:21, talus : talus + 6] = 0.9
-        bones[side][BONES.index("tibia"), 16:36, 15:21, tibia : tibia + 6] = 0.9
+    talus, tibia = BONES.index("talus"), BONES.index("tibia")
+    for side, bone, first in (("right", 8, 6), ("left", 14 + voxels, 24)):
+        bones[side][talus, 10:16, 15:21, bone : bone + 6] = 0.9
+        bones[side][tibia, 16:36, 15:21, first : first + 6] = 0.9
+    if sliver:  # of the left talus, taken for the right one's
+        bones["right"][talus, 12:14, 17:19, 12 + voxels] = 0.9
     none = 1.0 - bones["right"].sum(axis=0) - bones["left"].sum(axis=0)
-    assert len(find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid))) == legs
+    return len(find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid)))
+
+
+def test_a_talus_that_the_line_between_legs_cuts_in_two_is_one_leg():
+    assert legs_with_tali_apart(1) == 1
+    assert legs_with_tali_apart(4) == 2
+
+
+def test_a_sliver_on_the_wrong_side_of_the_line_does_not_make_two_legs_one():
+    assert legs_with_tali_apart(4, sliver=True) == 2
 
 
 def test_a_mirrored_leg_raises_a_doubt():
