@@ -1,6 +1,6 @@
-"""What disease and age do to bone: outgrowths, cysts with a hard rim, scars of the growth plates.
+"""What disease and age do to bone: outgrowths, cysts with a hard rim, scars of the growth plates, loss of mineral.
 
-Outgrowths change the anatomy and therefore the truth; cysts and scars only what bone looks like.
+Outgrowths change the anatomy and therefore the truth; the rest only what bone looks like.
 """
 
 from __future__ import annotations
@@ -46,3 +46,12 @@ def with_growth_plate_scar(spongy: torch.Tensor, scene: Scene, generator: torch.
     broken = smoothstep(smooth_noise(shape, spacing, 8.0, generator), -0.8, 0.2)
     line = (1.0 - smoothstep(depth, 0.3, uniform((0.9, 1.6), generator))) * broken
     return spongy + uniform((100.0, 450.0), generator) * line
+
+
+MARROW_HU = 40.0
+"""What is left of bone that has lost all its mineral, as dense as muscle."""
+
+
+def with_osteoporosis(bone: torch.Tensor, left: float) -> torch.Tensor:
+    """Leave a share of what bone has above soft tissue. HU in and out; marrow that is fat stays as it is."""
+    return bone - (1.0 - left) * (bone - MARROW_HU).clamp(min=0.0)

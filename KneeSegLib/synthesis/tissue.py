@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from KneeSegLib.synthesis.fields import blurred, chance, occupancy, smooth_noise, smoothstep, uniform, white_noise
-from KneeSegLib.synthesis.pathology import with_cysts, with_growth_plate_scar
+from KneeSegLib.synthesis.pathology import with_cysts, with_growth_plate_scar, with_osteoporosis
 from KneeSegLib.synthesis.placement import Scene
 
 Bounds = tuple[float, float]
@@ -15,7 +15,10 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class BoneTissue:
-    """Bounds of what bone looks like. HU before blur, so thin cortices come out lower, as they do in a scanner."""
+    """Bounds of what bone looks like. HU before blur, so thin cortices come out lower, as they do in a scanner.
+
+    ``mineral_left`` is the share of what bone has above soft tissue that severe osteoporosis leaves.
+    """
 
     cortex_hu: Bounds = (950.0, 2000.0)
     cortex_factor: Bounds = (0.55, 1.5)
@@ -26,6 +29,8 @@ class BoneTissue:
     patchiness_hu: Bounds = (10.0, 110.0)
     cyst_probability: float = 0.12
     scar_probability: float = 0.2
+    mineral_left: Bounds = (0.1, 0.6)
+    osteoporosis_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,10 @@ def bone_hu(scene: Scene, tissue: BoneTissue, generator: torch.Generator) -> tup
     # Where the cortex is thick the bone is a tube, and its core is marrow.
     hollow = smoothstep(scene.cortex_mm + 0.4 * smooth_noise(shape, spacing, 14.0, generator), 1.6, 3.4)
     core = torch.lerp(spongy, torch.full_like(spongy, marrow) + 0.25 * texture, hollow)
-    return torch.lerp(cortex, core, inner), filled
+    bone = torch.lerp(cortex, core, inner)
+    if tissue.osteoporosis_probability > 0.0 and chance(tissue.osteoporosis_probability, generator):
+        bone = with_osteoporosis(bone, uniform(tissue.mineral_left, generator))
+    return bone, filled
 
 
 def soft_hu(scene: Scene, tissue: SoftTissue, generator: torch.Generator) -> torch.Tensor:

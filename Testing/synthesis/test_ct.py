@@ -8,6 +8,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.cases import synthesize_case
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
+from KneeSegLib.synthesis.pathology import MARROW_HU
 from KneeSegLib.synthesis.placement import PreparedPerson, Warp
 from KneeSegLib.synthesis.scanner import Scanner, averaged, correlated_noise, cupped, scanned, with_metal, wrapped
 from KneeSegLib.synthesis.tissue import BoneTissue
@@ -55,6 +56,19 @@ def test_the_cortex_is_as_thick_as_prepared(geometric_knee):
     inside = (image.occupancy > 0.99) & (image.nearest == CLASSES.index("femur_right"))
     bright = (image.hu * inside).sum(dim=(1, 2))[20:40].mean().item() / 1500.0 * 0.5**2
     assert bright / (2 * np.pi * 23.0) == pytest.approx(1.9, abs=0.4)
+
+
+def test_osteoporosis_leaves_a_share_of_what_bone_has_above_soft_tissue(geometric_knee):
+    person, osteoporosis = PreparedPerson(geometric_knee), {"osteoporosis_probability": 1.0, "mineral_left": (0.3, 0.3)}
+    sick = replace(PLAIN, bone=replace(HEALTHY, **osteoporosis))
+    healthy, left = (
+        render_ct(person, (24, 112, 112), 0.8, (110.0, 48.0, 48.0), synthesis, seeded(5)) for synthesis in (PLAIN, sick)
+    )
+    within = healthy.occupancy == 1.0
+    dense, fatty = within & (healthy.hu > 400.0), within & (healthy.hu < 20.0)
+    assert dense.any() and fatty.any()
+    assert torch.allclose((left.hu - MARROW_HU)[dense], 0.3 * (healthy.hu - MARROW_HU)[dense], atol=0.01)
+    assert torch.equal(left.hu[fatty], healthy.hu[fatty])
 
 
 def test_noise_has_the_requested_strength_and_grain():
