@@ -1,6 +1,6 @@
 """How large the bones of prepared people are: the table in ``KneeSegLib/quality/sizes.py``.
 
-    python Testing/benchmarks/bone_sizes.py --prepared work/prepared
+    python Testing/benchmarks/bone_sizes.py --prepared work/people
 
 Only whole bones of the group ``train`` count; those that the prepared box cuts are left out.
 """
@@ -23,7 +23,7 @@ from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
     options = arguments.parse_args()
     found: dict[str, list[tuple[float, float]]] = {bone: [] for bone in BONES}
     for path in sorted(options.prepared.glob("*_train_*.npz")):

@@ -1,6 +1,6 @@
 """Whether the quality flag fires on results that are wrong, and keeps quiet on those that are right.
 
-    python Testing/benchmarks/flags.py --prepared work/prepared --output work/flags.json
+    python Testing/benchmarks/flags.py --prepared work/people --output work/flags.json
     python Testing/benchmarks/flags.py --judge work/flags.json          # other thresholds, the same measurements
 
 Scans of people whom no network was trained on are rendered, spoilt as ``damage.py`` can (noise, motion, metal, lost
@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from damage import DAMAGES, Scan
+from people import prepared_people
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
@@ -49,7 +50,7 @@ MAIN_BONES, MAIN_DICE = ("femur", "tibia"), 0.95
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--prepared", type=Path, default=Path("work/prepared"))
+    arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
     arguments.add_argument("--group", choices=("validation", "test"), default="test")
     arguments.add_argument("--joint", choices=tuple(JOINT_BONES), action="append")
     arguments.add_argument("--people", type=int, help="no more than so many of each joint")
@@ -72,7 +73,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     runs = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else []
     done = {(run["person"], run["damage"]) for run in runs}
     for joint in options.joint or JOINT_BONES:
-        people = sorted(options.prepared.glob(f"{joint}_{options.group}_*.npz"))[: options.people]
+        people = prepared_people(options.prepared, joint, options.group)[: options.people]
         for number, path in enumerate(people):
             wanted = [name for name in options.damage or DAMAGES if (path.stem, name) not in done]
             if not wanted:

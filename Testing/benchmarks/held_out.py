@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 import other_simulator
 from figures_table import show_figures
 from kept_cases import kept
+from people import prepared_people
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
@@ -63,7 +64,7 @@ def measured(joint: str, options: argparse.Namespace) -> dict:
     Distances and overlaps are means over the people in whom a structure was found at all; the table says how many.
     """
     cases = {}
-    people = sorted(options.prepared.glob(f"{joint}_{options.group}_*.npz"))
+    people = prepared_people(options.prepared, joint, options.group)
     for number, path in enumerate(people):
         side = ("right", "left")[number % 2]
         truth = rendered(path, side, options.seed + number, options)

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 
 from damage import Scan
 from flags import MAIN_BONES, MAIN_DICE
+from people import prepared_people
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
@@ -187,7 +188,7 @@ def main() -> None:
 
 def cases(joint: str, condition: Condition, options: argparse.Namespace) -> Iterator[SyntheticCase]:
     """The first few test people under a condition."""
-    paths = sorted(options.prepared.glob(f"{joint}_test_*.npz"))[: options.people]
+    paths = prepared_people(options.prepared, joint, "test")[: options.people]
     for number, path in enumerate(paths):
         anatomy = Anatomy.load(path)
         if condition.flexion is not None:
