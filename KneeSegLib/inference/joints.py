@@ -118,16 +118,19 @@ def _in_order_down_the_leg(
     """Drop one of two neighbouring joints that are in the wrong order or too close.
 
     It is the one that is seen less surely by the bones that only one of the two has: both have a femur or a tibia.
+    What was asked for counts more where both lie in one place, not where it lies far on the wrong side of the other.
     """
 
-    def seen(joint: str, neighbour: str) -> float:
+    def seen(joint: str, neighbour: str, favoured: str | None) -> float:
         own = set(JOINT_BONES[joint]) - set(JOINT_BONES[neighbour])
-        return sum(evidence.get(bone, 0.0) for bone in own) * (ASKED_WEIGHT if joint == asked else 1.0)
+        return sum(evidence.get(bone, 0.0) for bone in own) * (ASKED_WEIGHT if joint == favoured else 1.0)
 
     names = [name for name in JOINT_CONTACTS if name in found]
     for upper, lower in zip(names, names[1:]):
-        if found[upper].center_mm[0] - found[lower].center_mm[0] < APART_MM:
-            mistaken = upper if seen(upper, lower) < seen(lower, upper) else lower
+        above_mm = found[upper].center_mm[0] - found[lower].center_mm[0]
+        if above_mm < APART_MM:
+            favoured = asked if above_mm > -APART_MM else None
+            mistaken = upper if seen(upper, lower, favoured) < seen(lower, upper, favoured) else lower
             kept = {name: joint for name, joint in found.items() if name != mistaken}
             return _in_order_down_the_leg(kept, evidence, asked)
     return {name: found[name] for name in names}

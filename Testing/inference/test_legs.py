@@ -190,6 +190,14 @@ def test_of_two_joints_in_one_place_the_one_that_was_asked_for_wins(asked, joint
     assert list(find_joints(regions, confidences, grid, Box.of_grid(grid), asked)) == joints
 
 
+def test_asking_does_not_put_a_knee_far_above_a_hip():
+    """A pelvis that is surely there, and something like a knee 16 cm above it, as a spine may look."""
+    regions, grid = blocks(femur=(2, 10), hip_bone=(10, 18), tibia=(50, 58))
+    regions["femur"][44:50, 7:13, 7:13] = True
+    confidences = {"femur": 0.6, "hip_bone": 0.6, "tibia": 0.5}
+    assert list(find_joints(regions, confidences, grid, Box.of_grid(grid), "knee")) == ["hip"]
+
+
 def test_bones_of_the_joint_that_was_asked_for_are_believed_sooner():
     regions, grid = blocks(tibia=(20, 60), talus=(12, 20))
     bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
