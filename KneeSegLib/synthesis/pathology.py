@@ -48,10 +48,10 @@ def with_growth_plate_scar(spongy: torch.Tensor, scene: Scene, generator: torch.
     return spongy + uniform((100.0, 450.0), generator) * line
 
 
-MARROW_HU = 40.0
-"""What is left of bone that has lost all its mineral, as dense as muscle."""
+DEMINERALISED_HU = 40.0
+"""Of bone that has lost all its mineral: as dense as muscle."""
 
 
 def with_osteoporosis(bone: torch.Tensor, left: float) -> torch.Tensor:
     """Leave a share of what bone has above soft tissue. HU in and out; marrow that is fat stays as it is."""
-    return bone - (1.0 - left) * (bone - MARROW_HU).clamp(min=0.0)
+    return bone - (1.0 - left) * (bone - DEMINERALISED_HU).clamp(min=0.0)

@@ -8,7 +8,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.cases import synthesize_case
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
-from KneeSegLib.synthesis.pathology import MARROW_HU
+from KneeSegLib.synthesis.pathology import DEMINERALISED_HU
 from KneeSegLib.synthesis.placement import PreparedPerson, Warp
 from KneeSegLib.synthesis.scanner import Scanner, averaged, correlated_noise, cupped, scanned, with_metal, wrapped
 from KneeSegLib.synthesis.tissue import BoneTissue
@@ -67,7 +67,7 @@ def test_osteoporosis_leaves_a_share_of_what_bone_has_above_soft_tissue(geometri
     within = healthy.occupancy == 1.0
     dense, fatty = within & (healthy.hu > 400.0), within & (healthy.hu < 20.0)
     assert dense.any() and fatty.any()
-    assert torch.allclose((left.hu - MARROW_HU)[dense], 0.3 * (healthy.hu - MARROW_HU)[dense], atol=0.01)
+    assert torch.allclose((left.hu - DEMINERALISED_HU)[dense], 0.3 * (healthy.hu - DEMINERALISED_HU)[dense], atol=0.01)
     assert torch.equal(left.hu[fatty], healthy.hu[fatty])
 
 
