@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from KneeSegLib.synthesis.fields import blurred, chance, smooth_noise, uniform, white_noise
+from KneeSegLib.synthesis.metal import with_implants, with_metal
 
 Bounds = tuple[float, float]
 
@@ -17,6 +18,7 @@ class Scanner:
     """Bounds of how scanners differ; probabilities say how often an ingredient takes part.
 
     ``metal_in_bone`` is the share of metal that is a nail or screw within a bone, not anywhere in the image.
+    ``implant_probability`` is that of nails and screws of any direction, with streaks made of the rays they meet.
     ``coarse_mm`` is the size of coarse voxels, drawn by itself for slices and for pixels.
     """
 
@@ -34,6 +36,7 @@ class Scanner:
     calibration_probability: float = 0.5
     metal_probability: float = 0.07
     metal_in_bone: float = 0.0
+    implant_probability: float = 0.0
     low_ceiling_probability: float = 0.15
     wrap_probability: float = 0.03
     coarse_mm: Bounds = (1.0, 3.2)
@@ -48,6 +51,8 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
         hu = with_table(hu, spacing_mm, generator)
     if chance(scanner.metal_probability, generator):
         hu = with_metal(hu, spacing_mm, generator, scanner.metal_in_bone)
+    if scanner.implant_probability > 0.0 and chance(scanner.implant_probability, generator):
+        hu = with_implants(hu, spacing_mm, generator)
     in_plane = uniform(scanner.blur_mm, generator) / spacing_mm
     hu = blurred(hu, (uniform(scanner.slice_blur_mm, generator) / spacing_mm, in_plane, in_plane))
     if chance(scanner.overshoot_probability, generator):
@@ -75,9 +80,6 @@ def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: to
         hu = hu.clamp(max=LOW_CEILINGS_HU[int(torch.randint(len(LOW_CEILINGS_HU), (), generator=generator))])
     return hu.clamp(-1024.0, 3071.0)
 
-
-BONE_HU = 250.0
-"""What is denser than this before the scanner's part is taken for bone."""
 
 LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
 """Where some scanners and exports cut bone off."""
@@ -136,31 +138,3 @@ def with_table(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) 
     layer[(below > 0) & (below < 25.0)] = cushion
     layer[(below > 25.0) & (below < 25.0 + thickness)] = shell
     return torch.where((hu < -850.0) & (layer > -1000.0), layer, hu)
-
-
-def with_metal(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator, in_bone: float = 0.0) -> torch.Tensor:
-    """A screw, nail or head of metal somewhere, with streaks that fan out from it within each slice.
-
-    Args:
-        in_bone: how often it is a nail or screw through a bone, roughly along the limb.
-    """
-    depth, height, width = hu.shape
-    centre_z = depth * uniform((-0.2, 1.2), generator)
-    drift_y, drift_x = uniform((-1.0, 1.0), generator), uniform((-1.0, 1.0), generator)
-    centre_y, centre_x = height * uniform((0.1, 0.9), generator), width * uniform((0.1, 0.9), generator)
-    radius = uniform((1.5, 14.0), generator)
-    length = uniform((10.0, 150.0), generator)
-    if in_bone > 0.0 and chance(in_bone, generator):
-        bone = torch.nonzero(hu > BONE_HU)
-        if len(bone):
-            centre_z, centre_y, centre_x = bone[int(torch.randint(len(bone), (), generator=generator))].tolist()
-            drift_y, drift_x, radius, length = 0.3 * drift_y, 0.3 * drift_x, 0.5 * radius, 2.0 * length
-    z = (torch.arange(depth)[:, None, None] - centre_z) * spacing_mm
-    y = (torch.arange(height)[None, :, None] - centre_y) * spacing_mm + drift_y * z
-    x = (torch.arange(width)[None, None, :] - centre_x) * spacing_mm + drift_x * z
-    metal = ((y * y + x * x).sqrt() < radius) & (z.abs() < length / 2)
-    reach = torch.exp(-((y * y + x * x).sqrt() - radius).clamp(min=0.0) / uniform((10.0, 45.0), generator))
-    angle = torch.atan2(y, x)
-    fan = sum(torch.cos(float(waves) * angle + uniform((0.0, 6.28), generator)) for waves in (2, 5, 9, 13))
-    streaks = uniform((50.0, 450.0), generator) * reach * fan / 2.0 * (z.abs() < length / 2)
-    return torch.where(metal, torch.full_like(hu, uniform((2600.0, 6000.0), generator)), hu + streaks)

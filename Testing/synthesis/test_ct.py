@@ -8,9 +8,10 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.synthesis.cases import synthesize_case
 from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
+from KneeSegLib.synthesis.metal import with_metal
 from KneeSegLib.synthesis.pathology import DEMINERALISED_HU
 from KneeSegLib.synthesis.placement import PreparedPerson, Warp
-from KneeSegLib.synthesis.scanner import Scanner, averaged, correlated_noise, cupped, scanned, with_metal, wrapped
+from KneeSegLib.synthesis.scanner import Scanner, averaged, correlated_noise, cupped, scanned, wrapped
 from KneeSegLib.synthesis.tissue import BoneTissue
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
