@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.cleaning import LONG_BONES
 from KneeSegLib.inference.axes import Axis, Box
 from KneeSegLib.inference.joints import FoundJoint
 from KneeSegLib.inference.legs import Leg
@@ -21,6 +22,9 @@ from KneeSegLib.inference.legs import Leg
 FADE_MM = 20.0
 END_MARGIN_MM = 16.0
 CROP_MARGIN_MM = 16.0
+HALF_SHAFT_MM = 220.0
+"""No specialist answers for more of a shaft: the half of a long femur."""
+
 CREST_MM = 150.0
 """The iliac crest lies no higher above the middle of the hip. Its thin wing is what the localiser loses first."""
 
@@ -65,18 +69,40 @@ def shares_of(leg: Leg, wanted: Collection[str], scan_z: Axis) -> list[Share]:
     for position, joint in enumerate(joints):
         if joint.name not in wanted:
             continue
-        boxes = [leg.bones[bone].box for bone in JOINT_BONES[joint.name] if bone in leg.bones]
         first, last = position == 0, position == len(joints) - 1
-        top = min(_top_of(joint, boxes), scan_z.high_mm) if first else seams[position - 1]
-        bottom = max(min(box.z[0] for box in boxes) - END_MARGIN_MM, scan_z.low_mm) if last else seams[position]
+        low, high = _ends_of(joint, leg)
+        top = min(high, scan_z.high_mm) if first else seams[position - 1]
+        bottom = max(low, scan_z.low_mm) if last else seams[position]
         shares.append(Share(joint.name, bottom, top, fades_below=not last, fades_above=not first))
     return shares
 
 
-def _top_of(joint: FoundJoint, boxes: list[Box]) -> float:
-    """How high the bones of the uppermost joint may reach."""
-    seen = max(box.z[1] for box in boxes) + END_MARGIN_MM
-    return max(seen, joint.center_mm[0] + CREST_MM) if joint.name == "hip" else seen
+def shafts_under_another_name(joint: str, leg: Leg) -> tuple[str, ...]:
+    """Return the long bones that no joint in view has and that go on where this joint's own bones end.
+
+    From one end of it, the localiser may take a tibia's shaft for a femur's, or the other way round.
+    """
+    own = [leg.bones[bone].box for bone in JOINT_BONES[joint] if bone in leg.bones]
+    of_joints = {bone for name in leg.joints for bone in JOINT_BONES[name]}
+    strange = [bone for bone in LONG_BONES if bone in leg.bones and bone not in of_joints]
+    return tuple(bone for bone in strange if any(_follow(leg.bones[bone].box, box) for box in own))
+
+
+def _follow(first: Box, second: Box) -> bool:
+    """Whether two boxes come as near to each other as the pieces of one bone do."""
+    return all(a[0] <= b[1] + END_MARGIN_MM and b[0] <= a[1] + END_MARGIN_MM for a, b in zip(first, second))
+
+
+def _ends_of(joint: FoundJoint, leg: Leg) -> tuple[float, float]:
+    """How far down and up a joint's bones may reach, where no other joint takes over."""
+    heights = [leg.bones[bone].box.z for bone in JOINT_BONES[joint.name] if bone in leg.bones]
+    low, high = min(z[0] for z in heights), max(z[1] for z in heights)
+    half_shaft = (joint.center_mm[0] - HALF_SHAFT_MM, joint.center_mm[0] + HALF_SHAFT_MM)
+    for bone in shafts_under_another_name(joint.name, leg):
+        z = leg.bones[bone].box.z
+        low, high = min(low, max(z[0], half_shaft[0])), max(high, min(z[1], half_shaft[1]))
+    crest = joint.center_mm[0] + CREST_MM if joint.name == "hip" else high
+    return low - END_MARGIN_MM, max(high + END_MARGIN_MM, crest)
 
 
 def box_of_share(share: Share, leg: Leg) -> Box:
@@ -84,7 +110,8 @@ def box_of_share(share: Share, leg: Leg) -> Box:
     low, high = share.reach_mm
     z = leg.grid.z.positions_mm
     rows = (z >= low - END_MARGIN_MM) & (z <= high + END_MARGIN_MM)
-    bones = [leg.regions[bone] for bone in JOINT_BONES[share.joint] if bone in leg.regions]
+    own = [bone for bone in JOINT_BONES[share.joint] if bone in leg.regions]
+    bones = [leg.regions[bone] for bone in (*own, *shafts_under_another_name(share.joint, leg))]
     mask = np.logical_or.reduce(bones) & rows[:, None, None]
     around = Box.around(mask, leg.grid).grown(CROP_MARGIN_MM)
     return Box((low, high), around.y, around.x)

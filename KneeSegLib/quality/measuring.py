@@ -16,6 +16,7 @@ from KneeSegLib.quality.agreement import agreement_with_region
 from KneeSegLib.quality.borders import border_areas_mm2
 from KneeSegLib.quality.certainty import doubtful_band_mm, refined_mm
 from KneeSegLib.quality.edges import edges_of, noise_of
+from KneeSegLib.quality.ends import going_on_share
 from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
 from KneeSegLib.quality.outlines import steps_of
 from KneeSegLib.quality.signs import Signs
@@ -99,6 +100,7 @@ def signs_of_leg(
             edgeless_share=edges.edgeless_share,
             air_share=edges.air_share,
             blank_share=edges.blank_share,
+            going_on_share=going_on_share(mask, part != 0, scan[around], spacing_mm),
             noise_hu=noise_of(scan[around]),
             soft_tissue_hu=soft_tissue_hu(scan[around], part != 0),
             ceiling_hu=ceiling_hu(scan[around], mask),

@@ -30,6 +30,7 @@ class Signs:
         edgeless_share: share of its surface at which the image has no such step.
         air_share: share of its surface that lies at air.
         blank_share: share of its surface beyond which the image is exactly constant.
+        going_on_share: share of the dense bone at an end of it that goes on beyond without a label.
         noise_hu: standard deviation of the noise around it.
         soft_tissue_hu: median of what is neither bone nor air around it.
         ceiling_hu: the value at which its own values were cut off; NaN where they were not.
@@ -58,6 +59,7 @@ class Signs:
     edgeless_share: float = nan
     air_share: float = nan
     blank_share: float = nan
+    going_on_share: float = nan
     noise_hu: float = nan
     soft_tissue_hu: float = nan
     ceiling_hu: float = nan

@@ -23,6 +23,7 @@ class Thresholds:
         air_share, blank_share: no bone borders on either.
         unseen_share: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of
             view is no box.
+        going_on_share: long bones that end where they should stay below a third, one labelled half-way had 0.8.
         noise_hu: no protocol for bones is as noisy; faint edges drown in less.
         soft_tissue_low_hu, soft_tissue_high_hu: beyond these, values are no Hounsfield units, or shifted ones.
         ceiling_hu: scanners that cut off early do so at 1000 HU and above; a soft-tissue window ends below.
@@ -45,6 +46,7 @@ class Thresholds:
     air_share: float = 0.08
     blank_share: float = 0.04
     unseen_share: float = 0.005
+    going_on_share: float = 0.5
     noise_hu: float = 250.0
     soft_tissue_low_hu: float = -350.0
     soft_tissue_high_hu: float = 250.0

@@ -101,6 +101,8 @@ def _reasons(bone: str, signs: Signs, limit: Thresholds) -> Iterator[str]:
         yield f"Over {signs.air_share:.0%} of its surface it borders on air, as no bone does."
     if signs.edgeless_share > limit.edgeless_share:
         yield f"Over {signs.edgeless_share:.0%} of its surface the image shows no edge of bone."
+    if bone in LONG_BONES and signs.going_on_share > limit.going_on_share:
+        yield "It ends within the scan where the image shows that bone goes on: a part of it is missing."
     if signs.noise_hu > limit.noise_hu:
         yield f"The image is very noisy there: {signs.noise_hu:.0f} HU, and the bone stands out by {signs.edge_hu:.0f}."
     if signs.shape_residual_mm > limit.shape_residual_mm:

@@ -17,7 +17,7 @@ from KneeSegLib.inference.labelling import follow_cleaning, label_leg
 from KneeSegLib.inference.legs import FoundBone, Leg
 from KneeSegLib.inference.localise import CoarseBones
 from KneeSegLib.inference.naming import Names, bone_map, name_bones
-from KneeSegLib.inference.seams import CREST_MM, FADE_MM, Share, shares_of
+from KneeSegLib.inference.seams import CREST_MM, END_MARGIN_MM, FADE_MM, Share, shares_of
 from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.networks import SliceUNet
 
@@ -70,6 +70,19 @@ def test_a_hip_is_looked_at_as_far_up_as_a_crest_may_reach():
     assert hip.high_mm == pytest.approx(890.0 + CREST_MM)
     (hip,) = shares_of(leg, JOINT_BONES, SCAN_Z)
     assert hip.high_mm == pytest.approx(SCAN_Z.high_mm)
+
+
+def test_a_shaft_that_goes_on_under_another_name_is_looked_at_to_its_end():
+    leg = leg_with(ankle=72.0)
+    tibia = leg.bones["tibia"]
+    leg.bones["tibia"] = replace(tibia, box=tibia.box._replace(z=(75.0, 120.0)))
+    leg.bones["fibula"] = replace(tibia, box=tibia.box._replace(z=(70.0, 110.0)))
+    leg.bones["femur"] = replace(tibia, box=tibia.box._replace(z=(112.0, 180.0)))
+    (ankle,) = shares_of(leg, JOINT_BONES, SCAN_Z)
+    assert ankle.high_mm == pytest.approx(180.0 + END_MARGIN_MM)
+    # A femur that lies elsewhere is another bone, and so is one that a joint in view has.
+    leg.bones["femur"] = replace(tibia, box=tibia.box._replace(z=(160.0, 400.0)))
+    assert shares_of(leg, JOINT_BONES, SCAN_Z)[0].high_mm == pytest.approx(120.0 + END_MARGIN_MM)
 
 
 def test_a_knee_wanted_alone_has_the_same_borders_as_in_the_whole_leg():

@@ -15,6 +15,7 @@ from KneeSegLib.quality.agreement import agreement_with_region, tolerant_dice
 from KneeSegLib.quality.borders import border_areas_mm2
 from KneeSegLib.quality.certainty import disputed_shares, doubtful_band_mm, refined_mm, surface_area_mm2
 from KneeSegLib.quality.edges import edges_of, noise_of
+from KneeSegLib.quality.ends import going_on_share
 from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
 from KneeSegLib.quality.outlines import steps_of
 from KneeSegLib.quality.sizes import SIZES, size_doubt
@@ -196,6 +197,34 @@ def test_trembling_is_a_steady_sway():
 
 def test_too_few_slices_say_nothing():
     assert np.isnan(steps_of(shaft(slices=1), (1.0, 1.0, 1.0))).all()
+
+
+def tube_in_flesh(slices=40, tilt=0.0) -> np.ndarray:
+    """HU of a cortical tube with marrow, along all slices or until it ends at slice 30 in a round cap."""
+    z, y, x = np.indices((slices, 50, 50), dtype=float)
+    from_axis = np.hypot(y - 25.0 - tilt * z, x - 25.0)
+    hu = np.full(z.shape, 40.0)
+    hu[from_axis < 12.0] = 1200.0
+    hu[from_axis < 8.0] = -30.0
+    return hu
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_a_shaft_labelled_half_way_goes_on_and_one_that_ends_does_not(tilt):
+    hu = tube_in_flesh(tilt=tilt)
+    z, y, x = np.indices(hu.shape, dtype=float)
+    whole = np.hypot(y - 25.0 - tilt * z, x - 25.0) < 12.0
+    half = whole & (z > 4) & (z < 20)
+    assert going_on_share(half, half, hu, (1.0, 1.0, 1.0)) > 0.8
+    ended = np.where((z <= 4) | (z >= 20), 40.0, hu)
+    assert going_on_share(half, half, ended, (1.0, 1.0, 1.0)) == 0.0
+    # What goes on under another bone's name is not missing.
+    assert going_on_share(half, whole, hu, (1.0, 1.0, 1.0)) == 0.0
+
+
+def test_a_shaft_that_the_scan_ends_has_no_end_to_look_at():
+    hu = tube_in_flesh()
+    assert np.isnan(going_on_share(hu > 1000.0, hu > 1000.0, hu, (1.0, 1.0, 1.0)))
 
 
 def test_every_border_is_called_by_its_name():

@@ -46,6 +46,7 @@ ONE_AT_A_TIME = {
     "edgeless_share": (LIMIT.edgeless_share, "no edge of bone"),
     "air_share": (LIMIT.air_share, "borders on air"),
     "blank_share": (LIMIT.blank_share, "blank"),
+    "going_on_share": (LIMIT.going_on_share, "goes on"),
     "noise_hu": (LIMIT.noise_hu, "noisy"),
     "jump_mm": (LIMIT.jump_mm, "jumps by"),
     "sway_mm": (LIMIT.sway_mm, "sways"),
@@ -89,6 +90,11 @@ def test_each_sign_alone_is_one_reason_beyond_its_threshold_and_none_below(name)
 def test_signs_that_have_to_be_large_or_possible(changes, words):
     verdict = verdict_on(FEMUR, with_(**changes))
     assert len(verdict.reasons) == 1 and words in verdict.reasons[0]
+
+
+def test_only_a_long_bone_goes_on_where_its_label_ends():
+    going_on = with_(going_on_share=0.9, volume_cm3=15.0, extent_mm=(40.0, 40.0, 25.0))
+    assert not any("goes on:" in sentence for sentence in verdict_on(PATELLA, going_on).reasons)
 
 
 def test_signs_that_could_not_be_measured_raise_no_flag():
