@@ -140,6 +140,7 @@ CONDITIONS: dict[str, Condition] = {
     "tilted +30 degrees": turned(tilt_degrees=fixed(30.0)),
     "tilted -30 degrees": turned(tilt_degrees=fixed(-30.0)),
     "metal with streaks": scanner(metal_probability=1.0),
+    "implants in the bone": scanner(implant_probability=1.0),
     "values end at 1023 HU": scanner(low_ceiling_probability=1.0),
     "12-bit wrap, metal": scanner(metal_probability=1.0, wrap_probability=1.0),
     "cupping 180 HU": scanner(cupping_probability=1.0, cupping_hu=fixed(180.0)),
