@@ -1,14 +1,6 @@
-"""Last stage: probabilities of slices and patches are added on the scan's own grid, and the likeliest class wins.
-
-Where a thin layer is at stake, being likeliest asks too much: the labels with the highest expected Dice are those above
-half of the Dice that can be had (Lipton, Elkan, Naryanaswamy, *Optimal thresholding of classifiers to maximize F1
-measure*, ECML 2014), for bone next to one half, for cartilage clearly less. So cartilage counts a little more.
-"""
+"""Last stage: probabilities of slices and patches are added on the scan's own grid, and the likeliest class wins."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -23,11 +15,6 @@ from KneeSegLib.inference.resample import resampled
 from KneeSegLib.progress import Progress, no_progress
 
 MENISCUS_OF_SIDE = ("medial_meniscus", "lateral_meniscus")
-
-RAISED_ODDS: Mapping[str, float] = MappingProxyType({"femoral_cartilage": 1.3, "tibial_cartilage": 1.3})
-"""The odds of these classes are raised by so much. Chosen among 1, 1.3 and 1.5 on four validation people of either
-simulator: femoral cartilage gained 0.009 and 0.008 of Dice, tibial 0.008 and 0.001, patellar 0.013 by one and -0.010 by
-the other."""
 
 _SURROUNDINGS_MM = 3.0
 _LIKELY = 1.0 / 3.0
@@ -64,13 +51,12 @@ def label_knee(
         margins |= {name: empty_margin(boxes[MENISCI], crop) for name in MENISCUS_OF_SIDE}
     leg = LegLabels(side, np.zeros(crop.shape, np.uint8), place, margins)
     medial = _medial(crop.x, middle_x_mm, side)
-    odds = torch.tensor([RAISED_ODDS.get(name, 1.0) for name in slices.classes[1:]])
     starts = range(0, crop.z.count, _BLOCK_SLICES)
 
     def label_block(start: int) -> None:
         rows = slice(start, min(start + _BLOCK_SLICES, crop.z.count))
         window = (rows, slice(0, crop.y.count), slice(0, crop.x.count))
-        likely = with_odds(likely_at(slices, patches, crop.part(window)), odds)
+        likely = likely_at(slices, patches, crop.part(window))
         layers = {name: likely[slices.classes.index(name) - 1] for name in boxes}
         if MENISCI in layers:
             both = layers.pop(MENISCI)
@@ -92,17 +78,6 @@ def likely_at(slices: KneeProbabilities, patches: FineProbabilities | None, grid
         return likely
     share = resampled(patches.share, patches.grid, grid)
     return (likely + resampled(patches.values[1:], patches.grid, grid)) / (1.0 + share)
-
-
-def with_odds(likely: torch.Tensor, odds: torch.Tensor) -> torch.Tensor:
-    """Raise the odds of classes.
-
-    Args:
-        likely: ``(C - 1, ...)`` probabilities of all classes but the background.
-        odds: ``(C - 1,)`` factors.
-    """
-    raised = likely * odds.view(-1, *[1] * (likely.ndim - 1))
-    return raised / (1.0 + (raised - likely).sum(dim=0))
 
 
 def _box_of(slices: KneeProbabilities, patches: FineProbabilities | None, name: str) -> Box | None:

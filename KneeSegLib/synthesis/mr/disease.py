@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from KneeSegLib.synthesis.fields import chance, smoothstep, uniform
+from KneeSegLib.synthesis.fields import blurred, chance, smoothstep, uniform
 from KneeSegLib.synthesis.mr.person import MrScene
+from KneeSegLib.synthesis.mr.structures import POUCH
 
 Bounds = tuple[float, float]
+
+_EDGE_MM = 0.4
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,9 @@ class Disease:
         denuded_probability: of bare bone over a whole compartment.
         osteophyte_probability: of outgrowths at the joint's edges, ``osteophyte_mm`` high.
         extrusion_probability: of menisci that stand out sideways by ``extrusion_mm``.
-        film_mm: fluid upon cartilage. effusion_probability: of more of it, ``effusion_mm`` around the joint.
+        film_mm: fluid upon cartilage, which fades out over .3 to 1 mm beyond; from -1 on cartilage is mostly dry.
+        effusion_probability: of more of it, ``effusion_mm`` around the joint.
+        recess_probability: of fluid in the recess above the patella, ``recess_mm`` deep on the front of the femur.
     """
 
     thickness: Bounds = (0.55, 1.25)
@@ -37,9 +42,11 @@ class Disease:
     osteophyte_mm: Bounds = (1.0, 4.0)
     extrusion_probability: float = 0.3
     extrusion_mm: Bounds = (0.5, 4.0)
-    film_mm: Bounds = (0.0, 0.8)
+    film_mm: Bounds = (-1.2, 0.8)
     effusion_probability: float = 0.35
     effusion_mm: Bounds = (1.0, 7.0)
+    recess_probability: float = 0.5
+    recess_mm: Bounds = (1.0, 5.0)
 
 
 def with_cartilage(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
@@ -103,4 +110,14 @@ def fluid_share(scene: MrScene, disease: Disease, generator: torch.Generator) ->
     if chance(disease.effusion_probability, generator):
         depth = uniform(disease.effusion_mm, generator) * (0.6 + 0.8 * scene.noise(18.0, generator)).clamp(0.0, 2.0)
         share = torch.maximum(share, smoothstep(depth - scene.cavity_mm, -0.4, 0.4))
+    if chance(disease.recess_probability, generator):
+        share = torch.maximum(share, recess_share(scene, uniform(disease.recess_mm, generator), generator))
     return share
+
+
+def recess_share(scene: MrScene, depth_mm: float, generator: torch.Generator) -> torch.Tensor:
+    """How much of the recess above the patella is fluid, 0..1: a layer of some ``depth_mm`` on the femur's front."""
+    depth = depth_mm * (0.7 + 0.5 * scene.noise(18.0, generator)).clamp(0.0, 2.0)
+    filled = (scene.soft == POUCH) * smoothstep(depth - scene.bone_mm, -0.4, 0.4)
+    # The recess is drawn in voxels of the template: a little blur gives partial volumes.
+    return blurred(filled, (0.0, *(_EDGE_MM / step for step in scene.spacing_mm[1:])))

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.synthesis.mr.disease import Disease
+from KneeSegLib.synthesis.mr.disease import Disease, fluid_share
 from KneeSegLib.synthesis.mr.person import random_lattice
 from KneeSegLib.synthesis.mr.render import MrSynthesis, class_shares, diseased, gentler, render_mr
-from KneeSegLib.synthesis.mr.structures import CLASSES
+from KneeSegLib.synthesis.mr.structures import CLASSES, POUCH
 from KneeSegLib.synthesis.placement import Warp
 from Testing.phantoms.mr_knees import MENISCUS_RADII_MM, SHAFT_RADIUS_MM, THICKNESS_MM, cylinder_knee
 
@@ -16,7 +16,7 @@ NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0,
 HEALTHY = Disease(
     thickness=(1.0, 1.0), thickness_waves=(0.0, 0.0), worn_mm=(0.0, 0.0), lesion_probability=0.0,
     denuded_probability=0.0, osteophyte_probability=0.0, extrusion_probability=0.0, effusion_probability=0.0,
-    film_mm=(0.0, 0.0),
+    film_mm=(0.0, 0.0), recess_probability=0.0,
 )  # fmt: skip
 SHAPE, SPACING = (61, 61, 61), (1.0, 1.0, 1.0)
 
@@ -55,6 +55,30 @@ def test_cartilage_is_thinned_by_the_factor_and_bone_is_not(knee, factor):
     for name in ("femoral_cartilage", "tibial_cartilage"):
         assert thin[name] == pytest.approx(factor * healthy[name], rel=0.1, abs=1.0)
     assert thin["femur"] == pytest.approx(healthy["femur"], rel=1e-6)
+
+
+def test_cartilage_is_wet_by_a_film_or_dry(knee):
+    scene = scene_with(knee)
+    beside = (scene.cavity_mm > 0.0) & (scene.cavity_mm < 1.0)
+    wet, dry = (fluid_share(scene, replace(HEALTHY, film_mm=(film, film)), seeded()) for film in (0.8, -3.0))
+    assert wet[beside].mean() > 0.4
+    assert dry[beside].mean() < 0.05
+
+
+def test_the_recess_fills_as_deep_as_asked_and_nothing_else_does(knee):
+    scene = scene_with(knee)
+    above = torch.zeros(SHAPE, dtype=torch.bool)
+    above[20:40, 40:, :] = True
+    scene = replace(scene, soft=torch.where(above & (scene.bone_mm > 0), POUCH, scene.soft).to(torch.uint8))
+    recess = (scene.soft == POUCH) & (scene.bone_mm < 6.0)
+    dry = replace(HEALTHY, film_mm=(-3.0, -3.0))
+    shares = []
+    for depth in (2.0, 4.0):
+        disease = replace(dry, recess_probability=1.0, recess_mm=(depth, depth))
+        fluid = (fluid_share(scene, disease, seeded()) - fluid_share(scene, dry, seeded())).abs()
+        assert fluid[:19].max() == 0.0 and fluid[:, :35].max() == 0.0
+        shares.append(fluid[recess].mean().item())
+    assert 0.02 < shares[0] < 0.7 * shares[1]
 
 
 def test_lesions_tear_holes_down_to_the_bone(knee):
