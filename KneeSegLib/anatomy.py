@@ -108,6 +108,9 @@ JOINT_BONES: dict[str, tuple[str, ...]] = {
 }
 """The bones that each joint's specialist network tells apart, in the order of its output channels after background."""
 
+LONG_BONES = ("femur", "tibia", "fibula")
+"""Bones with a shaft, which the scan of one joint shows in part."""
+
 OTHER = "other"
 """What networks call a bone that is none of those they name, or of the other leg."""
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from KneeSegLib.anatomy import Structure
+from KneeSegLib.anatomy import LONG_BONES, Structure
 from KneeSegLib.cleaning.closing import closing_with_ball
 from KneeSegLib.cleaning.components import (
     Anchor,
@@ -28,8 +28,6 @@ from KneeSegLib.cleaning.holes import fill_holes
 from KneeSegLib.cleaning.renaming import rename_by_neighbour
 
 __all__ = ["clean", "closing_with_ball", "fill_holes", "keep_component_that_belongs", "rename_by_neighbour"]
-
-LONG_BONES = ("femur", "tibia", "fibula")
 
 
 def clean(

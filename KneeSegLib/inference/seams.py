@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from KneeSegLib.anatomy import JOINT_BONES
-from KneeSegLib.cleaning import LONG_BONES
+from KneeSegLib.anatomy import JOINT_BONES, LONG_BONES
 from KneeSegLib.inference.axes import Axis, Box
 from KneeSegLib.inference.joints import FoundJoint
 from KneeSegLib.inference.legs import Leg

@@ -71,6 +71,7 @@ def signs_of_leg(
         own = tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(around, box))
         edges = edges_of(mask, (part != 0) & ~mask, scan[around], spacing_mm)
         steps = steps_of(mask[own], spacing_mm)
+        soft_hu = soft_tissue_hu(scan[around], part != 0)
         margin = labelled.margins[bone]
         band_mm = doubtful_band_mm(
             margin.values * np.float32(1.0 / MARGIN_SCALE), labels[margin.place] == value, spacing_mm
@@ -100,9 +101,9 @@ def signs_of_leg(
             edgeless_share=edges.edgeless_share,
             air_share=edges.air_share,
             blank_share=edges.blank_share,
-            going_on_share=going_on_share(mask, part != 0, scan[around], spacing_mm),
+            going_on_share=going_on_share(mask, part != 0, scan[around], soft_hu, spacing_mm),
             noise_hu=noise_of(scan[around]),
-            soft_tissue_hu=soft_tissue_hu(scan[around], part != 0),
+            soft_tissue_hu=soft_hu,
             ceiling_hu=ceiling_hu(scan[around], mask),
             jump_mm=steps.jump_mm,
             sway_mm=steps.sway_mm,

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from KneeSegLib.anatomy import Structure
-from KneeSegLib.cleaning import LONG_BONES
+from KneeSegLib.anatomy import LONG_BONES, Structure
 from KneeSegLib.quality.borders import LENGTHWISE
 from KneeSegLib.quality.signs import Signs
 from KneeSegLib.quality.sizes import size_doubt

@@ -17,7 +17,7 @@ from KneeSegLib.inference.labelling import follow_cleaning, label_leg
 from KneeSegLib.inference.legs import FoundBone, Leg
 from KneeSegLib.inference.localise import CoarseBones
 from KneeSegLib.inference.naming import Names, bone_map, name_bones
-from KneeSegLib.inference.seams import CREST_MM, END_MARGIN_MM, FADE_MM, Share, shares_of
+from KneeSegLib.inference.seams import CREST_MM, CROP_MARGIN_MM, END_MARGIN_MM, FADE_MM, Share, box_of_share, shares_of
 from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.networks import SliceUNet
 
@@ -83,6 +83,18 @@ def test_a_shaft_that_goes_on_under_another_name_is_looked_at_to_its_end():
     # A femur that lies elsewhere is another bone, and so is one that a joint in view has.
     leg.bones["femur"] = replace(tibia, box=tibia.box._replace(z=(160.0, 400.0)))
     assert shares_of(leg, JOINT_BONES, SCAN_Z)[0].high_mm == pytest.approx(120.0 + END_MARGIN_MM)
+
+
+def test_the_box_of_a_share_holds_the_shaft_that_goes_on_under_another_name():
+    leg = leg_with(ankle=72.0)
+    grid = Grid.of_scan((50, 20, 20), (4.0, 4.0, 4.0))
+    tibia, femur = np.zeros((2, *grid.shape), bool)
+    tibia[18:30, 8:12, 2:6], femur[28:45, 8:12, 6:14] = True, True
+    for bone, mask in (("tibia", tibia), ("femur", femur)):
+        leg.bones[bone] = replace(leg.bones[bone], box=Box.around(mask, grid))
+    leg = replace(leg, regions={"tibia": tibia, "femur": femur}, grid=grid)
+    (ankle,) = shares_of(leg, JOINT_BONES, SCAN_Z)
+    assert box_of_share(ankle, leg).x[1] == pytest.approx(Box.around(femur, grid).x[1] + CROP_MARGIN_MM)
 
 
 def test_a_knee_wanted_alone_has_the_same_borders_as_in_the_whole_leg():

@@ -200,7 +200,7 @@ def test_too_few_slices_say_nothing():
 
 
 def tube_in_flesh(slices=40, tilt=0.0) -> np.ndarray:
-    """HU of a cortical tube with marrow, along all slices or until it ends at slice 30 in a round cap."""
+    """HU of a cortical tube with marrow, along all slices."""
     z, y, x = np.indices((slices, 50, 50), dtype=float)
     from_axis = np.hypot(y - 25.0 - tilt * z, x - 25.0)
     hu = np.full(z.shape, 40.0)
@@ -215,16 +215,19 @@ def test_a_shaft_labelled_half_way_goes_on_and_one_that_ends_does_not(tilt):
     z, y, x = np.indices(hu.shape, dtype=float)
     whole = np.hypot(y - 25.0 - tilt * z, x - 25.0) < 12.0
     half = whole & (z > 4) & (z < 20)
-    assert going_on_share(half, half, hu, (1.0, 1.0, 1.0)) > 0.8
+    assert going_on_share(half, half, hu, 40.0, (1.0, 1.0, 1.0)) > 0.8
     ended = np.where((z <= 4) | (z >= 20), 40.0, hu)
-    assert going_on_share(half, half, ended, (1.0, 1.0, 1.0)) == 0.0
+    assert going_on_share(half, half, ended, 40.0, (1.0, 1.0, 1.0)) == 0.0
     # What goes on under another bone's name is not missing.
-    assert going_on_share(half, whole, hu, (1.0, 1.0, 1.0)) == 0.0
+    assert going_on_share(half, whole, hu, 40.0, (1.0, 1.0, 1.0)) == 0.0
+    # Neither is metal bone.
+    nailed = np.where(whole & ~half, 3000.0, hu)
+    assert going_on_share(half, half, nailed, 40.0, (1.0, 1.0, 1.0)) == 0.0
 
 
 def test_a_shaft_that_the_scan_ends_has_no_end_to_look_at():
     hu = tube_in_flesh()
-    assert np.isnan(going_on_share(hu > 1000.0, hu > 1000.0, hu, (1.0, 1.0, 1.0)))
+    assert np.isnan(going_on_share(hu > 1000.0, hu > 1000.0, hu, 40.0, (1.0, 1.0, 1.0)))
 
 
 def test_every_border_is_called_by_its_name():
