@@ -5,6 +5,7 @@ A binary mask tells a registration something only at its very border; its signed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
 from KneeSegLib.anatomy import CARTILAGES, SIDES, Side, structure
-from KneeSegLib.shape.shafts import SHAFTS, cut_shaft
+from KneeSegLib.shape.shafts import SHAFTS, Shaft, cut_shaft
 from KneeSegLib.shape.unusable import UnusableCase
 
 BAND_MM = 10.0
@@ -70,13 +71,16 @@ def sides_of(labels: sitk.Image, bone: str) -> tuple[Side, ...]:
     return tuple(side for side in SIDES if structure(bone, side).label_value in present)
 
 
-def bone_image(labels: sitk.Image, bone: str, side: Side, case: str, spacing_mm: float) -> BoneImage:
+def bone_image(
+    labels: sitk.Image, bone: str, side: Side, case: str, spacing_mm: float, shafts: Mapping[str, Shaft] = SHAFTS
+) -> BoneImage:
     """Prepare one bone of a label map.
 
     Args:
         labels: label values of :mod:`KneeSegLib.anatomy`, any spacing and direction.
         bone: one of :data:`BONES`.
         spacing_mm: edge of the voxels of the result.
+        shafts: how much is kept of the long bones, by bone.
 
     Raises:
         UnusableCase: hardly a voxel of the bone, or too little of its shaft.
@@ -89,8 +93,8 @@ def bone_image(labels: sitk.Image, bone: str, side: Side, case: str, spacing_mm:
     if side == "left":
         distance = _mirrored(distance)
     cut_mm = None
-    if bone in SHAFTS:
-        distance, cut_mm = cut_shaft(distance, bone, case, BAND_MM)
+    if bone in shafts:
+        distance, cut_mm = cut_shaft(distance, bone, shafts[bone], case, BAND_MM)
     mask = labels == structure(CARTILAGES[bone], side).label_value
     cartilage = _distance_like(distance, mask, side) if sitk.GetArrayViewFromImage(mask).any() else None
     return BoneImage(case, distance, cartilage, cut_mm)

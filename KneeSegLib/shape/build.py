@@ -130,6 +130,8 @@ def model_of(
     figures: Mapping[str, float | None],
     start: int = 0,
     seed: int = 0,
+    of_a_person: int = 1,
+    most_modes: int | None = None,
 ) -> ShapeModel:
     """Make a model of points that correspond, whichever way they came to do so: Procrustes, PCA and its quality.
 
@@ -139,10 +141,12 @@ def model_of(
         figures: what is known of the points: overlaps and residuals of :class:`~KneeSegLib.shape.quality.Quality`.
         start: the case that the mean lies like.
         seed: of the random shapes that specificity is measured with.
+        of_a_person: so many cases in a row are of one person.
+        most_modes: no more are kept; None for all that are worth it.
     """
     shapes = generalised_procrustes(points, start=start)
     mean, components, variances = principal_components(shapes)
-    kept = worth_keeping(variances)
+    kept = min(worth_keeping(variances), most_modes or len(variances))
     random = np.random.default_rng(seed)
     return ShapeModel(
         bone=bone,
@@ -154,7 +158,7 @@ def model_of(
         provenance=provenance,
         quality=Quality(
             compactness=tuple(compactness(variances)[:kept].tolist()),
-            generalisation_mm=tuple(generalisation(shapes)[:kept].tolist()),
+            generalisation_mm=tuple(generalisation(shapes, of_a_person)[:kept].tolist()),
             specificity_mm=tuple(specificity(shapes, components[:kept], variances[:kept], random).tolist()),
             **figures,
         ),

@@ -15,6 +15,7 @@ from KneeSegLib.shape.alignment import aligned, generalised_procrustes
 from KneeSegLib.shape.components import principal_components
 
 _SAMPLES = 200
+_LEFT_OUT = 48
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,26 @@ def compactness(variances: np.ndarray) -> np.ndarray:
     return np.cumsum(variances) / variances.sum()
 
 
-def generalisation(shapes: np.ndarray) -> np.ndarray:
-    """Leave-one-out error in mm (N - 2,) with 1, 2, ... modes; ``shapes`` (N, P, 3) need not be aligned."""
+def generalisation(shapes: np.ndarray, of_a_person: int = 1) -> np.ndarray:
+    """Leave-one-out error in mm with 1, 2, ... modes, as many as there are without a person; for at most so many
+    people as :data:`_LEFT_OUT`, evenly chosen.
+
+    Args:
+        shapes: (N, P, 3), need not be aligned.
+        of_a_person: so many in a row are of one person, and are left out together.
+    """
+    people = len(shapes) // of_a_person
     errors = []
-    for left_out in range(len(shapes)):
-        others = generalised_procrustes(np.delete(shapes, left_out, axis=0))
+    for person in np.unique(np.linspace(0, people - 1, min(people, _LEFT_OUT)).round().astype(int)):
+        own = np.arange(person * of_a_person, (person + 1) * of_a_person)
+        others = generalised_procrustes(np.delete(shapes, own, axis=0))
         mean, components, _ = principal_components(others)
-        deviation = (aligned(shapes[left_out], mean) - mean).ravel()
         flat = components.reshape(len(components), -1)
-        # What is left after each further, orthogonal component.
-        left = np.sum(deviation**2) - np.cumsum((flat @ deviation) ** 2)
-        errors.append(np.sqrt(np.maximum(left, 0) / len(mean)))
+        for shape in shapes[own]:
+            deviation = (aligned(shape, mean) - mean).ravel()
+            # What is left after each further, orthogonal component.
+            left = np.sum(deviation**2) - np.cumsum((flat @ deviation) ** 2)
+            errors.append(np.sqrt(np.maximum(left, 0) / len(mean)))
     return np.mean(errors, axis=0)
 
 

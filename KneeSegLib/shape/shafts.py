@@ -20,7 +20,7 @@ class Shaft:
 
 
 SHAFTS = {"femur": Shaft("lower", 0.85), "tibia": Shaft("upper", 0.5)}
-"""What the fields of view of knee MR have in common; other bones are taken whole."""
+"""What the fields of view of label maps of the knee have in common; other bones are taken whole."""
 
 _WIDTH_WITHIN_MM = 50.0
 """A bone's width is its largest extent from right to left so near to its end at the knee."""
@@ -29,12 +29,13 @@ _HALF_THE_SECTION = 0.5
 """Whole is a shaft that goes on beyond the cut with at least half of its section; bone tapers far less on that way."""
 
 
-def cut_shaft(distance: sitk.Image, bone: str, case: str, band_mm: float) -> tuple[sitk.Image, float]:
+def cut_shaft(distance: sitk.Image, bone: str, shaft: Shaft, case: str, band_mm: float) -> tuple[sitk.Image, float]:
     """Cut a long bone across the body's long axis, and crop to what is left.
 
     Args:
         distance: signed distance in mm, negative inside, on cubic voxels along the LPS axes.
-        bone: a key of :data:`SHAFTS`.
+        bone: its name, for the error.
+        shaft: how much of it is kept.
         case: its name, for the error.
         band_mm: distances are clipped here.
 
@@ -45,10 +46,10 @@ def cut_shaft(distance: sitk.Image, bone: str, case: str, band_mm: float) -> tup
         UnusableCase: the image ends before the cut.
     """
     spacing_mm, (x, y, z) = distance.GetSpacing()[0], distance.GetOrigin()
-    upward = SHAFTS[bone].knee_end == "lower"
+    upward = shaft.knee_end == "lower"
     values = sitk.GetArrayFromImage(distance)
     from_knee = values if upward else values[::-1]
-    cut_slice = _cut_slice(from_knee < 0, spacing_mm, bone, case)
+    cut_slice = _cut_slice(from_knee < 0, spacing_mm, bone, shaft, case)
 
     kept = int(np.ceil(cut_slice + band_mm / spacing_mm)) + 1
     beyond_mm = (np.arange(len(values))[:kept] - cut_slice) * spacing_mm
@@ -66,12 +67,12 @@ def cut_shaft(distance: sitk.Image, bone: str, case: str, band_mm: float) -> tup
     return cut, cut_mm
 
 
-def _cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, case: str) -> float:
+def _cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, shaft: Shaft, case: str) -> float:
     """Where to cut, in slices from the first one of ``inside`` [z, y, x], which runs from the knee along the shaft."""
     sections = np.count_nonzero(inside, axis=(1, 2))
     first = int(np.flatnonzero(sections)[0])
     columns = np.flatnonzero(inside[first : first + int(_WIDTH_WITHIN_MM / spacing_mm)].any(axis=(0, 1)))
-    length_mm = SHAFTS[bone].widths * (columns[-1] - columns[0] + 1) * spacing_mm
+    length_mm = shaft.widths * (columns[-1] - columns[0] + 1) * spacing_mm
     cut_slice = first + length_mm / spacing_mm
     # Where the image ends, so does the bone; an oblique image takes its section away bit by bit.
     beyond = int(np.ceil(cut_slice + _CONTINUES_MM / spacing_mm))
@@ -79,7 +80,6 @@ def _cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, case: str) -> f
         shown_mm, needed_mm = np.count_nonzero(sections) * spacing_mm, length_mm + _CONTINUES_MM
         raise UnusableCase(
             case,
-            f"shows {shown_mm:.0f} mm of the {bone} and {needed_mm:.0f} mm, {SHAFTS[bone].widths:g} of its width, "
-            "are needed",
+            f"shows {shown_mm:.0f} mm of the {bone} and {needed_mm:.0f} mm, {shaft.widths:g} of its width, are needed",
         )
     return cut_slice

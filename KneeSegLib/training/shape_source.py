@@ -15,15 +15,14 @@ from KneeSegLib.inference.mr.crops import SPACING_MM, crop_centre
 from KneeSegLib.synthesis.fields import blurred, chance, uniform
 from KneeSegLib.synthesis.mr.landmarks_file import Landmarks
 from KneeSegLib.synthesis.mr.noise import share_within, stretched_noise
-from KneeSegLib.synthesis.mr.person import PreparedKnee, random_lattice, read_knees
-from KneeSegLib.synthesis.mr.render import gentler
+from KneeSegLib.synthesis.mr.person import PreparedKnee, places_of, read_knees
+from KneeSegLib.synthesis.mr.render import bent_lattice
 from KneeSegLib.synthesis.mr.structures import BONES
 from KneeSegLib.training.recipe import Recipe
 
 SPARE_VOXELS = 12
 """Rendered around the crop: where it has to hang is known only after the warp."""
 
-_ROUNDS = 6
 _HALF_WIDTHS_TO_SIGMA = 0.3
 """Standard deviation of the blur of slices so thick, as a share of their thickness."""
 
@@ -68,9 +67,8 @@ class ShapeSource:
         size = [edge + 2 * SPARE_VOXELS for edge in shape]
         spacing = (SPACING_MM,) * 3
         middle = crop_centre(own, fit.bone)
-        warp = gentler(synthesis.warp) if chance(synthesis.gentle_probability, generator) else synthesis.warp
-        lattice = random_lattice(size, spacing, middle, warp, generator)
-        landmarks = places_of(own, lattice, size)
+        lattice = bent_lattice(size, spacing, middle, synthesis, generator)
+        landmarks = places_of(own, lattice, size, spacing)
         wanted = crop_centre(landmarks, fit.bone) + torch.tensor(
             [uniform((-fit.off_centre_mm, fit.off_centre_mm), generator) for _ in range(3)]
         )
@@ -111,36 +109,3 @@ class ShapeSource:
         if axis == 0:
             return self.recipe.shape.bone == "femur"
         return chance(0.5, generator)
-
-
-def places_of(points_mm: torch.Tensor, lattice_mm: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Where points (N, 3) of a person are in a slab whose lattice (:func:`random_lattice`) reads that person.
-
-    Args:
-        lattice_mm: ``(d, h, w, 3)``; slices to the left, rows upward, columns backward.
-        shape: of the slab; its voxels measure :data:`SPACING_MM`.
-
-    Returns:
-        (N, 3): x, y, z in mm from the centre of the slab.
-    """
-    axes = [(torch.linspace(0.0, n - 1.0, m) - (n - 1) / 2.0) * SPACING_MM for n, m in zip(shape, lattice_mm.shape)]
-    x, z, y = torch.meshgrid(*axes, indexing="ij")
-    nodes = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
-    design = torch.cat([nodes, torch.ones(len(nodes), 1)], dim=1).double()
-    affine = torch.linalg.lstsq(design, lattice_mm.reshape(-1, 3).double()).solution
-    inverse = torch.linalg.inv(affine[:3])
-    places = (points_mm.double() - affine[3]) @ inverse
-    half = torch.tensor([(n - 1) / 2.0 * SPACING_MM for n in shape])
-    for _ in range(_ROUNDS):
-        relative = places.float()[:, [0, 2, 1]] / half
-        reached = torch.nn.functional.grid_sample(
-            lattice_mm.movedim(-1, 0)[None],
-            relative.flip(-1)[None, None, None],
-            padding_mode="border",
-            align_corners=True,
-        )[0, :, 0, 0].T
-        # Beyond the slab the lattice ends, and its border stands still: the affine part goes on.
-        beyond = places - (relative.clamp(-1.0, 1.0) * half)[:, [0, 2, 1]].double()
-        reached = reached.double() + beyond @ affine[:3]
-        places = places - (reached - points_mm.double()) @ inverse
-    return places.float()

@@ -35,7 +35,8 @@ from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
 from KneeSegLib.inference.mr.crops import SPACING_MM
-from KneeSegLib.inference.mr.shape_fit import ShapeNetwork, settled, surface_distance_mm
+from KneeSegLib.inference.mr.settling import settled, surface_distance_mm
+from KneeSegLib.inference.mr.shape_fit import ShapeNetwork
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.pipelines import STAGES
 from KneeSegLib.resources import shape_models_file
@@ -43,9 +44,9 @@ from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.strict_json import strict
 from KneeSegLib.surfaces.triangles import points_of
 from KneeSegLib.synthesis.cases import SyntheticCase
-from KneeSegLib.synthesis.mr.cases import synthesize_mr_case
+from KneeSegLib.synthesis.mr.cases import mirrored_for, places_in_case, synthesize_mr_case
 from KneeSegLib.synthesis.mr.contrast import ContrastDraw
-from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES
+from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
 from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.recipe import read_recipe
@@ -73,24 +74,34 @@ def main() -> None:
     torch.set_num_threads(2)
     results = {stage: {} for stage in options.stage or MEASURED_STAGES}
     fitted: dict[str, list[float]] = {bone: [] for bone in LANDMARK_BONES}
+    placed: dict[str, list[float]] = {bone: [] for bone in LANDMARK_BONES}
+    landmarks = Landmarks.load(options.prepared)
     flags: list[dict] = []
     wrong_sides = 0
     people = read_knees(options.prepared, options.group)[: options.count]
     for number, person in enumerate(people):
         side = SIDES[number % 2]
         truth = rendered(person, side, options.seed + number, options)
+        where = true_landmarks(person, landmarks, side, options.seed + number, options)
         for stage, cases in results.items():
-            wrong_sides += not measure(truth, side, stage, cases, fitted, flags)
+            wrong_sides += not measure(truth, where, side, stage, cases, fitted, placed, flags)
     summary = {stage: show_figures(stage, cases, len(people), SHOWN) for stage, cases in results.items()}
     print(f"\nWrong sides: {wrong_sides} of {len(people) * len(results)} runs")
     print_flags(flags)
     for bone, distances in fitted.items():
         if distances:
-            print(f"Points of the fitted {bone} off the true surface: {np.mean(distances):.2f} mm")
+            print(
+                f"Points of the fitted {bone} off the true surface: {np.mean(distances):.2f} mm, "
+                f"from their own places in view: {np.mean(placed[bone]):.2f} mm ({np.round(placed[bone], 2)})"
+            )
     landmark_mm = {bone: landmark_errors(bone, options) for bone in LANDMARK_BONES}
     for bone, errors in landmark_mm.items():
-        print(f"Landmarks of the {bone}: " + ", ".join(f"{name} {mm:.2f} mm" for name, mm in errors.items()))
+        print(
+            f"Landmarks of the {bone} on spoilt crops: "
+            + ", ".join(f"{name} {mm:.2f} mm" for name, mm in errors.items())
+        )
     record = {"stages": summary, "landmark_mm": landmark_mm, "surface_mm": fitted, "wrong_sides": wrong_sides}
+    record["landmark_in_scan_mm"] = placed
     record["flags"] = flags
     options.output.write_text(json.dumps(strict(record), indent=1), encoding="utf-8")
     print(f"Full figures: {options.output}")
@@ -124,10 +135,32 @@ def synthesis(contrast: str) -> MrSynthesis:
     return drawn if contrast == "any" else replace(drawn, contrast=ContrastDraw(("dess",), anything_probability=0.0))
 
 
+def true_landmarks(
+    person: PreparedKnee, landmarks: Landmarks, side: str, seed: int, options: argparse.Namespace
+) -> dict[str, np.ndarray]:
+    """Where the points of the shape models belong in a case of :func:`rendered`: bone -> (P, 3) LPS mm."""
+    found = {}
+    for bone, of_template in landmarks.points.items():
+        own = person.carried(torch.from_numpy(of_template[person.template.name])).numpy()
+        if options.simulator == "other":
+            found[bone] = mirrored_for(own, side)
+        else:
+            where = (options.spacing, options.slice_spacing, side, seed, synthesis(options.contrast))
+            found[bone] = places_in_case(person, own, *where)
+    return found
+
+
 def measure(
-    truth: SyntheticCase, side: str, stage: str, cases: dict, fitted: dict[str, list[float]], flags: list[dict]
+    truth: SyntheticCase,
+    where: dict[str, np.ndarray],
+    side: str,
+    stage: str,
+    cases: dict,
+    fitted: dict[str, list[float]],
+    placed: dict[str, list[float]],
+    flags: list[dict],
 ) -> bool:
-    """Add one run to ``cases``, ``fitted`` and ``flags``; return whether it found the right side."""
+    """Add one run to ``cases``, ``fitted``, ``placed`` and ``flags``; return whether it found the right side."""
     started = time.perf_counter()
     try:
         found = ks.segment(truth.image, pipeline="mr-knee", device="cpu", stop_after=stage)
@@ -148,7 +181,10 @@ def measure(
         flush=True,
     )
     for entry in (entry for entry in found.maps if entry.name == "shape" and right):
-        fitted[entry.structure.tissue.key].append(_off_surface(points_of(entry.surface), truth.labels, entry.structure))
+        bone, points = entry.structure.tissue.key, points_of(entry.surface)
+        fitted[bone].append(_off_surface(points, truth.labels, entry.structure))
+        in_view = [_shown(place, truth.labels) for place in where[bone]]
+        placed[bone].append(float(np.linalg.norm(points - where[bone], axis=1)[in_view].mean()))
     return right
 
 
@@ -172,10 +208,15 @@ def _off_surface(points: np.ndarray, labels: sitk.Image, wanted) -> float:
     distance = sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
     found = []
     for point in points:
-        index = labels.TransformPhysicalPointToContinuousIndex(point.tolist())
-        if all(3 < i < size - 4 for i, size in zip(index, labels.GetSize())):
-            found.append(abs(distance[tuple(int(round(i)) for i in index)]))
+        if _shown(point, labels):
+            found.append(abs(distance[labels.TransformPhysicalPointToIndex(point.tolist())]))
     return float(np.mean(found))
+
+
+def _shown(point: np.ndarray, image: sitk.Image) -> bool:
+    """Whether a place in LPS mm lies within an image and not just at its border."""
+    index = image.TransformPhysicalPointToContinuousIndex(point.tolist())
+    return all(3 < i < size - 4 for i, size in zip(index, image.GetSize()))
 
 
 def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
@@ -197,8 +238,8 @@ def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
             seen = shape.network(samples.inputs)[0].numpy()
             placed = {
                 "network": seen,
-                "settled": settled(layer, seen, distance, view),
-                "from_the_mean": settled(layer, np.zeros_like(seen), distance, view),
+                "settled": settled(layer, shape.model.triangles, seen, distance, view),
+                "from_the_mean": settled(layer, shape.model.triangles, np.zeros_like(seen), distance, view),
             }
             for name, parameters in placed.items():
                 points = layer(torch.from_numpy(parameters)[None])[0]

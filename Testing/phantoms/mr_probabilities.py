@@ -62,7 +62,8 @@ def modelled_knee(
     models: Mapping[str, ShapeModel], mirrored: bool = False, weights: Mapping[str, list[float]] | None = None
 ) -> KneeBones:
     """Femur and tibia of the models' mean shapes (or of ``weights``), the joint line at z = 60; mirrored: left."""
-    grid = Grid(*(Axis.covering(0.0, extent, SPACING_MM) for extent in (140.0, 90.0, 110.0)))
+    ends = ((-25.0, 145.0), (0.0, 90.0), (0.0, 110.0))
+    grid = Grid(*(Axis.covering(low, high, SPACING_MM) for low, high in ends))
     z, y, x = np.meshgrid(*(axis.positions_mm for axis in grid), indexing="ij")
     places = np.stack([x, y, z], axis=-1).reshape(-1, 3)
     likely, where = {}, {}

@@ -55,6 +55,15 @@ def test_a_case_is_explained_by_the_others_once_their_modes_are_used():
     assert (np.diff(errors) < 1e-9).all()
 
 
+def test_shapes_of_one_person_are_left_out_together():
+    """A person seen twice would be known by heart from the other time."""
+    twice = np.repeat(family((6.0, 2.0)), 2, axis=0)
+    np.testing.assert_allclose(
+        generalisation(twice, of_a_person=2)[:2], generalisation(family((6.0, 2.0)))[:2], rtol=0.05
+    )
+    assert generalisation(twice)[1] < 0.1 * generalisation(twice, of_a_person=2)[0]
+
+
 def test_generalisation_does_not_depend_on_where_cases_lie():
     shapes = family((30.0, 10.0), 5)
     turned = np.stack([Rotation.random(rng=RANDOM).apply(shape) + 50 * number for number, shape in enumerate(shapes)])

@@ -9,15 +9,15 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, SPACING_MM, UPWARD, crop_centre
-from KneeSegLib.inference.mr.shape_fit import distance_at
+from KneeSegLib.inference.mr.settling import distance_at
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.synthesis.mr.person import random_lattice
+from KneeSegLib.synthesis.mr.person import places_of, random_lattice
 from KneeSegLib.synthesis.mr.render import MrSynthesis, gentler
 from KneeSegLib.synthesis.placement import Warp
 from KneeSegLib.training.export import export_bundle
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import ShapeFit, read_recipe
-from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource, places_of
+from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource
 from Testing.phantoms.mr_images import NO_WARP
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import landmarks, prepared_folder
@@ -157,7 +157,7 @@ def test_places_undo_a_warp(seed):
     voxels = np.random.default_rng(seed).uniform(8.0, last - 8.0, (300, 3))  # slices, rows, columns
     nodes = voxels * (np.array(lattice.shape[:3]) - 1) / last
     reached = np.stack([map_coordinates(lattice[..., axis].numpy(), nodes.T, order=1) for axis in range(3)], axis=1)
-    found = places_of(torch.from_numpy(reached).float(), lattice, shape).numpy()
+    found = places_of(torch.from_numpy(reached).float(), lattice, shape, spacing).numpy()
     slices, rows, columns = ((voxels - last / 2.0) * SPACING_MM).T
     assert np.abs(found - np.stack([slices, columns, rows], axis=1)).max() < 0.05
 
@@ -167,7 +167,7 @@ def test_beyond_the_slab_places_go_on_as_the_affine_part_does():
     turned = replace(gentler(NO_WARP), turn_degrees=(20.0, 20.0), scale=(1.1, 1.1))
     lattice = random_lattice(shape, spacing, torch.zeros(3), turned, seeded())
     points = torch.tensor([[60.0, -10.0, 5.0], [0.0, 45.0, -50.0]])
-    places = places_of(points, lattice, shape)
+    places = places_of(points, lattice, shape, spacing)
     assert places.norm(dim=1).tolist() == pytest.approx((1.1 * points.norm(dim=1)).tolist(), rel=1e-3)
 
 

@@ -28,7 +28,7 @@ class ShapePrior:
     """How much a fitted shape has to say. All of its numbers stand here.
 
     Attributes:
-        free_mm: no say so near to the surface: a shape of 20 modes is no better than that.
+        free_mm: no say so near to the surface: a fitted shape is no better than that.
         softness_mm: further away, the odds change by a factor of e over this distance.
         most: no odds change by more than e to the power of this.
         reach_mm: no say further away; what is left of a bone there is a piece of its own, and cleaned away.
@@ -37,8 +37,8 @@ class ShapePrior:
         grid_mm: distances are worked out on cubes of this edge and interpolated between them.
     """
 
-    free_mm: float = 1.0
-    softness_mm: float = 1.5
+    free_mm: float = 0.7
+    softness_mm: float = 1.0
     most: float = 6.0
     reach_mm: float = 14.0
     rim_mm: float = 6.0

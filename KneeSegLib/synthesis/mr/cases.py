@@ -10,8 +10,8 @@ import torch
 
 from KneeSegLib.anatomy import Side, structure
 from KneeSegLib.synthesis.cases import SyntheticCase
-from KneeSegLib.synthesis.mr.person import PreparedKnee
-from KneeSegLib.synthesis.mr.render import MrSynthesis, SyntheticMr, render_mr
+from KneeSegLib.synthesis.mr.person import PreparedKnee, places_of
+from KneeSegLib.synthesis.mr.render import MrSynthesis, SyntheticMr, bent_lattice, render_mr
 from KneeSegLib.synthesis.mr.structures import CLASSES
 
 if TYPE_CHECKING:
@@ -44,15 +44,11 @@ def synthesize_mr_case(
         side: prepared knees are right ones and are mirrored for the left.
         seed: the same seed gives the same case.
     """
-    apart_mm = slice_spacing_mm or SLICE_SPACING_MM
-    averaged = math.ceil(apart_mm / THICKEST_RENDERED_MM)
-    spacing = (apart_mm / averaged, spacing_mm, spacing_mm)
-    slices = averaged * round(EXTENT_MM[0] / apart_mm)
-    rows, columns = (STRIDE * round(extent / spacing_mm / STRIDE) for extent in EXTENT_MM[1:])
+    shape, spacing, averaged = _slab(spacing_mm, slice_spacing_mm)
     generator = torch.Generator().manual_seed(seed)
     rendered = render_mr(
         person,
-        (slices, rows, columns),
+        shape,
         spacing,
         torch.zeros(3),
         synthesis or MrSynthesis(),
@@ -62,6 +58,41 @@ def synthesize_mr_case(
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().numpy().astype(np.int16)
     labels = label_values(rendered, side)
     return SyntheticCase(placed(image, rendered, side), placed(labels, rendered, side), person.subject, person.group)
+
+
+def places_in_case(
+    person: PreparedKnee,
+    points_mm: np.ndarray,
+    spacing_mm: float = 0.6,
+    slice_spacing_mm: float | None = None,
+    side: Side = "right",
+    seed: int = 0,
+    synthesis: MrSynthesis | None = None,
+) -> np.ndarray:
+    """Where points (N, 3) of a person lie in the case that :func:`synthesize_mr_case` makes of the same arguments.
+
+    Returns:
+        (N, 3) in LPS mm of the image, some of them beyond it.
+    """
+    shape, spacing, _ = _slab(spacing_mm, slice_spacing_mm)
+    generator = torch.Generator().manual_seed(seed)
+    lattice = bent_lattice(shape, spacing, torch.zeros(3), synthesis or MrSynthesis(), generator)
+    places = places_of(torch.from_numpy(np.asarray(points_mm, np.float32)), lattice, shape, spacing)
+    return mirrored_for(places.double().numpy(), side)
+
+
+def mirrored_for(places_mm: np.ndarray, side: Side) -> np.ndarray:
+    """Places (N, 3) from the centre of a slab of a right knee in the case that :func:`placed` makes of it."""
+    return places_mm * (-1.0 if side == "left" else 1.0, 1.0, 1.0)
+
+
+def _slab(spacing_mm: float, slice_spacing_mm: float | None) -> tuple[tuple[int, int, int], tuple[float, ...], int]:
+    """Shape and spacing of what is rendered, slices, rows, columns, and how many slices are averaged."""
+    apart_mm = slice_spacing_mm or SLICE_SPACING_MM
+    averaged = math.ceil(apart_mm / THICKEST_RENDERED_MM)
+    rows, columns = (STRIDE * round(extent / spacing_mm / STRIDE) for extent in EXTENT_MM[1:])
+    shape = (averaged * round(EXTENT_MM[0] / apart_mm), rows, columns)
+    return shape, (apart_mm / averaged, spacing_mm, spacing_mm), averaged
 
 
 def label_values(rendered: SyntheticMr, side: Side) -> np.ndarray:

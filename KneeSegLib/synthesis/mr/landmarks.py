@@ -3,6 +3,9 @@
 The bones of all prepared people correspond by the way they were drawn. Points spread over the bones of the first
 template (:func:`KneeSegLib.shape.surface_points.surface_points`) are carried to the other templates and from these to
 their people by the same displacements that carry the anatomy; nothing has to be registered.
+
+People differ by more than a linear model of a few scans tells, so images are made of people who are bent a little, each
+time anew. The shape model knows them as they are seen there: of everybody it has several such looks.
 """
 
 from __future__ import annotations
@@ -23,16 +26,30 @@ from KneeSegLib.shape.bone_image import BoneImage, bone_image
 from KneeSegLib.shape.build import LEAST_CASES, model_of
 from KneeSegLib.shape.model import Provenance, ShapeModel
 from KneeSegLib.shape.model_file import write_shape_models
+from KneeSegLib.shape.shafts import Shaft
 from KneeSegLib.shape.surface_points import surface_points
 from KneeSegLib.synthesis.mr.anatomy_file import JOINT, SDF_UNIT_MM, MrTemplate
 from KneeSegLib.synthesis.mr.displacement import sampled
 from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
+from KneeSegLib.synthesis.mr.person import PreparedKnee, places_of, read_knees
+from KneeSegLib.synthesis.mr.render import MrSynthesis, bent_lattice
 from KneeSegLib.synthesis.mr.structures import BONES
 from KneeSegLib.synthesis.mr.templates import STEPS_GRID, steps_between
 
 SHAPES_NAME = f"{JOINT}_shapes.safetensors"
 POINTS = 2000
+SHAFTS = {"femur": Shaft("lower", 0.94), "tibia": Shaft("upper", 0.94)}
+"""Points reach as far along the shafts as fields of view of the knee do, and as the templates allow."""
+
+LOOKS = 2
+"""Shapes of everybody in the shape model."""
+
+MODES = 40
+"""Of the shape model."""
+
+_LOOK_MM = 140.0
+"""Edge of the cube around a bone that is bent for a look."""
+
 _SPACING_MM = 1.0
 _CARRIES_FROM_MM = 0.3
 _ROUNDS = 12
@@ -47,13 +64,20 @@ class TemplatePoints:
     cartilage: np.ndarray
 
 
-def prepare_landmarks(templates: Sequence[MrTemplate], folder: Path) -> dict[str, ShapeModel]:
-    """Write landmarks and shape models of the training people in ``folder``; none where there are too few of them."""
+def prepare_landmarks(
+    templates: Sequence[MrTemplate], folder: Path, looks: int = LOOKS, seed: int = 0
+) -> dict[str, ShapeModel]:
+    """Write landmarks and shape models of the training people in ``folder``; none where there are too few of them.
+
+    Args:
+        looks: shapes of everybody, bent at random as images are; 0 for one as it is.
+        seed: of these.
+    """
     people = read_knees(folder, "train")
     if len(people) < LEAST_CASES:
         return {}
     spread = {bone: template_points(templates, bone) for bone in LANDMARK_BONES}
-    models = {bone: shape_model(bone, found, people, templates) for bone, found in spread.items()}
+    models = {bone: shape_model(bone, found, people, templates, looks, seed) for bone, found in spread.items()}
     write_shape_models(models, folder / SHAPES_NAME, overwrite=True)
     points = {
         bone: {name: array.astype(np.float32) for name, array in found.points.items()} for bone, found in spread.items()
@@ -76,15 +100,24 @@ def template_points(templates: Sequence[MrTemplate], bone: str, count: int = POI
 
 
 def shape_model(
-    bone: str, found: TemplatePoints, people: Sequence[PreparedKnee], templates: Sequence[MrTemplate]
+    bone: str,
+    found: TemplatePoints,
+    people: Sequence[PreparedKnee],
+    templates: Sequence[MrTemplate],
+    looks: int = LOOKS,
+    seed: int = 0,
 ) -> ShapeModel:
-    """The shape model of some people."""
-    own = [person.carried(torch.from_numpy(found.points[person.template.name]).float()).numpy() for person in people]
+    """The shape model of some people; see :func:`prepare_landmarks`."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = []
+    for person in people:
+        own = person.carried(torch.from_numpy(found.points[person.template.name]).float())
+        shapes += [bent(own, generator) for _ in range(looks)] or [own]
     sources = tuple(sorted({source for person in people for source in person.sources}))
     residuals = [np.abs(bone_distance(found.points[t.name], t)).mean() for t in templates]
     return model_of(
         bone,
-        np.stack(own).astype(float),
+        torch.stack(shapes).numpy().astype(float),
         found.triangles,
         found.cartilage,
         Provenance(sources, len(people), _SPACING_MM, __version__, date.today().isoformat()),
@@ -94,7 +127,18 @@ def shape_model(
             "residual_mean_mm": float(np.mean(residuals)),
             "residual_most_mm": float(np.max(residuals)),
         },
+        of_a_person=max(looks, 1),
+        most_modes=MODES,
     )
+
+
+def bent(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Points (N, 3) of a bone as a random image of its person shows them."""
+    middle = (points.amin(dim=0) + points.amax(dim=0)) / 2.0
+    spacing = (_SPACING_MM,) * 3
+    shape = (round(_LOOK_MM / _SPACING_MM),) * 3
+    lattice = bent_lattice(shape, spacing, middle, MrSynthesis(), generator)
+    return places_of(points, lattice, shape, spacing)
 
 
 def carried_back(steps: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -144,4 +188,4 @@ def _bone_image(template: MrTemplate, bone: str) -> BoneImage:
     labels = sitk.GetImageFromArray(inside.astype(np.uint8) * structure(bone, "right").label_value)
     labels.SetSpacing([template.spacing_mm] * 3)
     labels.SetOrigin(template.origin_mm)
-    return bone_image(labels, bone, "right", template.name, _SPACING_MM)
+    return bone_image(labels, bone, "right", template.name, _SPACING_MM, SHAFTS)

@@ -36,6 +36,7 @@ LATTICE = 4
 """Positions are worked out at every fourth voxel and interpolated between: warps are smooth."""
 
 _ROUNDS = 8
+_ROUNDS_THROUGH_A_WARP = 6
 
 
 @dataclass
@@ -223,6 +224,42 @@ def random_lattice(
             bend = [stretched_noise(nodes, steps_mm, scale_mm, generator) for _ in range(3)]
             points = points + amplitude * torch.stack(bend, dim=-1)
     return points
+
+
+def places_of(
+    points_mm: torch.Tensor, lattice_mm: torch.Tensor, shape: Sequence[int], spacing_mm: Sequence[float]
+) -> torch.Tensor:
+    """Where points (N, 3) of a person are in a slab whose lattice (:func:`random_lattice`) reads that person.
+
+    Args:
+        lattice_mm: ``(d, h, w, 3)``; slices to the left, rows upward, columns backward.
+        shape: of the slab. spacing_mm: along its axes.
+
+    Returns:
+        (N, 3): x, y, z in mm from the centre of the slab.
+    """
+    half_mm = [(size - 1) / 2.0 * step for size, step in zip(shape, spacing_mm)]
+    axes = [torch.linspace(-edge, edge, count) for edge, count in zip(half_mm, lattice_mm.shape)]
+    x, z, y = torch.meshgrid(*axes, indexing="ij")
+    nodes = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
+    design = torch.cat([nodes, torch.ones(len(nodes), 1)], dim=1).double()
+    affine = torch.linalg.lstsq(design, lattice_mm.reshape(-1, 3).double()).solution
+    inverse = torch.linalg.inv(affine[:3])
+    places = (points_mm.double() - affine[3]) @ inverse
+    half = torch.tensor(half_mm)
+    for _ in range(_ROUNDS_THROUGH_A_WARP):
+        relative = places.float()[:, [0, 2, 1]] / half
+        reached = torch.nn.functional.grid_sample(
+            lattice_mm.movedim(-1, 0)[None],
+            relative.flip(-1)[None, None, None],
+            padding_mode="border",
+            align_corners=True,
+        )[0, :, 0, 0].T
+        # Beyond the slab the lattice ends, and its border stands still: the affine part goes on.
+        beyond = places - (relative.clamp(-1.0, 1.0) * half)[:, [0, 2, 1]].double()
+        reached = reached.double() + beyond @ affine[:3]
+        places = places - (reached - points_mm.double()) @ inverse
+    return places.float()
 
 
 def _any_of(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

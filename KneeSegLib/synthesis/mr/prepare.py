@@ -25,7 +25,7 @@ from KneeSegLib.synthesis.people import LimbModel, limb_model
 from KneeSegLib.synthesis.prepare import random_for
 from KneeSegLib.synthesis.voxels import CaseName
 
-PEOPLE: dict[Group, int] = {"train": 40, "validation": 6, "test": 6}
+PEOPLE: dict[Group, int] = {"train": 160, "validation": 6, "test": 6}
 LEAST_VOLUME_CHANGE = 0.1
 _MILDER = 0.75
 
@@ -74,7 +74,7 @@ def prepare_mr_knees(
             build_person(name, template, model, random_for(name, seed)).save(output)
             progress((position + 1) / len(names), f"{name.file_name}: {time.monotonic() - start:.1f} s")
     if any(name.group == "train" for name in names):
-        prepare_landmarks(list(templates.values()), output)
+        prepare_landmarks(list(templates.values()), output, seed=seed)
     return paths
 
 

@@ -86,8 +86,7 @@ def render_mr(
         centre_mm: ``(x, y, z)`` in the person that the slab's centre falls on.
         slices_averaged: neighbouring slices that become one thick slice.
     """
-    warp = gentler(synthesis.warp) if chance(synthesis.gentle_probability, generator) else synthesis.warp
-    lattice = random_lattice(shape, spacing_mm, centre_mm, warp, generator)
+    lattice = bent_lattice(shape, spacing_mm, centre_mm, synthesis, generator)
     scene = diseased(person, lattice, shape, spacing_mm, synthesis.disease, generator)
     contrast = drawn_contrast(synthesis.contrast, generator)
     shares = class_shares(scene)
@@ -155,6 +154,18 @@ def class_shares(scene: MrScene) -> torch.Tensor:
 def boundary_distance(scene: MrScene) -> torch.Tensor:
     """Distance in mm to the nearest surface of bone, cartilage or meniscus."""
     return torch.minimum(torch.minimum(scene.bone_mm.abs(), scene.cover_mm.abs()), scene.meniscus_mm.abs())
+
+
+def bent_lattice(
+    shape: Sequence[int],
+    spacing_mm: Sequence[float],
+    centre_mm: torch.Tensor,
+    synthesis: MrSynthesis,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """:func:`~KneeSegLib.synthesis.mr.person.random_lattice` of a person bent by a little or by more."""
+    warp = gentler(synthesis.warp) if chance(synthesis.gentle_probability, generator) else synthesis.warp
+    return random_lattice(shape, spacing_mm, centre_mm, warp, generator)
 
 
 def gentler(warp: Warp, factor: float = 0.35) -> Warp:

@@ -7,18 +7,8 @@ from torch import nn
 
 from KneeSegLib.inference.axes import Box
 from KneeSegLib.inference.mr.crops import SPACING_MM
-from KneeSegLib.inference.mr.shape_fit import (
-    FARTHEST_MM,
-    SETTLING,
-    FittedShape,
-    ShapeNetwork,
-    distance_at,
-    fit_shape,
-    settled,
-    side_by_shape,
-    surface_distance_mm,
-)
-from KneeSegLib.networks import ShapeLayer
+from KneeSegLib.inference.mr.settling import SETTLING
+from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, fit_shape, side_by_shape
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from Testing.phantoms.mr_images import MODES, mean_shape_network, shipped_models
 from Testing.phantoms.mr_probabilities import modelled_knee
@@ -52,58 +42,6 @@ def knee(models):
 @pytest.fixture(scope="module")
 def sides(networks, knee):
     return {side: side_by_shape(networks, knee, known) for side, known in (("unknown", None), ("left", "left"))}
-
-
-def places() -> np.ndarray:
-    axis = (np.arange(INPUT_SIZE) - (INPUT_SIZE - 1) / 2.0) * SPACING_MM
-    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
-    return np.stack([x, y, z], axis=-1)
-
-
-def test_the_distance_from_a_ball_is_that_of_its_surface():
-    radius = np.linalg.norm(places(), axis=-1)
-    distance = surface_distance_mm(radius < 22.0)
-    near = np.abs(radius - 22.0) < 6.0
-    assert np.abs(distance - (radius - 22.0))[near].mean() < 0.35
-    assert distance.max() == FARTHEST_MM and distance.min() == -FARTHEST_MM
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_distances_are_read_at_x_y_z(axis):
-    field = torch.from_numpy(places()[..., axis].astype(np.float32).copy())
-    points = torch.tensor([[3.2, -7.0, 11.5], [-20.0, 15.0, 4.0]])
-    assert distance_at(field, points).tolist() == pytest.approx(points[:, axis].tolist(), abs=1e-3)
-    beyond = torch.full((1, 3), 2.0 * HALF_MM)
-    assert float(distance_at(field, beyond)) == pytest.approx(HALF_MM)
-
-
-def test_a_ball_that_is_too_small_and_lies_beside_is_settled_on_the_surface():
-    random = np.random.default_rng(0).normal(size=(300, 3))
-    mean = 18.0 * random / np.linalg.norm(random, axis=1, keepdims=True)
-    layer = ShapeLayer(mean - mean.mean(axis=0), np.zeros((1, 300, 3)), np.ones(1))
-    distance = surface_distance_mm(np.linalg.norm(places() - [4.0, -3.0, 2.0], axis=-1) < 22.0)
-    found = settled(layer, np.zeros(10, np.float32), distance, EVERYWHERE)
-    points = layer(torch.from_numpy(found)[None])[0].numpy()
-    radius = np.linalg.norm(points - [4.0, -3.0, 2.0], axis=1)
-    assert np.abs(radius - 22.0).mean() < 0.3
-
-
-def test_landmarks_out_of_view_do_not_pull():
-    mean = np.array([[10.0 * (i % 5) - 20.0, 10.0 * (i // 5) - 20.0, 0.0] for i in range(25)])
-    layer = ShapeLayer(mean, np.zeros((1, 25, 3)), np.ones(1))
-    # The surface is a plane at z = 4 where x is below 5, and at z = -8 beyond.
-    x, z = places()[..., 0], places()[..., 2]
-    distance = np.clip(np.where(x < 5.0, z - 4.0, z + 8.0), -FARTHEST_MM, FARTHEST_MM).astype(np.float32)
-    view = (np.array([-1e3, -1e3, -1e3]), np.array([5.0, 1e3, 1e3]))
-    found = settled(layer, np.zeros(10, np.float32), distance, view)
-    points = layer(torch.from_numpy(found)[None])[0].numpy()
-    assert points[mean[:, 0] < 5.0, 2] == pytest.approx(4.0, abs=0.2)
-
-
-def test_parameters_that_fit_already_stay(models):
-    layer = ShapeNetwork(mean_shape_network("tibia"), models["tibia"]).layer()
-    flat = np.zeros((INPUT_SIZE,) * 3, np.float32)
-    assert np.array_equal(settled(layer, np.zeros(MODES + 9, np.float32), flat, EVERYWHERE), np.zeros(MODES + 9))
 
 
 def test_a_right_knee_is_told_by_its_shapes(sides):

@@ -1,14 +1,18 @@
 """Whole synthetic MR cases: labels of the anatomy table, in their places in the patient, on either side."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.synthesis.mr.cases import synthesize_mr_case
+from KneeSegLib.synthesis.mr.cases import places_in_case, synthesize_mr_case
+from KneeSegLib.synthesis.mr.disease import Disease
 from KneeSegLib.synthesis.mr.render import MrSynthesis
 from KneeSegLib.synthesis.placement import Warp
 from Testing.phantoms.mr_knees import cylinder_knee
+from Testing.phantoms.mr_landmarks import cylinder_landmarks
 
 UPRIGHT = MrSynthesis(warp=Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0)))
 
@@ -38,3 +42,20 @@ def test_the_same_seed_gives_the_same_case():
     first, second, other = (synthesize_mr_case(cylinder_knee(), 2.0, 8.0, seed=seed) for seed in (1, 1, 2))
     first, second, other = (sitk.GetArrayFromImage(case.image) for case in (first, second, other))
     assert np.array_equal(first, second) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("slice_spacing_mm", [1.0, 3.0])
+def test_landmarks_are_found_on_the_bones_of_a_bent_knee(side, slice_spacing_mm):
+    bent = replace(MrSynthesis(), gentle_probability=0.0, disease=replace(Disease(), osteophyte_probability=0.0))
+    how = {"spacing_mm": 1.0, "slice_spacing_mm": slice_spacing_mm, "side": side, "seed": 3, "synthesis": bent}
+    case, places = (
+        make(cylinder_knee(), *more, **how)
+        for make, more in ((synthesize_mr_case, ()), (places_in_case, (cylinder_landmarks("tibia"),)))
+    )
+    tibia = case.labels == structure("tibia", side).label_value
+    distance = sitk.SignedMaurerDistanceMap(tibia, squaredDistance=False, useImageSpacing=True)
+    in_view = [distance.TransformPhysicalPointToIndex(place) for place in places.tolist()]
+    in_view = [i for i in in_view if all(1 < k < size - 2 for k, size in zip(i, distance.GetSize()))]
+    assert len(in_view) > 60
+    assert np.mean([abs(distance[index]) for index in in_view]) < 0.6 + 0.15 * slice_spacing_mm

@@ -1,5 +1,6 @@
 """Points on the bones of templates and people: they lie on the surface, and they correspond."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,7 @@ def prepared(tmp_path_factory):
     template.save(folder)
     for number, factor in enumerate(FACTORS):
         broader_person(f"cylinders-{number}", factor).save(folder)
-    return folder, prepare_landmarks([template], folder)
+    return folder, prepare_landmarks([template], folder, looks=0)
 
 
 def test_a_distance_is_that_to_the_cylinder():
@@ -155,3 +156,16 @@ def test_a_folder_without_landmarks_is_named(tmp_path, damage):
         path.write_bytes(path.read_bytes()[:400] if damage == "cut" else b"no numbers")
     with pytest.raises(InputError, match="holds no landmarks of prepared knees.*synthesize --prepare --joint mr-knee"):
         Landmarks.load(tmp_path)
+
+
+def test_looks_at_everybody_who_is_bent_a_little_make_a_richer_model(prepared, tmp_path):
+    folder, as_they_are = prepared
+    for path in folder.glob("*.npz"):
+        shutil.copy(path, tmp_path)
+    first, again, other = (prepare_landmarks([tall_template()], tmp_path, looks=3, seed=seed) for seed in (1, 1, 2))
+    for bone in LANDMARK_BONES:
+        assert first[bone].provenance.cases == len(FACTORS)
+        assert len(first[bone].variances) > 2 * len(as_they_are[bone].variances)
+        assert first[bone].variances == pytest.approx(again[bone].variances)
+        assert first[bone].variances != pytest.approx(other[bone].variances, rel=1e-3)
+        assert first[bone].quality.generalisation_mm[-1] > as_they_are[bone].quality.generalisation_mm[0]

@@ -1,0 +1,108 @@
+"""Shapes are settled on surfaces whose place and direction are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import ConvexHull, Delaunay, cKDTree
+
+from KneeSegLib.inference.mr.crops import SPACING_MM
+from KneeSegLib.inference.mr.settling import FARTHEST_MM, SETTLING, distance_at, settled, surface_distance_mm
+from KneeSegLib.inference.mr.shape_fit import ShapeNetwork
+from KneeSegLib.networks import ShapeLayer
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE
+from KneeSegLib.surfaces.triangles import point_normals
+from Testing.phantoms.mr_images import MODES, mean_shape_network, shipped_models
+
+EVERYWHERE = (np.full(3, -1e3), np.full(3, 1e3))
+DISTANCE_ALONE = replace(SETTLING, facing=0.0)
+HALF_MM = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_gradients():
+    """As in the pipeline; settling has to make its own."""
+    with torch.inference_mode():
+        yield
+
+
+def places() -> np.ndarray:
+    axis = (np.arange(INPUT_SIZE) - (INPUT_SIZE - 1) / 2.0) * SPACING_MM
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    return np.stack([x, y, z], axis=-1)
+
+
+def test_the_distance_from_a_ball_is_that_of_its_surface():
+    radius = np.linalg.norm(places(), axis=-1)
+    distance = surface_distance_mm(radius < 22.0)
+    near = np.abs(radius - 22.0) < 6.0
+    assert np.abs(distance - (radius - 22.0))[near].mean() < 0.35
+    assert distance.max() == FARTHEST_MM and distance.min() == -FARTHEST_MM
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_distances_are_read_at_x_y_z(axis):
+    field = torch.from_numpy(places()[..., axis].astype(np.float32).copy())
+    points = torch.tensor([[3.2, -7.0, 11.5], [-20.0, 15.0, 4.0]])
+    assert distance_at(field, points).tolist() == pytest.approx(points[:, axis].tolist(), abs=1e-3)
+    beyond = torch.full((1, 3), 2.0 * HALF_MM)
+    assert float(distance_at(field, beyond)) == pytest.approx(HALF_MM)
+
+
+def test_a_ball_that_is_too_small_and_lies_beside_is_settled_on_the_surface():
+    random = np.random.default_rng(0).normal(size=(300, 3))
+    mean = 18.0 * random / np.linalg.norm(random, axis=1, keepdims=True)
+    layer = ShapeLayer(mean - mean.mean(axis=0), np.zeros((1, 300, 3)), np.ones(1))
+    distance = surface_distance_mm(np.linalg.norm(places() - [4.0, -3.0, 2.0], axis=-1) < 22.0)
+    found = settled(layer, ConvexHull(mean).simplices, np.zeros(10, np.float32), distance, EVERYWHERE, DISTANCE_ALONE)
+    points = layer(torch.from_numpy(found)[None])[0].numpy()
+    radius = np.linalg.norm(points - [4.0, -3.0, 2.0], axis=1)
+    assert np.abs(radius - 22.0).mean() < 0.3
+
+
+def test_landmarks_out_of_view_do_not_pull():
+    mean = np.array([[10.0 * (i % 5) - 20.0, 10.0 * (i // 5) - 20.0, 0.0] for i in range(25)])
+    layer = ShapeLayer(mean, np.zeros((1, 25, 3)), np.ones(1))
+    # The surface is a plane at z = 4 where x is below 5, and at z = -8 beyond.
+    x, z = places()[..., 0], places()[..., 2]
+    distance = np.clip(np.where(x < 5.0, z - 4.0, z + 8.0), -FARTHEST_MM, FARTHEST_MM).astype(np.float32)
+    view = (np.array([-1e3, -1e3, -1e3]), np.array([5.0, 1e3, 1e3]))
+    found = settled(layer, Delaunay(mean[:, :2]).simplices, np.zeros(10, np.float32), distance, view, DISTANCE_ALONE)
+    points = layer(torch.from_numpy(found)[None])[0].numpy()
+    assert points[mean[:, 0] < 5.0, 2] == pytest.approx(4.0, abs=0.2)
+
+
+def test_parameters_that_fit_already_stay():
+    model = shipped_models()["tibia"]
+    layer = ShapeNetwork(mean_shape_network("tibia"), model).layer()
+    flat, mean = np.zeros((INPUT_SIZE,) * 3, np.float32), np.zeros(MODES + 9, np.float32)
+    assert np.array_equal(settled(layer, model.triangles, mean, flat, EVERYWHERE), mean)
+
+
+def test_landmarks_lie_nearer_to_their_places_where_the_shape_has_to_face_the_right_way():
+    """A tibia that the model can be, on a surface with an error of half a millimetre."""
+    model = shipped_models()["tibia"]
+    layer = ShapeLayer(model.mean, model.components, model.variances)
+    random = np.random.default_rng(3)
+    true = np.zeros(layer.parameters_per_shape, np.float32)
+    true[:12], true[-9:-6] = random.normal(size=12), (4.0, -3.0, 2.0)
+    landmarks = layer(torch.from_numpy(true)[None])[0].numpy()
+    distance = distance_from(landmarks, model.triangles)
+    distance += gaussian_filter(random.normal(size=distance.shape), 6.0).astype(np.float32) * 20.0
+    errors = []
+    for settling in (DISTANCE_ALONE, SETTLING):
+        found = settled(layer, model.triangles, np.zeros_like(true), distance, EVERYWHERE, settling)
+        points = layer(torch.from_numpy(found)[None])[0].numpy()
+        errors.append(np.linalg.norm(points - landmarks, axis=1).mean())
+    assert errors[1] < 0.9 * errors[0] and errors[1] < 1.2
+
+
+def distance_from(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Signed distance over a crop to the planes of the points of a surface, clipped as distances are."""
+    normals = point_normals(points, triangles.astype(int))
+    where = places().reshape(-1, 3)
+    _, nearest = cKDTree(points).query(where)
+    to_plane = np.einsum("nc,nc->n", where - points[nearest], normals[nearest])
+    return to_plane.reshape(places().shape[:3]).clip(-FARTHEST_MM, FARTHEST_MM).astype(np.float32)
