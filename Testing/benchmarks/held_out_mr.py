@@ -35,7 +35,7 @@ from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation import evaluate
 from KneeSegLib.inference.mr.crops import SPACING_MM
-from KneeSegLib.inference.mr.settling import settled, surface_distance_mm
+from KneeSegLib.inference.mr.settling import edge_say, settled, surface_distance_mm
 from KneeSegLib.inference.mr.shape_fit import ShapeNetwork
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.pipelines import STAGES
@@ -230,7 +230,8 @@ def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
     errors: dict[str, list[float]] = {"network": [], "settled": [], "from_the_mean": []}
     for look in range(LOOKS):
         samples = source.render(recipe.shapes[0], torch.Generator().manual_seed(5000 + look))
-        distance = surface_distance_mm((samples.inputs[0, 0] > 0.5).numpy())
+        own = samples.inputs[0, 0].numpy()
+        distance, say = surface_distance_mm(own > 0.5), edge_say(own)
         shown = np.argwhere((samples.inputs[0].sum(dim=0) > 0.05).numpy())[:, ::-1]
         bounds = (shown.min(axis=0) + 1.5, shown.max(axis=0) - 1.5)
         view = tuple((bound - (INPUT_SIZE - 1) / 2.0) * SPACING_MM for bound in bounds)
@@ -238,8 +239,8 @@ def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
             seen = shape.network(samples.inputs)[0].numpy()
             placed = {
                 "network": seen,
-                "settled": settled(layer, shape.model.triangles, seen, distance, view),
-                "from_the_mean": settled(layer, shape.model.triangles, np.zeros_like(seen), distance, view),
+                "settled": settled(layer, shape.model.triangles, seen, distance, say, view),
+                "from_the_mean": settled(layer, shape.model.triangles, np.zeros_like(seen), distance, say, view),
             }
             for name, parameters in placed.items():
                 points = layer(torch.from_numpy(parameters)[None])[0]

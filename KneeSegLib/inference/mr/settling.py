@@ -1,7 +1,8 @@
 """Parameters of a shape model settled on a surface, by gradient descent through the shape layer.
 
 Landmarks are drawn to the surface, and then the shape is made to face the way that the bone does everywhere. A relief
-that lies a few millimetres beside its place is near to the surface all the same, but faces another way.
+that lies a few millimetres beside its place is near to the surface all the same, but faces another way. Where slices
+fade out instead of showing an edge, what they take for the surface has little to say.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude
 from torch.nn import functional
 
 from KneeSegLib.inference.mr.crops import SPACING_MM
@@ -32,6 +33,9 @@ class Settling:
         facing: penalty of facing the wrong way, in mm² of mean squared distance for each unit of one minus the cosine.
         near_mm: only landmarks so near to the surface have to face its way.
         unlikely: penalty of one squared standard deviation of a weight, in mm² of mean squared distance.
+        sharp_per_mm: an edge where the probability falls as steeply as this has its full say; one that falls less
+            steeply has the square of its share.
+        least_say: no edge has less.
         growth: a shape whose scale along an axis came to more than this, or less than its inverse, is taken back to
             what the network said.
         border_mm: landmarks nearer to the border of the scan do not count: the bone may be cut there.
@@ -42,6 +46,8 @@ class Settling:
     facing: float = 60.0
     near_mm: float = 4.0
     unlikely: float = 0.01
+    sharp_per_mm: float = 0.25
+    least_say: float = 0.05
     growth: float = 1.5
     border_mm: float = 3.0
 
@@ -57,11 +63,28 @@ def surface_distance_mm(inside: np.ndarray) -> np.ndarray:
     return gaussian_filter(distance, 0.7).clip(-FARTHEST_MM, FARTHEST_MM).astype(np.float32)
 
 
+def edge_say(likely: np.ndarray, settling: Settling = SETTLING) -> np.ndarray:
+    """How much the nearest piece of a bone's surface has to say, 0 to 1, float32, everywhere in a crop.
+
+    Args:
+        likely: probability of the bone ``(D, H, W)``.
+    """
+    inside = likely > 0.5
+    border = inside & ~binary_erosion(inside)
+    if not border.any():
+        return np.ones(likely.shape, np.float32)
+    steepness = gaussian_gradient_magnitude(likely.astype(np.float32), 1.0) / SPACING_MM
+    nearest = distance_transform_edt(~border, return_distances=False, return_indices=True)
+    say = (steepness[tuple(nearest)] / settling.sharp_per_mm) ** 2
+    return say.clip(settling.least_say, 1.0).astype(np.float32)
+
+
 def settled(
     layer: ShapeLayer,
     triangles: np.ndarray,
     parameters: np.ndarray,
     distance_mm: np.ndarray,
+    say: np.ndarray,
     within_mm: tuple[np.ndarray, np.ndarray],
     settling: Settling = SETTLING,
 ) -> np.ndarray:
@@ -71,20 +94,21 @@ def settled(
         triangles: (T, 3) of the landmarks.
         parameters: (K + 9,) see :class:`~KneeSegLib.networks.ShapeLayer`.
         distance_mm: ``(D, H, W)`` along z, y, x, see :func:`surface_distance_mm`.
+        say: ``(D, H, W)``, how much the surface nearest to a place counts, see :func:`edge_say`.
         within_mm: lowest and highest x, y, z, from the crop's centre, of landmarks that count, as they lie at first.
     """
     # Inference mode leaves no gradients, and its tensors cannot have any: everything here is made outside of it.
     with torch.inference_mode(False), torch.enable_grad():
         layer = ShapeLayer(*(array.detach().cpu().numpy() for array in (layer.mean, *_components(layer))))
         corners = torch.from_numpy(np.asarray(triangles, np.int64))
-        field = torch.from_numpy(distance_mm)
+        field, heard = torch.from_numpy(distance_mm), torch.from_numpy(say)
         outward = torch.stack(torch.gradient(field, spacing=SPACING_MM)[::-1])
         low, high = (torch.from_numpy(np.asarray(bound)).float() for bound in within_mm)
         wanted, tolerated_mm = torch.from_numpy(parameters.copy()), settling.tolerated_mm
         for facing in (0.0, settling.facing):
-            # Counted once each time: a landmark that could leave the view would be well out of it.
+            # Weighed once each time: a landmark that could leave the view would be well out of it.
             first = layer(wanted[None])[0]
-            counts = ((first > low) & (first < high)).all(dim=1)
+            counts = ((first > low) & (first < high)).all(dim=1) * distance_at(heard, first)
 
             def loss(parameters: torch.Tensor, facing: float = facing, counts: torch.Tensor = counts) -> torch.Tensor:
                 points = layer(parameters[None])[0]
@@ -94,7 +118,7 @@ def settled(
                 if facing:
                     directions = functional.normalize(read(outward, points).T, dim=1)
                     turned = 1.0 - (_normals(points, corners) * directions).sum(dim=1)
-                    total = total + facing * _mean(turned, counts & (away.detach().abs() < settling.near_mm))
+                    total = total + facing * _mean(turned, counts * (away.detach().abs() < settling.near_mm))
                 return total
 
             wanted = _minimised(loss, wanted, settling.rounds)
@@ -141,6 +165,7 @@ def _normals(points: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
 
 
 def _mean(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Mean of values that count so much each."""
     return (values * counts).sum() / counts.sum().clamp(min=1)
 
 

@@ -19,7 +19,7 @@ from KneeSegLib.anatomy import SIDES, Side
 from KneeSegLib.inference.axes import Axis, Grid
 from KneeSegLib.inference.mr.bones import KneeBones
 from KneeSegLib.inference.mr.crops import SPACING_MM, crop_centre
-from KneeSegLib.inference.mr.settling import FARTHEST_MM, SETTLING, distance_at, settled, surface_distance_mm
+from KneeSegLib.inference.mr.settling import FARTHEST_MM, SETTLING, distance_at, edge_say, settled, surface_distance_mm
 from KneeSegLib.inference.resample import resampled
 from KneeSegLib.networks import ShapeLayer
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
@@ -90,7 +90,7 @@ def fit_shape(shape: ShapeNetwork, bones: KneeBones, bone: str, side: Side, devi
     low, high = np.array(bones.scan.grown(-SETTLING.border_mm))[::-1].T - centre
     within = (low, high) if side == "right" else (np.array([-high[0], *low[1:]]), np.array([-low[0], *high[1:]]))
     layer = shape.layer()
-    parameters = settled(layer, shape.model.triangles, seen, distance, within)
+    parameters = settled(layer, shape.model.triangles, seen, distance, edge_say(own.numpy()), within)
     last = layer(torch.from_numpy(parameters)[None])[0].double().numpy()
     in_view = ((last > within[0]) & (last < within[1])).all(axis=1)
     residual = np.where(

@@ -9,7 +9,15 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import ConvexHull, Delaunay, cKDTree
 
 from KneeSegLib.inference.mr.crops import SPACING_MM
-from KneeSegLib.inference.mr.settling import FARTHEST_MM, SETTLING, distance_at, settled, surface_distance_mm
+from KneeSegLib.inference.mr.settling import (
+    FARTHEST_MM,
+    SETTLING,
+    Settling,
+    distance_at,
+    edge_say,
+    settled,
+    surface_distance_mm,
+)
 from KneeSegLib.inference.mr.shape_fit import ShapeNetwork
 from KneeSegLib.networks import ShapeLayer
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
@@ -17,6 +25,8 @@ from KneeSegLib.surfaces.triangles import point_normals
 from Testing.phantoms.mr_images import MODES, mean_shape_network, shipped_models
 
 EVERYWHERE = (np.full(3, -1e3), np.full(3, 1e3))
+MIDDLE_MM = (4.0, -3.0, 2.0)
+ALIKE = np.ones((INPUT_SIZE,) * 3, np.float32)
 DISTANCE_ALONE = replace(SETTLING, facing=0.0)
 HALF_MM = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
 
@@ -56,7 +66,9 @@ def test_a_ball_that_is_too_small_and_lies_beside_is_settled_on_the_surface():
     mean = 18.0 * random / np.linalg.norm(random, axis=1, keepdims=True)
     layer = ShapeLayer(mean - mean.mean(axis=0), np.zeros((1, 300, 3)), np.ones(1))
     distance = surface_distance_mm(np.linalg.norm(places() - [4.0, -3.0, 2.0], axis=-1) < 22.0)
-    found = settled(layer, ConvexHull(mean).simplices, np.zeros(10, np.float32), distance, EVERYWHERE, DISTANCE_ALONE)
+    found = settled(
+        layer, ConvexHull(mean).simplices, np.zeros(10, np.float32), distance, ALIKE, EVERYWHERE, DISTANCE_ALONE
+    )
     points = layer(torch.from_numpy(found)[None])[0].numpy()
     radius = np.linalg.norm(points - [4.0, -3.0, 2.0], axis=1)
     assert np.abs(radius - 22.0).mean() < 0.3
@@ -69,34 +81,66 @@ def test_landmarks_out_of_view_do_not_pull():
     x, z = places()[..., 0], places()[..., 2]
     distance = np.clip(np.where(x < 5.0, z - 4.0, z + 8.0), -FARTHEST_MM, FARTHEST_MM).astype(np.float32)
     view = (np.array([-1e3, -1e3, -1e3]), np.array([5.0, 1e3, 1e3]))
-    found = settled(layer, Delaunay(mean[:, :2]).simplices, np.zeros(10, np.float32), distance, view, DISTANCE_ALONE)
+    found = settled(
+        layer, Delaunay(mean[:, :2]).simplices, np.zeros(10, np.float32), distance, ALIKE, view, DISTANCE_ALONE
+    )
     points = layer(torch.from_numpy(found)[None])[0].numpy()
     assert points[mean[:, 0] < 5.0, 2] == pytest.approx(4.0, abs=0.2)
+
+
+def test_an_edge_that_fades_has_less_to_say_than_a_sharp_one():
+    x, y, z = np.moveaxis(places(), -1, 0)
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    softness_mm = np.where(z > 0.0, 0.6, 4.0)
+    say = edge_say(1.0 / (1.0 + np.exp((radius - 25.0) / softness_mm)))
+    assert say.shape == radius.shape and say.dtype == np.float32
+    assert say[z > 8.0].min() > 0.4 and say[z < -8.0].max() < 0.15
+    assert (edge_say(np.zeros((8, 8, 8))) == 1.0).all()
 
 
 def test_parameters_that_fit_already_stay():
     model = shipped_models()["tibia"]
     layer = ShapeNetwork(mean_shape_network("tibia"), model).layer()
     flat, mean = np.zeros((INPUT_SIZE,) * 3, np.float32), np.zeros(MODES + 9, np.float32)
-    assert np.array_equal(settled(layer, model.triangles, mean, flat, EVERYWHERE), mean)
+    assert np.array_equal(settled(layer, model.triangles, mean, flat, ALIKE, EVERYWHERE), mean)
 
 
-def test_landmarks_lie_nearer_to_their_places_where_the_shape_has_to_face_the_right_way():
-    """A tibia that the model can be, on a surface with an error of half a millimetre."""
+@pytest.fixture(scope="module")
+def tibia():
+    """A tibia that the shipped model can be: the model, the layer, the landmarks and the distance from them."""
     model = shipped_models()["tibia"]
     layer = ShapeLayer(model.mean, model.components, model.variances)
-    random = np.random.default_rng(3)
     true = np.zeros(layer.parameters_per_shape, np.float32)
-    true[:12], true[-9:-6] = random.normal(size=12), (4.0, -3.0, 2.0)
+    true[:12], true[-9:-6] = np.random.default_rng(3).normal(size=12), MIDDLE_MM
     landmarks = layer(torch.from_numpy(true)[None])[0].numpy()
-    distance = distance_from(landmarks, model.triangles)
-    distance += gaussian_filter(random.normal(size=distance.shape), 6.0).astype(np.float32) * 20.0
-    errors = []
-    for settling in (DISTANCE_ALONE, SETTLING):
-        found = settled(layer, model.triangles, np.zeros_like(true), distance, EVERYWHERE, settling)
-        points = layer(torch.from_numpy(found)[None])[0].numpy()
-        errors.append(np.linalg.norm(points - landmarks, axis=1).mean())
-    assert errors[1] < 0.9 * errors[0] and errors[1] < 1.2
+    return model, layer, landmarks, distance_from(landmarks, model.triangles)
+
+
+def off_mm(tibia, distance: np.ndarray, say: np.ndarray, settling: Settling) -> float:
+    """Mean distance of landmarks from their places after they were settled from the mean shape there."""
+    model, layer, landmarks, _ = tibia
+    start = np.zeros(layer.parameters_per_shape, np.float32)
+    start[-9:-6] = MIDDLE_MM
+    found = settled(layer, model.triangles, start, distance, say, EVERYWHERE, settling)
+    points = layer(torch.from_numpy(found)[None])[0].numpy()
+    return float(np.linalg.norm(points - landmarks, axis=1).mean())
+
+
+def test_landmarks_lie_nearer_to_their_places_where_the_shape_has_to_face_the_right_way(tibia):
+    """On a surface with an error of half a millimetre."""
+    noise = np.random.default_rng(3).normal(size=tibia[-1].shape)
+    distance = tibia[-1] + gaussian_filter(noise, 6.0).astype(np.float32) * 20.0
+    free, facing = (off_mm(tibia, distance, ALIKE, settling) for settling in (DISTANCE_ALONE, SETTLING))
+    assert facing < 0.9 * free and facing < 1.2
+
+
+def test_where_a_surface_is_not_sure_landmarks_follow_the_rest_of_it(tibia):
+    """One side of the bone seems to lie 4 mm further out than it does."""
+    wrong = places()[..., 0] > 12.0
+    distance = np.where(wrong, tibia[-1] - 4.0, tibia[-1]).clip(-FARTHEST_MM, FARTHEST_MM)
+    say = np.where(wrong, np.float32(SETTLING.least_say), ALIKE)
+    believed, doubted = (off_mm(tibia, distance, heard, SETTLING) for heard in (ALIKE, say))
+    assert doubted < 0.6 * believed
 
 
 def distance_from(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
