@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,27 @@ LOOKS = 20
 MEASURED_STAGES = ("slices", "patches")
 
 
+def _by_bone() -> dict[str, list[float]]:
+    return {bone: [] for bone in LANDMARK_BONES}
+
+
+@dataclass
+class Tally:
+    """What runs add up to beside the tables.
+
+    Attributes:
+        surface_mm: by bone, how far the points of each fitted shape lie from the true surface.
+        landmark_mm: by bone, how far from their own places.
+        flags: stage, key, Dice and verdict of each structure.
+        wrong_sides: knees taken for one of the other side.
+    """
+
+    surface_mm: dict[str, list[float]] = field(default_factory=_by_bone)
+    landmark_mm: dict[str, list[float]] = field(default_factory=_by_bone)
+    flags: list[dict] = field(default_factory=list)
+    wrong_sides: int = 0
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--prepared", type=Path, default=Path("work/people_mr"))
@@ -73,26 +94,22 @@ def main() -> None:
     options = arguments.parse_args()
     torch.set_num_threads(2)
     results = {stage: {} for stage in options.stage or MEASURED_STAGES}
-    fitted: dict[str, list[float]] = {bone: [] for bone in LANDMARK_BONES}
-    placed: dict[str, list[float]] = {bone: [] for bone in LANDMARK_BONES}
-    landmarks = Landmarks.load(options.prepared)
-    flags: list[dict] = []
-    wrong_sides = 0
+    landmarks, tally = Landmarks.load(options.prepared), Tally()
     people = read_knees(options.prepared, options.group)[: options.count]
     for number, person in enumerate(people):
         side = SIDES[number % 2]
         truth = rendered(person, side, options.seed + number, options)
         where = true_landmarks(person, landmarks, side, options.seed + number, options)
         for stage, cases in results.items():
-            wrong_sides += not measure(truth, where, side, stage, cases, fitted, placed, flags)
+            measure(truth, where, side, stage, cases, tally)
     summary = {stage: show_figures(stage, cases, len(people), SHOWN) for stage, cases in results.items()}
-    print(f"\nWrong sides: {wrong_sides} of {len(people) * len(results)} runs")
-    print_flags(flags)
-    for bone, distances in fitted.items():
-        if distances:
+    print(f"\nWrong sides: {tally.wrong_sides} of {len(people) * len(results)} runs")
+    print_flags(tally.flags)
+    for bone, off_place_mm in tally.landmark_mm.items():
+        if off_place_mm:
             print(
-                f"Points of the fitted {bone} off the true surface: {np.mean(distances):.2f} mm, "
-                f"from their own places in view: {np.mean(placed[bone]):.2f} mm ({np.round(placed[bone], 2)})"
+                f"Points of the fitted {bone} off the true surface: {np.mean(tally.surface_mm[bone]):.2f} mm, "
+                f"from their own places in view: {np.mean(off_place_mm):.2f} mm ({np.round(off_place_mm, 2)})"
             )
     landmark_mm = {bone: landmark_errors(bone, options) for bone in LANDMARK_BONES}
     for bone, errors in landmark_mm.items():
@@ -100,9 +117,14 @@ def main() -> None:
             f"Landmarks of the {bone} on spoilt crops: "
             + ", ".join(f"{name} {mm:.2f} mm" for name, mm in errors.items())
         )
-    record = {"stages": summary, "landmark_mm": landmark_mm, "surface_mm": fitted, "wrong_sides": wrong_sides}
-    record["landmark_in_scan_mm"] = placed
-    record["flags"] = flags
+    record = {
+        "stages": summary,
+        "landmark_mm": landmark_mm,
+        "landmark_in_scan_mm": tally.landmark_mm,
+        "surface_mm": tally.surface_mm,
+        "wrong_sides": tally.wrong_sides,
+        "flags": tally.flags,
+    }
     options.output.write_text(json.dumps(strict(record), indent=1), encoding="utf-8")
     print(f"Full figures: {options.output}")
 
@@ -151,30 +173,24 @@ def true_landmarks(
 
 
 def measure(
-    truth: SyntheticCase,
-    where: dict[str, np.ndarray],
-    side: str,
-    stage: str,
-    cases: dict,
-    fitted: dict[str, list[float]],
-    placed: dict[str, list[float]],
-    flags: list[dict],
-) -> bool:
-    """Add one run to ``cases``, ``fitted``, ``placed`` and ``flags``; return whether it found the right side."""
+    truth: SyntheticCase, where: dict[str, np.ndarray], side: str, stage: str, cases: dict, tally: Tally
+) -> None:
+    """Add one run to ``cases`` and ``tally``; ``where`` are the :func:`true_landmarks`."""
     started = time.perf_counter()
     try:
         found = ks.segment(truth.image, pipeline="mr-knee", device="cpu", stop_after=stage)
     except KneeSegError as error:
         print(f"{truth.subject} ({side}), {stage}: {error}", flush=True)
-        return True
+        return
     seconds = time.perf_counter() - started
     right = found.provenance["knee"]["side"] == side
+    tally.wrong_sides += not right
     labels = found.labels if right else _renamed(found.labels, side)
     agreements = evaluate(truth.labels, labels)
     cases[truth.subject] = {structure(key.rpartition("_")[0], "right").key: value for key, value in agreements.items()}
     for entry in found.structures if right else ():
         dice = agreements[entry.structure.key].metrics["dice"]
-        flags.append({"stage": stage, "key": entry.structure.tissue.key, "dice": dice, "verdict": entry.verdict})
+        tally.flags.append({"stage": stage, "key": entry.structure.tissue.key, "dice": dice, "verdict": entry.verdict})
     row = "  ".join(f"{k.rpartition('_')[0]} {v.metrics['dice']:.3f}" for k, v in agreements.items())
     print(
         f"{truth.subject} ({side}{'' if right else ', TAKEN FOR THE OTHER'}, {stage}, {seconds:.0f} s): {row}",
@@ -182,10 +198,9 @@ def measure(
     )
     for entry in (entry for entry in found.maps if entry.name == "shape" and right):
         bone, points = entry.structure.tissue.key, points_of(entry.surface)
-        fitted[bone].append(_off_surface(points, truth.labels, entry.structure))
+        tally.surface_mm[bone].append(_off_surface(points, truth.labels, entry.structure))
         in_view = [_shown(place, truth.labels) for place in where[bone]]
-        placed[bone].append(float(np.linalg.norm(points - where[bone], axis=1)[in_view].mean()))
-    return right
+        tally.landmark_mm[bone].append(float(np.linalg.norm(points - where[bone], axis=1)[in_view].mean()))
 
 
 def print_flags(flags: list[dict]) -> None:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.shape.bone_image import bone_image, sides_of
-from KneeSegLib.shape.shafts import SHAFTS
+from KneeSegLib.shape.shafts import SHAFTS, Shaft
 from KneeSegLib.shape.unusable import UnusableCase
 from Testing.phantoms.bones import Pebble, distal_femur, sphere
 
@@ -71,6 +71,13 @@ def test_a_shaft_is_cut_at_a_multiple_of_the_bones_width():
     assert bone.cut_mm == pytest.approx(expected, abs=2.5)
     on_axis = np.array([[0, 0, bone.cut_mm - 4.0], [0, 0, bone.cut_mm + 4.0]])
     np.testing.assert_allclose(bone.distances_at(on_axis), [-4.0, 4.0], atol=0.3)
+
+
+def test_more_or_less_of_a_shaft_may_be_kept():
+    for widths in (0.9, 1.2):
+        kept = {"femur": Shaft("lower", widths)}
+        bone = bone_image(distal_femur(shaft_mm=60.0), "femur", "right", "a", 2.0, kept)
+        assert bone.cut_mm == pytest.approx(-30 + widths * 60, abs=2.5)
 
 
 def test_a_longer_shaft_makes_no_difference():
