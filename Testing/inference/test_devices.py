@@ -32,6 +32,17 @@ def test_folded_network_gives_the_same_answer_and_leaves_the_original_alone(netw
     assert any("BatchNorm" in type(module).__name__ for module in network.modules())
 
 
+@pytest.mark.parametrize(
+    ("network", "layout"),
+    [(SliceUNet(4, 3, (4, 8, 8)), torch.channels_last), (CoarseUNet3D(2, 3, (4, 8)), torch.channels_last_3d)],
+    ids=["slices", "coarse"],
+)
+def test_networks_are_laid_out_channels_last_on_processors(network, layout):
+    weights = [weight for weight in ready_for_inference(network, "cpu").parameters() if weight.ndim > 1]
+    assert weights and all(weight.is_contiguous(memory_format=layout) for weight in weights)
+    assert not all(weight.is_contiguous(memory_format=layout) for weight in network.parameters() if weight.ndim > 1)
+
+
 def test_device_that_is_not_there_is_an_error_that_says_what_is():
     missing = "mps" if not torch.backends.mps.is_available() else "cuda"
     with pytest.raises(ResourceError, match="found: .*cpu"):
