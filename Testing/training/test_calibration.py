@@ -16,7 +16,7 @@ from KneeSegLib.inference.seams import Share
 from KneeSegLib.inference.slices import slice_probabilities
 from KneeSegLib.training.calibration import calibrate_bundle, class_shares, fitted
 from KneeSegLib.training.export import bundle_description
-from KneeSegLib.training.loop import build_network
+from KneeSegLib.training.loop import build_network, first_network
 from KneeSegLib.training.recipe import read_recipe, recipe_from
 from KneeSegLib.training.samples import Samples
 from Testing.phantoms.mr_knees import cylinder_knee_person, cylinder_knee_template
@@ -101,11 +101,11 @@ def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
     cylinder_knee_template().save(tmp_path)
     cylinder_knee_person("validation").save(tmp_path)
     recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
-    network = build_network(recipe)
+    network, _ = first_network(recipe)
     facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
     made = write_bundle(tmp_path / "bundles" / name, network, recipe.network_config, network.state_dict(), facts)
     found = calibrate_bundle(made, tmp_path, looks=2, report=lambda line: None).facts
-    assert found["temperature"] > 1.0  # fresh weights know nothing
+    assert found["temperature"] != pytest.approx(1.0, abs=0.05)  # fresh weights know nothing, not even how little
     assert found["calibration"]["nll_after"] < found["calibration"]["nll_before"]
 
 
