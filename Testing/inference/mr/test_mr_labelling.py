@@ -6,7 +6,7 @@ from KneeSegLib.anatomy import KNEE_MR_CLASSES, SIDES, structure
 from KneeSegLib.errors import Cancelled
 from KneeSegLib.inference.axes import Grid
 from KneeSegLib.inference.device import find_device
-from KneeSegLib.inference.mr.labelling import label_knee, likely_at
+from KneeSegLib.inference.mr.labelling import label_knee, likely_at, with_bone_odds
 from KneeSegLib.inference.mr.patches import FineProbabilities
 from Testing.phantoms.mr_probabilities import KNEE_BOXES_MM, box_grid, probabilities_of
 
@@ -97,11 +97,30 @@ def test_patches_decide_where_slices_are_in_doubt():
     assert np.array_equal(with_patches == cartilage, (slices.of("femoral_cartilage") > 0.3).numpy())
 
 
-@pytest.mark.parametrize("name", ["femoral_cartilage", "patellar_cartilage", "femur"])
-def test_a_tissue_is_labelled_from_one_half_on(name):
-    for likely in (0.45, 0.55):
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("femoral_cartilage", 0.5), ("patellar_cartilage", 0.5), ("patella", 0.5), ("femur", 0.4), ("tibia", 0.4)],
+)
+def test_a_tissue_is_labelled_from_one_half_on_and_femur_and_tibia_a_little_before(name, least):
+    for likely in (least - 0.05, least + 0.05):
         _, labels = labelled(probabilities_of({name: KNEE_BOXES_MM[name]}, GRID, likely=likely))
-        assert (labels == structure(name, "right").label_value).any() == (likely > 0.5), likely
+        assert (labels == structure(name, "right").label_value).any() == (likely > least), likely
+
+
+def test_bones_take_from_the_background_alone():
+    likely = torch.tensor([0.3, 0.1, 0.05, 0.0, 0.2, 0.05, 0.0, 0.1])[:, None, None, None]
+    changed = with_bone_odds(likely, KNEE_MR_CLASSES, {"femur": 2.0})
+    background, bones = 0.2, 0.45
+    expected = torch.tensor([0.6, 0.1, 0.05, 0.0]) * (bones + background) / (0.75 + background)
+    assert torch.allclose(changed[:4].flatten(), expected) and torch.equal(changed[4:], likely[4:])
+    assert changed[0] > likely[0] and 1.0 - changed.sum() < background
+    assert torch.allclose(with_bone_odds(likely, KNEE_MR_CLASSES, {}), likely)
+
+
+def test_where_there_is_neither_bone_nor_background_nothing_changes():
+    likely = torch.zeros(len(KNEE_MR_CLASSES) - 1, 1, 1, 1)
+    likely[4] = 1.0
+    assert torch.equal(with_bone_odds(likely, KNEE_MR_CLASSES), likely)
 
 
 def test_labelling_counts_its_blocks_and_can_be_stopped():
