@@ -32,7 +32,7 @@ def train(
     device: Device = AUTOMATIC_DEVICE,
     compiled: Annotated[
         bool,
-        typer.Option("--compile", help="Compile first: takes a C++ compiler, halves the time on a CPU."),
+        typer.Option("--compile", help="Compile first: takes a C++ compiler, about halves the time on a CPU."),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that exists.")] = False,
     progress: Progress = ProgressMode.bar,

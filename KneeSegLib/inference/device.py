@@ -117,20 +117,23 @@ def ready_for_inference(network: nn.Module, device: torch.device | str) -> nn.Mo
     """Return a copy of ``network`` on ``device`` in evaluation mode, each batch normalisation folded into its
     convolution.
 
-    The answers stay the same to rounding; about a tenth of the time goes. Networks are laid out channels last, which is
-    what convolutions on processors like best: in three dimensions a tenth to a third of the time goes with it
-    (elsewhere these stay as they are).
+    The answers stay the same to rounding; about a tenth of the time goes, and more by :func:`fastest_layout`.
     """
     network = copy.deepcopy(network).eval()
     for block in list(network.modules()):
         if isinstance(block, nn.Sequential):
             _fold(block)
-    network = network.to(device)
+    return network.to(device).to(memory_format=fastest_layout(network, device))
+
+
+def fastest_layout(network: nn.Module, device: torch.device | str) -> torch.memory_format:
+    """How tensors of a network had better lie in memory: channels last, which is what convolutions on processors like.
+
+    In three dimensions a tenth to a third of the time goes with it; other devices keep these as they are.
+    """
     if any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        return network.to(memory_format=torch.channels_last)
-    if torch.device(device).type == "cpu":
-        return network.to(memory_format=torch.channels_last_3d)
-    return network
+        return torch.channels_last
+    return torch.channels_last_3d if torch.device(device).type == "cpu" else torch.contiguous_format
 
 
 def _fold(block: nn.Sequential) -> None:

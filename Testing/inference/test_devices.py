@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from KneeSegLib.errors import Cancelled, ResourceError
-from KneeSegLib.inference.device import Device, find_device, in_order, ready_for_inference, running_on
+from KneeSegLib.inference.device import Device, fastest_layout, find_device, in_order, ready_for_inference, running_on
 from KneeSegLib.networks import CoarseUNet3D, SliceUNet
 
 TWO_THREADS = Device("cpu", "CPU, 2 threads", 2)
@@ -41,6 +41,11 @@ def test_networks_are_laid_out_channels_last_on_processors(network, layout):
     weights = [weight for weight in ready_for_inference(network, "cpu").parameters() if weight.ndim > 1]
     assert weights and all(weight.is_contiguous(memory_format=layout) for weight in weights)
     assert not all(weight.is_contiguous(memory_format=layout) for weight in network.parameters() if weight.ndim > 1)
+
+
+def test_networks_of_volumes_stay_as_they_are_on_other_devices():
+    assert fastest_layout(CoarseUNet3D(2, 3, (4, 8)), "cuda") == torch.contiguous_format
+    assert fastest_layout(SliceUNet(4, 3, (4, 8, 8)), "cuda") == torch.channels_last
 
 
 def test_device_that_is_not_there_is_an_error_that_says_what_is():

@@ -102,10 +102,12 @@ def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
     cylinder_knee_person("validation").save(tmp_path)
     recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
     network, _ = first_network(recipe)
+    with torch.no_grad():
+        network.head.weight *= 50.0
     facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
     made = write_bundle(tmp_path / "bundles" / name, network, recipe.network_config, network.state_dict(), facts)
     found = calibrate_bundle(made, tmp_path, looks=2, report=lambda line: None).facts
-    assert found["temperature"] != pytest.approx(1.0, abs=0.05)  # fresh weights know nothing, not even how little
+    assert found["temperature"] > 1.0  # fresh weights know nothing, and these are sure of it
     assert found["calibration"]["nll_after"] < found["calibration"]["nll_before"]
 
 

@@ -103,7 +103,7 @@ def with_bone_odds(likely: torch.Tensor, classes: Sequence[str], odds: Mapping[s
         likely: see :func:`likely_at`.
         classes: the C names, background first.
     """
-    bones = [classes.index(bone) - 1 for bone in JOINT_BONES["knee"] if bone in classes]
+    bones = [classes.index(bone) - 1 for bone in JOINT_BONES["knee"]]
     background = (1.0 - likely.sum(dim=0)).clamp(min=0.0)
     theirs = likely[bones] * torch.tensor([odds.get(classes[bone + 1], 1.0) for bone in bones])[:, None, None, None]
     scale = (likely[bones].sum(dim=0) + background) / (theirs.sum(dim=0) + background).clamp(min=_HARDLY)
