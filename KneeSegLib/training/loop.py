@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from KneeSegLib import networks
+from KneeSegLib.errors import InputError
 from KneeSegLib.inference.device import fastest_layout
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.objectives import objective_of
@@ -53,6 +54,9 @@ class Training:
         compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then about halves the
             time of a step on a CPU.
         start: bundle whose weights a new training starts from; see :mod:`~KneeSegLib.training.taking_over`.
+
+    Raises:
+        InputError: nobody is prepared for the recipe, or it lets only some layers learn and there is no ``start``.
     """
 
     def __init__(
@@ -73,13 +77,18 @@ class Training:
         self.source = SOURCES[recipe.kind].of_folder(recipe, prepared, "train")
         self.validation = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
         self.objective = objective_of(recipe, prepared, self.device)
+        if recipe.learning and start is None:
+            raise InputError(
+                f"This recipe of {recipe.name} lets only {', '.join(recipe.learning)} learn, and there are no weights "
+                "for the other layers; give the bundle to start from (--from)."
+            )
         network, self.origin = first_network(recipe, start)
         self.network = network.to(self.device)
         self.layout = fastest_layout(self.network, self.device)
         self.network = self.network.to(memory_format=self.layout)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            learning_parameters(self.network, recipe.learning), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         self.pools = {shape: Pool(recipe.pool) for shape in recipe.shapes}
         self.owed = {shape: 0.0 for shape in recipe.shapes}
@@ -209,6 +218,20 @@ def build_network(recipe: Recipe) -> torch.nn.Module:
     config = dict(recipe.network_config)
     name = config.pop("_target_").rsplit(".", 1)[1]
     return getattr(networks, name)(**config)
+
+
+def learning_parameters(network: torch.nn.Module, layers: Sequence[str]) -> list[torch.nn.Parameter]:
+    """The parameters that learn, those of layers whose names begin so; the others are told to keep still.
+
+    Raises:
+        InputError: the network has no such layer.
+    """
+    for layer in layers:
+        if not any(name.startswith(layer) for name, _ in network.named_parameters()):
+            raise InputError(f"The recipe lets the layer {layer!r} learn, which its network has not; name another.")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not layers or name.startswith(tuple(layers)))
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def cpu_has_bfloat16() -> bool:

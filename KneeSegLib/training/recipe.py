@@ -98,6 +98,8 @@ class Recipe:
         slab_slices: slices used of each rendered slab (``slices``), or rendered for it (``mr-slices``).
         bone_focus: share of the samples placed where a randomly chosen bone is, not anywhere (``slices``, ``naming``).
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
+        learning: beginnings of the names of the layers that learn, all where there are none; the others keep the
+            weights that they start from, but for the statistics of their norms.
         patches: how patches are made (``patches`` only).
         mr: how samples of MR are taken (MR only).
         shape: what a shape network learns (``mr-shape`` only).
@@ -122,6 +124,7 @@ class Recipe:
     ema: float = 0.997
     validate_every: int = 500
     seed: int = 0
+    learning: tuple[str, ...] = ()
     losses: Losses = field(default_factory=Losses)
     patches: Patches = field(default_factory=Patches)
     mr: MrSampling = field(default_factory=MrSampling)

@@ -58,7 +58,7 @@ def write_scan(path: Path, prepared: Path) -> None:
 
     person = read_knees(prepared, "test")[0]
     generator = torch.Generator().manual_seed(2026)
-    rendered = render_mr(person, SIZE, SPACING_MM, torch.zeros(3), synthesis("dess"), generator)
+    rendered = render_mr(person, SIZE, SPACING_MM, torch.zeros(3), synthesis("oai-dess"), generator)
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().to(torch.int16).numpy()
     sitk.WriteImage(placed(image, rendered, "right"), str(path), useCompression=False)
 

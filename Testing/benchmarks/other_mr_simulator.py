@@ -1,8 +1,9 @@
 """A second way to make knee MR from the same anatomy: to see what networks learned of knees and what of the renderer.
 
 It shares the shapes with :mod:`KneeSegLib.synthesis.mr` and nothing else: no warp, no wear, no water and fat; one grey
-value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid bright),
-smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder than the training images.
+value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid bright), bones
+with a dark cortex, smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder than the training
+images.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from KneeSegLib.synthesis.cases import SyntheticCase
 from KneeSegLib.synthesis.mr.cases import EXTENT_MM, label_values, placed
 from KneeSegLib.synthesis.mr.person import PreparedKnee, random_lattice
 from KneeSegLib.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
-from KneeSegLib.synthesis.mr.structures import ARTERY, CLASSES, FAT_PAD, FIRST_MUSCLE, NERVE, POUCH, TENDON, VEIN
+from KneeSegLib.synthesis.mr.structures import ARTERY, BONES, CLASSES, FAT_PAD, FIRST_MUSCLE, NERVE, POUCH, TENDON, VEIN
 from KneeSegLib.synthesis.placement import Warp
 
 UNBENT = Warp(*((0.0, 0.0),) * 2, *((1.0, 1.0),) * 2, *((0.0, 0.0),) * 2)
@@ -32,7 +33,10 @@ GREY = {
     "tendon": (0.08, 0.14),
     "vessel": (0.3, 0.7),
     "fluid": (0.85, 1.0),
+    "cortex": (0.02, 0.08),
 }
+
+CORTEX_FACTOR = (0.6, 1.2)
 
 
 def simulate(
@@ -58,6 +62,9 @@ def simulate(
     image = around * shares[0].numpy()
     for index in range(1, len(CLASSES)):
         image = image + of_class[index] * shares[index].numpy()
+    bones = shares[1 : 1 + len(BONES)].sum(dim=0).numpy()
+    shell = bones * (scene.bone_mm > -scene.cortex_mm * random.uniform(*CORTEX_FACTOR)).numpy()
+    image = image + shell * (grey["cortex"] - grey["bone"])
     volume = sitk.GetImageFromArray(image.astype(np.float32))
     image = sitk.GetArrayFromImage(sitk.DiscreteGaussian(volume, [0.4, 0.4, 0.1], 9, 0.01, False))
     image = image * _shading(image.shape, random)

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
 from KneeSegLib.inference.mr.channels import bright_level, mr_slice_channels, scaled_signal
 from KneeSegLib.synthesis.mr.render import MrSynthesis
 from KneeSegLib.synthesis.mr.structures import CLASSES
-from KneeSegLib.training.export import sources_of
-from KneeSegLib.training.loop import Training
+from KneeSegLib.training.export import bundle_description, sources_of
+from KneeSegLib.training.loop import Training, build_network, learning_parameters
 from KneeSegLib.training.losses import boundary_weight, total_loss
 from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, largest_two
 from KneeSegLib.training.recipe import Losses, read_recipe
@@ -28,7 +29,7 @@ def prepared(tmp_path_factory):
 
 
 def tiny(name: str, **changes):
-    shapes = {"mr-knee-slices": [[48, 48]], "mr-knee-patches": [[8, 16, 16]]}[name]
+    shapes = [[8, 16, 16]] if "patches" in name else [[48, 48]]
     return read_recipe(name, shapes=shapes, widths=[4, 6, 8], batch=2, pool=8, **changes)
 
 
@@ -61,6 +62,29 @@ def test_both_kinds_train_and_save(tmp_path, prepared, name):
     training = Training(tiny(name, steps=2, slab_slices=6), prepared, tmp_path)
     training.run(report=lambda line: None)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+
+
+def test_layers_that_do_not_learn_keep_their_weights(tmp_path, prepared):
+    recipe = replace(tiny("mr-knee-slices", steps=2, slab_slices=6), learning=("decoder.0.", "head."))
+    first = build_network(recipe)
+    facts = bundle_description(recipe, 0, [], {})
+    bundle = write_bundle(tmp_path / recipe.name, first, recipe.network_config, first.state_dict(), facts)
+    start = bundle.network()
+    training = Training(recipe, prepared, tmp_path / "run", start=tmp_path / recipe.name)
+    training.run(report=lambda line: None)
+    changed = {name for name, p in training.network.named_parameters() if not torch.equal(p, start.get_parameter(name))}
+    assert changed == {name for name, _ in start.named_parameters() if name.startswith(recipe.learning)}
+
+
+def test_some_layers_alone_learn_only_from_weights_that_exist(tmp_path, prepared):
+    recipe = tiny("mr-knee-slices-finish")
+    with pytest.raises(InputError, match="give the bundle to start from"):
+        Training(recipe, prepared, tmp_path)
+
+
+def test_a_layer_that_the_network_has_not_is_named():
+    with pytest.raises(InputError, match="'middle.'"):
+        learning_parameters(build_network(tiny("mr-knee-slices")), ("middle.",))
 
 
 def test_an_empty_folder_is_named(tmp_path):

@@ -1,8 +1,8 @@
 """Contrast: how bright each tissue is, drawn near a known sequence or anywhere.
 
 Levels are relative. Tissues with fat in them have two parts, water and fat, which a scanner treats differently: fat is
-suppressed, or shifted along the read-out. The levels of the presets are rounded from how such images look; they are
-not computed from relaxation times.
+suppressed, or shifted along the read-out. The levels of most presets are rounded from how such images look; those of
+``dess_3t`` are computed from relaxation times: cartilage is darker against fluid there, hardly brighter than marrow.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from KneeSegLib.synthesis.fields import chance, uniform
+from KneeSegLib.synthesis.mr.steady_state import dess_levels
 
 Bounds = tuple[float, float]
 
@@ -41,7 +42,11 @@ PRESETS: dict[str, Contrast] = {
     "t1": Contrast(1.00, 0.40, 0.38, 0.09, 0.03, 0.46, 0.13, 0.28, 0.12, 0.30, 0.36, 0.35),
     "t2": Contrast(0.75, 0.25, 0.16, 0.05, 0.03, 0.30, 0.06, 1.00, 0.08, 0.40, 0.30, 0.22),
     "low_field": Contrast(0.95, 0.50, 0.44, 0.12, 0.05, 0.60, 0.20, 0.65, 0.30, 0.50, 0.42, 0.40),
+    "dess_3t": Contrast(**dess_levels()),
 }
+
+LOOKED_AT = ("dess", "pd_fat_suppressed", "pd", "t1", "t2", "low_field")
+"""The presets that are rounded from how images look."""
 
 ANYTHING: dict[str, Bounds] = {
     "fat": (0.05, 1.1),
@@ -69,7 +74,7 @@ class ContrastDraw:
         anything_probability: share of images whose every level is drawn from :data:`ANYTHING` instead.
     """
 
-    presets: tuple[str, ...] = tuple(PRESETS)
+    presets: tuple[str, ...] = LOOKED_AT
     spread: float = 0.18
     anything_probability: float = 0.3
 
