@@ -36,7 +36,7 @@ _BLEND_SLICES = 0.7
 
 @dataclass(frozen=True)
 class MrSynthesis:
-    """Everything a recipe may change about synthetic MR; the defaults are the shipped recipe's.
+    """Everything a recipe may change about synthetic MR; those that ship narrow some of the defaults.
 
     Attributes:
         gentle_probability: share of images of a person hardly bent, the others are warped by up to ``warp``.
