@@ -69,6 +69,6 @@ KNEE_MR: Mapping[str, Thresholds] = MappingProxyType(
         "meniscus": Thresholds(doubtful_band_mm=1.15),
     }
 )
-"""In MR, by kind of tissue. Read off the six people of ``Testing/benchmarks/held_out_mr.py``: shapes lay 0.2 to 0.6 mm
-from good bones; the doubtful band of cartilage with a Dice above 0.85 was mostly below 0.62 mm, that of such menisci
-below 1.15 mm."""
+"""In MR, by kind of tissue. Read off the six people of ``Testing/benchmarks/held_out_mr.py`` (``--sequence poor-dess``,
+by earlier weights): shapes lay 0.2 to 0.6 mm from good bones; the doubtful band of cartilage with a Dice above 0.85 was
+mostly below 0.62 mm, that of such menisci below 1.15 mm."""

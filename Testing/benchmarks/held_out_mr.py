@@ -65,7 +65,7 @@ SEEDS_OF_SCAN = 100
 SPACING_OF_SCAN_MM, SLICE_OF_SCAN_MM = 0.365, 0.7
 """Distance of pixels and of slices: 384 of 140 mm, and 160 slices, as the Osteoarthritis Initiative's sagittal DESS."""
 
-OAI_SCANNER = replace(MrScanner(), resolution_mm=(140.0 / 384, 140.0 / 307), noise=(0.02, 0.06))
+OAI_SCANNER = MrScanner(resolution_mm=(140.0 / 384, 140.0 / 307), noise=(0.02, 0.06))
 """Scanners of that protocol: 384 readings of 307 lines over 140 mm (Peterfy et al., Osteoarthritis and Cartilage 16,
 2008; table 1 of PMC5871621). The noise, a guess, leaves cartilage a signal of 5 to 14 times its standard deviation.
 Everything else goes wrong as it does in training images."""

@@ -1,8 +1,8 @@
 """Contrast: how bright each tissue is, drawn near a known sequence or anywhere.
 
 Levels are relative. Tissues with fat in them have two parts, water and fat, which a scanner treats differently: fat is
-suppressed, or shifted along the read-out. The levels of most presets are rounded from how such images look; those of
-``dess_3t`` are computed from relaxation times: cartilage is darker against fluid there, hardly brighter than marrow.
+suppressed, or shifted along the read-out. The levels of ``dess_3t`` are computed from relaxation times: cartilage is
+hardly brighter than marrow there, and darker against fluid than it was set by eye in ``dess``.
 """
 
 from __future__ import annotations
@@ -35,18 +35,17 @@ class Contrast:
     skin: float
 
 
-PRESETS: dict[str, Contrast] = {
+LOOKED_AT: dict[str, Contrast] = {
     "dess": Contrast(0.14, 0.28, 0.40, 0.12, 0.04, 0.62, 0.18, 1.00, 0.45, 0.75, 0.42, 0.35),
     "pd_fat_suppressed": Contrast(0.10, 0.20, 0.36, 0.07, 0.03, 0.62, 0.10, 1.00, 0.20, 0.55, 0.45, 0.30),
     "pd": Contrast(1.00, 0.45, 0.36, 0.07, 0.03, 0.50, 0.10, 0.75, 0.12, 0.35, 0.42, 0.35),
     "t1": Contrast(1.00, 0.40, 0.38, 0.09, 0.03, 0.46, 0.13, 0.28, 0.12, 0.30, 0.36, 0.35),
     "t2": Contrast(0.75, 0.25, 0.16, 0.05, 0.03, 0.30, 0.06, 1.00, 0.08, 0.40, 0.30, 0.22),
     "low_field": Contrast(0.95, 0.50, 0.44, 0.12, 0.05, 0.60, 0.20, 0.65, 0.30, 0.50, 0.42, 0.40),
-    "dess_3t": Contrast(**dess_levels()),
 }
+"""Levels that are rounded from how such images look."""
 
-LOOKED_AT = ("dess", "pd_fat_suppressed", "pd", "t1", "t2", "low_field")
-"""The presets that are rounded from how images look."""
+PRESETS: dict[str, Contrast] = {**LOOKED_AT, "dess_3t": Contrast(**dess_levels())}
 
 ANYTHING: dict[str, Bounds] = {
     "fat": (0.05, 1.1),
@@ -74,7 +73,7 @@ class ContrastDraw:
         anything_probability: share of images whose every level is drawn from :data:`ANYTHING` instead.
     """
 
-    presets: tuple[str, ...] = LOOKED_AT
+    presets: tuple[str, ...] = tuple(LOOKED_AT)
     spread: float = 0.18
     anything_probability: float = 0.3
 
