@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,10 @@ def localise(
 ) -> CoarseBones | None:
     """Say which bone of which side is where.
 
+    The network sees the scan and its mirror image, and the mean of both predictions is returned: a scan and its mirror
+    image give mirrored results. With one of them alone, a network that had seen many scans of both legs took one foot
+    of two for none.
+
     Args:
         network: coarse network on :func:`~KneeSegLib.inference.channels.localiser_channels`.
         classes: names of its output channels: ``"none"``, ``"other"`` and every bone of both sides.
@@ -81,11 +85,12 @@ def localise(
     body = body_part(coarse, coarse_grid)
     if body is None:
         return None
-    progress(0.3, message)
-    found = coarse_probabilities(
-        network, localiser_channels(coarse[body]), device, part(progress, 0.3, 1.0), message
-    ).numpy()
+    progress(0.2, message)
+    channels = localiser_channels(coarse[body])
+    found = coarse_probabilities(network, channels, device, part(progress, 0.2, 0.6), message)
+    mirrored = coarse_probabilities(network, channels.flip(-1), device, part(progress, 0.6, 1.0), message).flip(-1)
     channel = _channels_by_name(classes, found.shape[0])
+    found = ((found + mirrored[_channels_of_mirror_image(channel)]) / 2.0).numpy()
     bones = {side: np.stack([found[channel[f"{bone}_{side}"]] for bone in BONES]) for side in SIDES}
     return CoarseBones(coarse_grid.part(body), bones, found[channel["other"]], found[channel["none"]])
 
@@ -98,3 +103,13 @@ def _channels_by_name(classes: Sequence[str], count: int) -> dict[str, int]:
             f"{len(wanted)} expected ones; install the weights that belong to this version."
         )
     return {name: channel for channel, name in enumerate(classes)}
+
+
+def _channels_of_mirror_image(channel: Mapping[str, int]) -> list[int]:
+    """For each output channel the one that holds the same bone of the other side."""
+    other_side = {"right": "left", "left": "right"}
+    order = [0] * len(channel)
+    for name, position in channel.items():
+        bone, _, side = name.rpartition("_")
+        order[position] = channel[f"{bone}_{other_side[side]}"] if side in other_side else position
+    return order

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from KneeSegLib.anatomy import BONES, SIDES
 from KneeSegLib.inference.axes import Axis, Box, Grid
@@ -28,6 +29,29 @@ def test_whole_scan_shows_both_legs_with_three_joints_from_the_top_down(both_leg
     assert all(list(leg.joints) == ["hip", "knee", "ankle"] for leg in both_legs)
     assert all(set(leg.bones) == set(BONES) for leg in both_legs)
     assert not any(leg.doubts for leg in both_legs)
+
+
+class KnowsRightLegs(OracleLocaliser):
+    """Gives every bone to a right leg, surer where it lies on the right-hand side of the scan."""
+
+    def forward(self, channels):
+        logits = super().forward(channels)
+        bones = (len(LOCALISER_CLASSES) - 2) // 2
+        right, left = logits[:, 2 : 2 + bones], logits[:, 2 + bones :]
+        return torch.cat([logits[:, :2], torch.maximum(right, left), torch.full_like(left, -10.0)], dim=1)
+
+
+@pytest.mark.parametrize("localiser", [OracleLocaliser(), KnowsRightLegs()])
+def test_a_scan_and_its_mirror_image_give_mirrored_probabilities(localiser):
+    hu = sitk.GetArrayFromImage(leg_phantom(spacing_mm=(4.0, 4.0, 4.0), z_mm=(380.0, 600.0)).image)
+    grid = Grid.of_scan(hu.shape, (4.0, 4.0, 4.0))
+
+    scan = localise(localiser, LOCALISER_CLASSES, hu, grid, 4.0)
+    mirrored = localise(localiser, LOCALISER_CLASSES, hu[..., ::-1].copy(), grid, 4.0)
+
+    for side, other in (SIDES, SIDES[::-1]):
+        np.testing.assert_array_equal(scan.bones[side], mirrored.bones[other][..., ::-1])
+    np.testing.assert_array_equal(scan.other, mirrored.other[..., ::-1])
 
 
 def test_joints_are_where_their_bones_meet(both_legs):
@@ -103,7 +127,8 @@ def test_a_femur_taken_for_right_above_and_left_below_is_still_one_leg():
     class Wavering(OracleLocaliser):
         def forward(self, volume):
             logits = super().forward(volume)
-            logits[:, 2:9, 60:] = logits[:, 9:16, 60:]
+            of_either_side = torch.maximum(logits[:, 2:9, 60:], logits[:, 9:16, 60:])
+            logits[:, 2:9, 60:] = logits[:, 9:16, 60:] = of_either_side
             return logits
 
     (leg,) = found_in(leg_phantom(("left",), (420.0, 850.0)), Wavering())

@@ -1,7 +1,8 @@
 """Legs made of ellipsoids and cylinders whose grey value says which bone a voxel is, and networks that can read it.
 
 Every bone of either side has a grey value of its own, so an "oracle" network can tell from the image alone, wherever it
-was cropped, however it was resampled and turned, which bone it looks at. What the tests then see is what the stages
+was cropped, however it was resampled and turned, which bone it looks at. Skin is brighter on the patient's left of a leg
+than on its right, so that it can also tell a scan from its mirror image. What the tests then see is what the stages
 around the networks do.
 """
 
@@ -18,6 +19,8 @@ from torch import nn
 from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, structure
 
 SOFT_HU, AIR_HU, OTHER_HU = 20, -1000, 1100
+SKIN_HU = 6
+"""By how much skin is brighter than flesh on the patient's left of a leg, and darker on its right."""
 LEG_AXIS_MM = 90.0
 DEPTH_MM = (-75.0, 75.0)
 SPECIALIST_SPACING_MM = 3.0
@@ -43,6 +46,7 @@ SOLIDS: dict[str, list[Solid]] = {
     "calcaneus": [("ball", (8, 20, 24), (15, 32, 16))],
 }
 FLESH: list[Solid] = [("rod", (5, 0, 62), (0, 860)), ("ball", (-40, 0, 920), (110, 90, 140))]
+BELOW_SKIN: list[Solid] = [("rod", (5, 0, 54), (0, 860)), ("ball", (-40, 0, 920), (102, 82, 132))]
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ def leg_phantom(
     hu = np.full((len(z), len(y), len(x)), AIR_HU, np.int16)
     truth = np.zeros(hu.shape, np.uint8)
     across = {side: -(x + LEG_AXIS_MM) if side == "right" else x - LEG_AXIS_MM for side in sides}
-    for u in across.values():
-        hu[_filled(FLESH, z, y, u)] = SOFT_HU
+    for side, u in across.items():
+        skin = SKIN_HU * np.sign(u) * (-1 if side == "right" else 1)
+        hu[:] = np.where(_filled(FLESH, z, y, u), SOFT_HU + skin.astype(np.int16), hu)
+        hu[_filled(BELOW_SKIN, z, y, u)] = SOFT_HU
     hu[_filled(list(other_bones), z, y, x)] = OTHER_HU
     for side, u in across.items():
         for bone, solids in SOLIDS.items():
@@ -118,7 +124,18 @@ class OracleLocaliser(nn.Module):
         index = _names_by_grey(hu, named, pooled)
         channel = torch.tensor([LOCALISER_CLASSES.index(self.confused.get(name, name)) for name, _ in named])[index]
         channel = torch.where(hu > 180.0, channel, 0)
+        if is_mirrored(volume[0, 0]):
+            bones = (len(LOCALISER_CLASSES) - 2) // 2
+            channel = torch.where(channel < 2, channel, (channel - 2 + bones) % (2 * bones) + 2)
         return nn.functional.one_hot(channel, len(LOCALISER_CLASSES)).movedim(-1, 0)[None].float() * 8.0
+
+
+def is_mirrored(soft: torch.Tensor) -> bool:
+    """Whether flesh and skin grow darker along x in the localiser's soft-tissue channel ``(D, H, W)``."""
+    soft_hu = soft * 600.0 - 300.0
+    flesh = (soft_hu - SOFT_HU).abs() < 1.5 * SKIN_HU
+    x = flesh.nonzero()[:, 2].float()
+    return bool(((x - x.mean()) * (soft_hu[flesh] - soft_hu[flesh].mean())).sum() < 0.0)
 
 
 class OracleSlices(nn.Module):

@@ -16,7 +16,7 @@ from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, Model
 from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
 from KneeSegLib.volume import Volume, read_volume
-from Testing.phantoms.legs import KnowsRightKnees, OracleBundles, OracleLocaliser, leg_phantom
+from Testing.phantoms.legs import KnowsRightKnees, OracleBundles, OracleLocaliser, is_mirrored, leg_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,7 +74,8 @@ class ToSidesUnknown(OracleLocaliser):
         logits = super().forward(volume)
         either = torch.maximum(logits[:, 2:9], logits[:, 9:16])
         logits[:, 2:9] = logits[:, 9:16] = either
-        (logits[:, 2:9] if self.likelier == "right" else logits[:, 9:16])[either > 4.0] += 0.2
+        right_here = (self.likelier == "right") != is_mirrored(volume[0, 0])
+        (logits[:, 2:9] if right_here else logits[:, 9:16])[either > 4.0] += 0.2
         return logits
 
 
