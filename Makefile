@@ -44,7 +44,7 @@ cmake-lists: ## Write the lists of files in CMakeLists.txt anew from the tree
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) Testing/update_cmake_lists.py
 
 terminology: ## Write Resources/Terminology/KneeSeg.term.json anew from KneeSegLib/anatomy.py
-	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m KneeSegLib.terminology
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m KneeSegLib.io.terminology
 
 clean: ## Remove the demo and what builds leave behind
 	rm -rf demo build dist *.egg-info .pytest_cache .ruff_cache

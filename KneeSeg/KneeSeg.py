@@ -256,7 +256,7 @@ class KneeSegTest(ScriptedLoadableModuleTest):
         import SimpleITK as sitk
 
         from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME, structures_of
-        from KneeSegLib.segmentation_file import write_segmentation
+        from KneeSegLib.io.segmentation_file import write_segmentation
         from KneeSegLib.surfaces import surface_of, write_surface
 
         femur = KneeSegLib.anatomy.structure("femur_right")

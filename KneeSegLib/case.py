@@ -18,18 +18,18 @@ import SimpleITK as sitk
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import STRUCTURES, Structure
+from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME, Extent, write_segmentation
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.writing import write_folder
 from KneeSegLib.progress import Progress, each, no_progress, parts
-from KneeSegLib.segmentation_file import SEGMENTATION_NAME, Extent, write_segmentation
-from KneeSegLib.strict_json import strict
-from KneeSegLib.writing import write_folder
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-    from KneeSegLib.measurements import CartilageMeasurement
+    from KneeSegLib.io.volume import Volume
+    from KneeSegLib.measurements.cartilage import CartilageMeasurement
     from KneeSegLib.quality import Verdict
     from KneeSegLib.surfaces import SurfaceQuality
-    from KneeSegLib.volume import Volume
 
 CASE_FORMAT = "KneeSeg case"
 CASE_FORMAT_VERSION = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from KneeSegLib.synthesis.anatomy_file import BAND_MM, CLASSES, COARSE, CORTEX_UNIT_MM, SDF_UNIT_MM, Anatomy
+from KneeSegLib.training.synthesis.anatomy_file import BAND_MM, CLASSES, COARSE, CORTEX_UNIT_MM, SDF_UNIT_MM, Anatomy
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,7 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import structures_of
 from KneeSegLib.errors import Cancelled, OutputError
-from KneeSegLib.strict_json import strict
+from KneeSegLib.io.strict_json import strict
 from Testing.phantoms.cases import (
     KNEE_BOXES,
     KNEE_SHAPE,
@@ -73,7 +73,7 @@ def test_an_image_without_structures_has_none():
 
 
 def test_surfaces_enclose_the_volume_of_the_labels_and_are_made_once():
-    from KneeSegLib.surfaces.triangles import enclosed_volume, points_of, triangles_of
+    from KneeSegLib.geometry.mesh import enclosed_volume, points_of, triangles_of
 
     case = knee_case()
     surfaces = case.surfaces()

@@ -83,7 +83,7 @@ def test_installed_library_finds_models_and_terminology_in_slicers_tree(modules_
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from KneeSegLib.bundles import list_bundles\n"
-        "from KneeSegLib.resources import terminology_file\n"
+        "from KneeSegLib.io.resources import terminology_file\n"
         "print(*[bundle.name for bundle in list_bundles()]); print(terminology_file())"
     )
     names, terminology = run(sys.executable, "-I", "-c", program, modules_folder, cwd=tmp_path).splitlines()

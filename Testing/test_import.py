@@ -14,7 +14,13 @@ HEAVY = ("torch", "monai", "vtk", "vtkmodules", "SimpleITK", "scipy", "jinja2", 
 
 @pytest.mark.parametrize(
     "module",
-    ["KneeSegLib", "KneeSegLib.anatomy", "KneeSegLib.bundles", "KneeSegLib.terminology", "KneeSegLib.pipelines.table"],
+    [
+        "KneeSegLib",
+        "KneeSegLib.anatomy",
+        "KneeSegLib.bundles",
+        "KneeSegLib.io.terminology",
+        "KneeSegLib.pipelines.table",
+    ],
 )
 def test_import_loads_nothing_heavy(module):
     program = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"

@@ -82,7 +82,7 @@ def test_wheel_holds_every_file_of_library_and_resources_and_no_other(wheel):
 
 
 def test_installed_wheel_finds_its_own_models_and_terminology(programs, tmp_path):
-    program = "from KneeSegLib.resources import *; print(models_folder()); print(terminology_file())"
+    program = "from KneeSegLib.io.resources import *; print(models_folder()); print(terminology_file())"
     models, terminology = run(programs / "python", "-c", program, cwd=tmp_path).splitlines()
     assert Path(models).is_relative_to(programs.parent.resolve())
     assert Path(terminology).is_file() and Path(terminology).is_relative_to(programs.parent.resolve())
@@ -98,7 +98,7 @@ def test_installed_library_runs_as_a_module(programs, tmp_path):
 
 GENERATE = """
 import SimpleITK
-from KneeSegLib.synthesis.demonstration import demonstration_case
+from KneeSegLib.training.synthesis.demonstration import demonstration_case
 case = demonstration_case("knee", spacing_mm=1.6)
 SimpleITK.WriteImage(case.image, "ct.nrrd")
 SimpleITK.WriteImage(case.labels, "truth.nrrd")

@@ -82,7 +82,7 @@ def _named(segmentationNode, segmentId: str):
 
 def _surfaceInWorld(segmentationNode, segmentId: str) -> vtk.vtkPolyData:
     """Return the segment's surface in LPS as triangles that face outwards, also under a transform that mirrors."""
-    from KneeSegLib.surfaces.triangles import enclosed_volume, points_of, polydata_from, triangles_of
+    from KneeSegLib.geometry.mesh import enclosed_volume, points_of, polydata_from, triangles_of
 
     surface = vtk.vtkPolyData()
     logic = slicer.vtkSlicerSegmentationsModuleLogic

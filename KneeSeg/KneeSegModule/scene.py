@@ -11,8 +11,8 @@ import slicer
 import vtk
 
 from KneeSegLib.errors import KneeSegError, ModelError, OutputError
-from KneeSegLib.resources import terminology_file
-from KneeSegLib.terminology import TERMINOLOGY_NAME
+from KneeSegLib.io.resources import terminology_file
+from KneeSegLib.io.terminology import TERMINOLOGY_NAME
 
 LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 """Factors of the coordinates, either way."""
@@ -174,7 +174,7 @@ def _show(segmentationNode, surfaces: Mapping[str, vtk.vtkPolyData]) -> None:
 def _surfaceFrom(path: Path) -> vtk.vtkPolyData:
     """Read a surface; return it in RAS, with normals for smooth shading."""
     from KneeSegLib.surfaces import read_surface
-    from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
+    from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
 
     surface = read_surface(path)
     normals = vtk.vtkPolyDataNormals()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.bundles.metadata import FACTS, missing_entries
 from KneeSegLib.errors import ModelError
-from KneeSegLib.resources import models_folder
+from KneeSegLib.io.resources import models_folder
 
 if TYPE_CHECKING:
     import torch

@@ -13,8 +13,8 @@ from torch import nn
 from KneeSegLib.bundles.bundle import Bundle
 from KneeSegLib.bundles.metadata import channel_names
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.channels import slice_channels
-from KneeSegLib.writing import write_whole
+from KneeSegLib.io.writing import write_whole
+from KneeSegLib.networks.ct_channels import slice_channels
 
 _SLICES_AT_ONCE = 4
 

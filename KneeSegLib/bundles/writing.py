@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from KneeSegLib.bundles import documents
 from KneeSegLib.bundles.bundle import INFERENCE, METADATA, WEIGHTS, Bundle
 from KneeSegLib.bundles.metadata import check_facts, complete_metadata
-from KneeSegLib.writing import write_folder
+from KneeSegLib.io.writing import write_folder
 
 if TYPE_CHECKING:
     import torch

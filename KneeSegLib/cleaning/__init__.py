@@ -3,7 +3,7 @@
 Names come first. A network that sees the edge of a bone well may still call a part of it by its neighbour's name;
 removing everything but the largest component of each name would turn that into a hole, where renaming makes it whole.
 
-Arrays are indexed [z, y, x] with z along the body's long axis, as :func:`KneeSegLib.volume.to_lps` leaves them, and
+Arrays are indexed [z, y, x] with z along the body's long axis, as :func:`KneeSegLib.io.volume.to_lps` leaves them, and
 ``spacing_mm`` is in the same order. The array's border is taken for the border of the image: bone there is cut off.
 """
 

@@ -15,10 +15,11 @@ from typing import Annotated
 import typer
 
 from KneeSegLib import __version__
-from KneeSegLib.cli import demo, doctor, evaluate, pipelines, segment, shape_model, surfaces, synthesize, train
+from KneeSegLib.cli import doctor, evaluate, pipelines, segment, surfaces
 from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
 from KneeSegLib.cli.options import Session
 from KneeSegLib.errors import Cancelled
+from KneeSegLib.training.commands import demo, shape_model, synthesize, train
 
 app = typer.Typer(
     name="kneeseg",

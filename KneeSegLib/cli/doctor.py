@@ -126,7 +126,7 @@ def _disk() -> Finding:
 
 
 def _terminology() -> str:
-    from KneeSegLib.resources import terminology_file
+    from KneeSegLib.io.resources import terminology_file
 
     return str(terminology_file())
 

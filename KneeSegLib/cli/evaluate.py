@@ -42,10 +42,10 @@ def evaluate(
     """
     if json_file is not None and json_file.exists() and not overwrite:
         raise OutputError(f"{json_file} exists already; choose another name or replace it with --overwrite.")
-    from KneeSegLib.evaluation.comparison import evaluate as compare
-    from KneeSegLib.evaluation.label_maps import parse_labels, read_label_map
-    from KneeSegLib.evaluation.pairs import pairs_of
-    from KneeSegLib.evaluation.summary import as_json
+    from KneeSegLib.io.label_maps import parse_labels, read_label_map
+    from KneeSegLib.measurements.comparison import evaluate as compare
+    from KneeSegLib.measurements.pairs import pairs_of
+    from KneeSegLib.measurements.summary import as_json
 
     stream = stream_of(context)
     table = parse_labels(labels) if labels is not None else None
@@ -61,7 +61,7 @@ def evaluate(
         _write_json(record, json_file)
 
     def show(console: Console) -> None:
-        from KneeSegLib.evaluation.tables import print_case, print_summary
+        from KneeSegLib.cli.agreement_tables import print_case, print_summary
 
         for case, agreements in cases.items():
             print_case(console, agreements, title=case)
@@ -74,7 +74,7 @@ def evaluate(
 def _write_json(record: dict[str, Any], path: Path) -> None:
     import json
 
-    from KneeSegLib.writing import write_whole
+    from KneeSegLib.io.writing import write_whole
 
     with write_whole(path) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -69,7 +69,7 @@ def segment(
         return
     if output is None:
         raise InputError("Say where the result goes: kneeseg segment INPUT -o FOLDER.")
-    from KneeSegLib.writing import require_writable
+    from KneeSegLib.io.writing import require_writable
 
     require_writable(output, overwrite)
     from KneeSegLib.pipelines import segment as run
@@ -132,7 +132,7 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
 
 
 def _show_series(folder: Path, stream: Stream) -> None:
-    from KneeSegLib.volume import list_series
+    from KneeSegLib.io.volume import list_series
 
     found = list_series(folder)
     record = {

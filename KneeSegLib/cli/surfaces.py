@@ -62,11 +62,11 @@ def surfaces(
     """
     stream = stream_of(context)
     require_existing(segmentation)
-    from KneeSegLib.writing import require_writable, write_folder
+    from KneeSegLib.io.writing import require_writable, write_folder
 
     require_writable(output, overwrite)
     from KneeSegLib.case import saved_surfaces, structures_of
-    from KneeSegLib.evaluation.label_maps import read_label_map
+    from KneeSegLib.io.label_maps import read_label_map
     from KneeSegLib.surfaces import (
         DEFAULT_SMOOTHING,
         SMOOTHINGS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from KneeSegLib.inference.axes import Box, Grid
-from KneeSegLib.inference.resample import resampled
+from KneeSegLib.geometry.grid import Box, Grid
+from KneeSegLib.geometry.resample import resampled
 
 
 def patch_window(shape: tuple[int, int, int], ramp: float) -> torch.Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from KneeSegLib.inference.axes import Axis, Grid
+from KneeSegLib.geometry.grid import Axis, Grid
 
 UNSURE = (0.1, 0.9)
 """Voxels whose probability lies between these are looked at as well, whether or not a surface goes through them."""

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
 from KneeSegLib.anatomy import CARTILAGES, SIDES, Side, Structure, structure
+from KneeSegLib.geometry.mesh import point_normals, points_of, polydata_with, triangles_of
 from KneeSegLib.measurements.regions import REGIONS, cartilage_regions
-from KneeSegLib.surfaces.triangles import point_normals, points_of, polydata_with, triangles_of
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData

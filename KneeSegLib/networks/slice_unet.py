@@ -16,7 +16,7 @@ class SliceUNet(nn.Module):
     a slice is in the window.
 
     Args:
-        in_channels: channels of a slice, see :func:`KneeSegLib.inference.channels.slice_channels`.
+        in_channels: channels of a slice, see :func:`KneeSegLib.networks.ct_channels.slice_channels`.
         out_channels: background and one per structure.
         widths: feature channels per level, highest resolution first; ``len(widths) - 1`` levels of down-sampling.
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from KneeSegLib.case import Case
+    from KneeSegLib.io.volume import Volume
     from KneeSegLib.pipelines.ct_leg import CtLeg
     from KneeSegLib.pipelines.mr_knee import MrKnee
-    from KneeSegLib.volume import Volume
 
 __all__ = [
     "AUTO",
@@ -61,7 +61,7 @@ def segment(
         side: ``"right"`` or ``"left"`` for one leg, ``"both"`` to insist on two, ``"auto"`` for whatever is there.
         quality: a key of :data:`QUALITIES`.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
-        series: which series of a DICOM folder, see :func:`KneeSegLib.volume.read_volume`.
+        series: which series of a DICOM folder, see :func:`KneeSegLib.io.volume.read_volume`.
         stop_after: a stage of the MR pipeline, one of :data:`STAGES`, to look at what it comes to without those after
             it.
         progress: told how far the work is; may raise ``Cancelled``.
@@ -78,7 +78,7 @@ def segment(
     _check_choice("quality", quality, QUALITIES)
     _check_choice("stage", stop_after, STAGES)
     require_device(device)
-    from KneeSegLib.volume import read_volume
+    from KneeSegLib.io.volume import read_volume
 
     reading, working = parts(progress, (5, 95))
     reading(0.0, "Reading the image")
@@ -127,9 +127,9 @@ def _fitting(pipeline: Pipeline, volume: Volume) -> Pipeline:
     """Return the pipeline that ``volume`` goes through, once it is sure that it can.
 
     Raises:
-        InputError: as :func:`KneeSegLib.volume.check_ct` or :func:`KneeSegLib.volume.check_mr`.
+        InputError: as :func:`KneeSegLib.io.volume.check_ct` or :func:`KneeSegLib.io.volume.check_mr`.
     """
-    from KneeSegLib.volume import check_ct, check_mr
+    from KneeSegLib.io.volume import check_ct, check_mr
 
     if pipeline.name == AUTO:
         if volume.modality is None:
@@ -146,9 +146,9 @@ def _fitting_unknown(volume: Volume) -> Pipeline:
     """The CT pipeline, for an image that does not say what it is; what looks like no CT is not tried as anything else.
 
     Raises:
-        InputError: as :func:`KneeSegLib.volume.check_ct`, with a hint.
+        InputError: as :func:`KneeSegLib.io.volume.check_ct`, with a hint.
     """
-    from KneeSegLib.volume import check_ct
+    from KneeSegLib.io.volume import check_ct
 
     try:
         check_ct(volume)

@@ -12,10 +12,10 @@ import SimpleITK as sitk
 from KneeSegLib import __version__
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
-from KneeSegLib.inference.labelling import LegLabels, follow_cleaning
-from KneeSegLib.inference.legs import LEAST_VOLUME_CM3
+from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
+from KneeSegLib.inference.labels import LegLabels, follow_cleaning
+from KneeSegLib.io.volume import Volume, crop_onto_grid, onto_grid
 from KneeSegLib.quality import SHIPPED, Signs, Thresholds, verdict_on, warning_of
-from KneeSegLib.volume import Volume, crop_onto_grid, onto_grid
 
 
 def case_of(

@@ -18,19 +18,20 @@ from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, SIDES, structure
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
 from KneeSegLib.cleaning import clean
+from KneeSegLib.ct.both_ways import agreement, settled
+from KneeSegLib.ct.fusion import fused, weights_for
+from KneeSegLib.ct.legs import Leg, find_legs
+from KneeSegLib.ct.localise import CoarseBones, localise
+from KneeSegLib.ct.naming import Names, bone_map, name_bones
+from KneeSegLib.ct.refinement import Correction, PatchFacts, refine_leg
+from KneeSegLib.ct.seams import Share, box_of_share, shares_of
+from KneeSegLib.ct.sides import UNSURE_BELOW
+from KneeSegLib.ct.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.errors import ModelError
-from KneeSegLib.inference.axes import Box, Grid
-from KneeSegLib.inference.both_ways import agreement, settled
+from KneeSegLib.geometry.grid import Box, Grid
 from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
-from KneeSegLib.inference.fusion import fused, weights_for
-from KneeSegLib.inference.labelling import LegLabels, follow_cleaning, label_leg
-from KneeSegLib.inference.legs import Leg, find_legs
-from KneeSegLib.inference.localise import CoarseBones, localise
-from KneeSegLib.inference.naming import Names, bone_map, name_bones
-from KneeSegLib.inference.refinement import Correction, PatchFacts, refine_leg
-from KneeSegLib.inference.seams import Share, box_of_share, shares_of
-from KneeSegLib.inference.sides import UNSURE_BELOW
-from KneeSegLib.inference.slices import JointProbabilities, slice_probabilities, specialist_grid
+from KneeSegLib.inference.labels import LegLabels, follow_cleaning, label_leg
+from KneeSegLib.io.volume import Volume
 from KneeSegLib.memory import require_memory
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones, require_bones
@@ -46,7 +47,6 @@ from KneeSegLib.pipelines.table import (
 )
 from KneeSegLib.progress import Progress, no_progress, parts
 from KneeSegLib.quality import Signs, disputed_shares, signs_of_leg
-from KneeSegLib.volume import Volume
 
 BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
@@ -91,7 +91,7 @@ class CtLeg:
         """Return the case; raises as :func:`KneeSegLib.pipelines.segment`.
 
         Args:
-            volume: has passed :func:`KneeSegLib.volume.check_ct`.
+            volume: has passed :func:`KneeSegLib.io.volume.check_ct`.
         """
         self._require_memory(volume)
         for name in self.quality.bundles:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.ct.joints import FoundJoint
+from KneeSegLib.ct.legs import Leg
+from KneeSegLib.ct.seams import Share
 from KneeSegLib.errors import AnatomyNotFoundError
-from KneeSegLib.inference.axes import Grid
-from KneeSegLib.inference.joints import FoundJoint
-from KneeSegLib.inference.legs import Leg
-from KneeSegLib.inference.seams import Share
+from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.pipelines.table import Pipeline
 
 THICK_SLICES_MM = 1.5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.axes import Grid
-from KneeSegLib.inference.mr.shape_fit import SideFound
+from KneeSegLib.geometry.grid import Grid
+from KneeSegLib.mr.shape_fit import SideFound
 
 COARSE_PIXELS_MM = 1.0
 THICK_SLICES_MM = 1.5

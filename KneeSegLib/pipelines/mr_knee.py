@@ -20,17 +20,20 @@ from KneeSegLib.case import Case, SurfaceMap
 from KneeSegLib.cleaning import clean
 from KneeSegLib.cleaning.attached import keep_attached
 from KneeSegLib.errors import ModelError
-from KneeSegLib.inference.axes import Grid
+from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
-from KneeSegLib.inference.labelling import LegLabels, follow_cleaning
-from KneeSegLib.inference.mr.bones import KneeBones, knee_bones, require_knee
-from KneeSegLib.inference.mr.labelling import MENISCUS_OF_SIDE, label_knee
-from KneeSegLib.inference.mr.patches import FineProbabilities, patch_centers, patch_probabilities
-from KneeSegLib.inference.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, side_by_shape
-from KneeSegLib.inference.mr.shape_prior import with_shapes
-from KneeSegLib.inference.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
-from KneeSegLib.measurements import measure_cartilage
+from KneeSegLib.inference.labels import LegLabels, follow_cleaning
+from KneeSegLib.io.resources import shape_models_file
+from KneeSegLib.io.volume import Volume
+from KneeSegLib.measurements.cartilage import measure_cartilage
 from KneeSegLib.memory import require_memory
+from KneeSegLib.mr.bones import KneeBones, knee_bones, require_knee
+from KneeSegLib.mr.labelling import MENISCUS_OF_SIDE, label_knee
+from KneeSegLib.mr.patches import FineProbabilities, patch_centers, patch_probabilities
+from KneeSegLib.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, side_by_shape
+from KneeSegLib.mr.shape_maps import shape_map
+from KneeSegLib.mr.shape_prior import with_shapes
+from KneeSegLib.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
 from KneeSegLib.pipelines.scan import Scan
@@ -39,10 +42,7 @@ from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_S
 from KneeSegLib.progress import Progress, no_progress, parts
 from KneeSegLib.quality import KNEE_MR
 from KneeSegLib.quality.knee import signs_of_knee
-from KneeSegLib.resources import shape_models_file
-from KneeSegLib.shape.maps import shape_map
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.volume import Volume
 
 BYTES_PER_VOXEL = 8.0
 BYTES_ANYWAY = 1.7e9
@@ -84,7 +84,7 @@ class MrKnee:
         """Return the case; raises as :func:`KneeSegLib.pipelines.segment`.
 
         Args:
-            volume: has passed :func:`KneeSegLib.volume.check_mr`.
+            volume: has passed :func:`KneeSegLib.io.volume.check_mr`.
         """
         asked = asked_side(self.side, volume.source)
         self._require_memory(volume)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from KneeSegLib.inference.axes import Grid
-from KneeSegLib.volume import Volume, to_lps
+from KneeSegLib.geometry.grid import Grid
+from KneeSegLib.io.volume import Volume, to_lps
 
 
 @dataclass(frozen=True)

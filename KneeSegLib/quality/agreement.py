@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from KneeSegLib.inference.axes import Grid
+    from KneeSegLib.geometry.grid import Grid
 
 _ONE_VOXEL_AROUND = np.ones((3, 3, 3), bool)
 

@@ -10,7 +10,7 @@ import numpy as np
 from KneeSegLib.anatomy import JOINT_BONES
 
 if TYPE_CHECKING:
-    from KneeSegLib.inference.slices import JointProbabilities
+    from KneeSegLib.ct.slices import JointProbabilities
 
 DOUBTFUL_MARGIN = 0.5
 """A voxel is doubtful where the likeliest class leads by less than this: at best 0.75 against 0.25."""

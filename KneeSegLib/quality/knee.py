@@ -16,9 +16,9 @@ from KneeSegLib.quality.measuring import changed_voxels
 from KneeSegLib.quality.signs import Signs
 
 if TYPE_CHECKING:
-    from KneeSegLib.inference.axes import Grid
-    from KneeSegLib.inference.labelling import LegLabels
-    from KneeSegLib.inference.mr.shape_fit import FittedShape
+    from KneeSegLib.geometry.grid import Grid
+    from KneeSegLib.inference.labels import LegLabels
+    from KneeSegLib.mr.shape_fit import FittedShape
 
 WHOLE_IN_VIEW = ("patella",)
 """Of the bones of a knee only this one is in view as a whole, so that its size can be judged."""
@@ -35,7 +35,7 @@ def signs_of_knee(
         shapes: fitted to bones.
         grid: of the whole scan.
     """
-    from KneeSegLib.inference.labelling import MARGIN_SCALE
+    from KneeSegLib.inference.labels import MARGIN_SCALE
 
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     boxes = boxes_of(labels)

@@ -23,10 +23,10 @@ from KneeSegLib.quality.signs import Signs
 from KneeSegLib.quality.values import ceiling_hu, soft_tissue_hu
 
 if TYPE_CHECKING:
-    from KneeSegLib.inference.axes import Grid
-    from KneeSegLib.inference.labelling import LegLabels
-    from KneeSegLib.inference.legs import Leg
-    from KneeSegLib.inference.refinement import Correction
+    from KneeSegLib.ct.legs import Leg
+    from KneeSegLib.ct.refinement import Correction
+    from KneeSegLib.geometry.grid import Grid
+    from KneeSegLib.inference.labels import LegLabels
 
 _AROUND_VOXELS = 5
 
@@ -50,7 +50,7 @@ def signs_of_leg(
         hu: (Z, Y, X), the whole scan on ``grid``.
         corrections: what a refinement added, by bone.
     """
-    from KneeSegLib.inference.labelling import MARGIN_SCALE
+    from KneeSegLib.inference.labels import MARGIN_SCALE
 
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     crop, scan = grid.part(labelled.place), hu[labelled.place]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from KneeSegLib.geometry.mesh import points_of, triangles_of
 from KneeSegLib.report.shading import FROM_ABOVE, FROM_BEHIND, FROM_BELOW, Mesh, shaded
 from KneeSegLib.report.slices import Picture, bar_length_mm, png_bytes
-from KneeSegLib.surfaces.triangles import points_of, triangles_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from KneeSegLib.measurements import CartilageMeasurement
+    from KneeSegLib.measurements.cartilage import CartilageMeasurement
 
 VIEWS = {
     "femur": (FROM_BELOW, "from below"),

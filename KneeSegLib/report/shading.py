@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from KneeSegLib.surfaces.triangles import point_normals
+from KneeSegLib.geometry.mesh import point_normals
 
 _SUPERSAMPLING = 2
 _CANDIDATES_AT_ONCE = 1 << 21

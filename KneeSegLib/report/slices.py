@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Structure
-from KneeSegLib.grid import to_lps
+from KneeSegLib.geometry.orientation import to_lps
 from KneeSegLib.report.contours import contour_lines, svg_path
 from KneeSegLib.report.planes import LETTERS, Box, Grid, Window, box_of, tilt_degrees
 

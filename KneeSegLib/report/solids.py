@@ -68,6 +68,6 @@ def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
 
 
 def _mesh(surface: vtkPolyData, structure: Structure) -> Mesh:
-    from KneeSegLib.surfaces.triangles import points_of, triangles_of
+    from KneeSegLib.geometry.mesh import points_of, triangles_of
 
     return Mesh(points_of(surface), triangles_of(surface), structure.color)

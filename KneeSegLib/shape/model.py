@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from KneeSegLib.shape.quality import Quality
+from KneeSegLib.anatomy import CARTILAGES
 
 CARTILAGE_SHARE = 0.5
+
+BONES = tuple(CARTILAGES)
+"""The bones that shape models are made of: those of the knee that carry cartilage."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,29 @@ class Provenance:
     spacing_mm: float
     version: str
     date: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of a model. The tuples have one entry for each number of modes, from one to all.
+
+    Attributes:
+        compactness: share of the variance explained.
+        generalisation_mm: how far, on average, a case stays from a model made without it.
+        specificity_mm: how far, on average, a random shape of the model is from the most similar case.
+        overlap_mean, overlap_least: Dice of the cases with the reference after registration; None where points
+            correspond without one.
+        residual_mean_mm, residual_most_mm: distance of the warped points from the surface of the case they lie on: the
+            mean, and the largest mean of a case.
+    """
+
+    compactness: tuple[float, ...]
+    generalisation_mm: tuple[float, ...]
+    specificity_mm: tuple[float, ...]
+    overlap_mean: float | None
+    overlap_least: float | None
+    residual_mean_mm: float
+    residual_most_mm: float
 
 
 @dataclass(frozen=True)

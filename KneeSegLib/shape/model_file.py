@@ -16,11 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from KneeSegLib.errors import InputError, ModelError
-from KneeSegLib.shape.bone_image import BONES
-from KneeSegLib.shape.model import Provenance, ShapeModel
-from KneeSegLib.shape.quality import Quality
-from KneeSegLib.strict_json import strict
-from KneeSegLib.writing import write_whole
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.writing import write_whole
+from KneeSegLib.shape.model import BONES, Provenance, Quality, ShapeModel
 
 FORMAT = 1
 _TEXT = "kneeseg_shape_models"

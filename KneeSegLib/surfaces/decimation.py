@@ -9,8 +9,8 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkQuadricDecimation
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.mesh import face_normals, points_of, polydata_from, triangles_of
 from KneeSegLib.surfaces.topology import topology_of
-from KneeSegLib.surfaces.triangles import face_normals, points_of, polydata_from, triangles_of
 
 _LESS_AND_LESS = (1.0, 1.1, 1.25, 1.5, 2.0)
 """Triangles left over, as multiples of those wanted, in the order in which they are tried."""

@@ -21,8 +21,8 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError, OutputError
-from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
-from KneeSegLib.writing import write_whole
+from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
+from KneeSegLib.io.writing import write_whole
 
 CoordinateSystem = Literal["LPS", "RAS"]
 COORDINATE_SYSTEMS: tuple[CoordinateSystem, ...] = ("LPS", "RAS")

@@ -18,8 +18,8 @@ from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.mesh import point_normals, polydata_from
 from KneeSegLib.surfaces.smoothing import DEFAULT_ROUNDS, DEFAULT_SMOOTHING, smoothed_points, with_movement
-from KneeSegLib.surfaces.triangles import point_normals, polydata_from
 
 _MARGIN_LIMIT = 0.99
 """Margins are trusted up to here: beyond it lie rounding and overconfidence."""

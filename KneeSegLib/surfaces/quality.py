@@ -11,10 +11,10 @@ from vtkmodules.vtkCommonCore import vtkDoubleArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 
+from KneeSegLib.geometry.mesh import enclosed_volume, face_normals, points_of, triangles_of
 from KneeSegLib.surfaces.meshing import surface_of_mask
 from KneeSegLib.surfaces.self_intersections import count_self_intersections
 from KneeSegLib.surfaces.topology import topology_of
-from KneeSegLib.surfaces.triangles import enclosed_volume, face_normals, points_of, triangles_of
 
 MEAN_DISTANCE_GOAL_MM = 0.1
 MAX_DISTANCE_GOAL_MM = 0.5

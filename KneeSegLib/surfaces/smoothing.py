@@ -25,7 +25,7 @@ from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.surfaces.triangles import (
+from KneeSegLib.geometry.mesh import (
     directed_edges,
     enclosed_volume,
     point_normals,

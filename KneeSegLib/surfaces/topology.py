@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from KneeSegLib.surfaces.triangles import directed_edges
+from KneeSegLib.geometry.mesh import directed_edges
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import torch
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle, write_bundle
-from KneeSegLib.synthesis.anatomy_file import Anatomy
-from KneeSegLib.synthesis.mr.anatomy_file import JOINT as MR_JOINT
-from KneeSegLib.synthesis.mr.landmarks_file import Landmarks
-from KneeSegLib.synthesis.mr.person import read_knees
 from KneeSegLib.training.loop import build_network, first_network
 from KneeSegLib.training.recipe import Recipe
+from KneeSegLib.training.synthesis.anatomy_file import Anatomy
+from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
+from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
+from KneeSegLib.training.synthesis.mr.person import read_knees
 
 _DESCRIPTIONS = {
     "slices": "2D U-Net that labels {classes} on transverse CT slices of right legs (left ones in a mirror).",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from KneeSegLib.synthesis.fields import blurred, chance, smoothstep, uniform
-from KneeSegLib.synthesis.mr.noise import stretched_noise
+from KneeSegLib.training.synthesis.fields import blurred, chance, smoothstep, uniform
+from KneeSegLib.training.synthesis.mr.noise import stretched_noise
 
 Bounds = tuple[float, float]
 

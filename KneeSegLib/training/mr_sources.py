@@ -6,16 +6,16 @@ from pathlib import Path
 
 import torch
 
-from KneeSegLib.inference.mr.channels import bright_level, mr_patch_channels, mr_slice_channels, scaled_signal
-from KneeSegLib.synthesis.fields import chance, uniform
-from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
-from KneeSegLib.synthesis.mr.render import SyntheticMr, render_mr
-from KneeSegLib.synthesis.mr.structures import CARTILAGES, CLASSES
+from KneeSegLib.networks.mr_channels import bright_level, mr_patch_channels, mr_slice_channels, scaled_signal
 from KneeSegLib.training.losses import boundary_weight
 from KneeSegLib.training.mr_priors import imperfect_shares
 from KneeSegLib.training.patches import scanned_in_slices
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples
+from KneeSegLib.training.synthesis.fields import chance, uniform
+from KneeSegLib.training.synthesis.mr.person import PreparedKnee, read_knees
+from KneeSegLib.training.synthesis.mr.render import SyntheticMr, render_mr
+from KneeSegLib.training.synthesis.mr.structures import CARTILAGES, CLASSES
 
 KNEE_HALF_WIDTH_MM = 58.0
 BOX_PATCHES = 2

@@ -10,12 +10,12 @@ from typing import Protocol, TypeVar
 import torch
 
 from KneeSegLib.networks import ShapeLayer
-from KneeSegLib.synthesis.mr.landmarks_file import Landmarks
 from KneeSegLib.training.landmark_loss import landmark_loss
 from KneeSegLib.training.losses import merged_sides, total_loss
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples
 from KneeSegLib.training.shape_source import ShapeSamples
+from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
 
 AnySamples = TypeVar("AnySamples", Samples, ShapeSamples)
 

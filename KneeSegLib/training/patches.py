@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from KneeSegLib.anatomy import OTHER
-from KneeSegLib.inference.axes import Axis, Box, Grid
-from KneeSegLib.inference.channels import patch_channels
-from KneeSegLib.inference.resample import resampled
-from KneeSegLib.synthesis.ct import SyntheticCt, render_ct
-from KneeSegLib.synthesis.fields import chance, uniform
+from KneeSegLib.geometry.grid import Axis, Box, Grid
+from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.networks.ct_channels import patch_channels
 from KneeSegLib.training.priors import imperfect_prior
 from KneeSegLib.training.samples import Samples, SampleSource
+from KneeSegLib.training.synthesis.ct import SyntheticCt, render_ct
+from KneeSegLib.training.synthesis.fields import chance, uniform
 
 BOX_PATCHES = 2
 """Edge of a rendered box, in patches: many patches see different things, and most of the box is in one."""

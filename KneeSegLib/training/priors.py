@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from KneeSegLib.inference.axes import Axis, Box, Grid
-from KneeSegLib.inference.resample import resampled
-from KneeSegLib.synthesis.fields import chance, occupancy, smooth_noise, smoothstep, uniform
+from KneeSegLib.geometry.grid import Axis, Box, Grid
+from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.training.synthesis.fields import chance, occupancy, smooth_noise, smoothstep, uniform
 
 Bounds = tuple[float, float]
 

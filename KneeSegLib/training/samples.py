@@ -10,13 +10,13 @@ import torch
 
 from KneeSegLib.anatomy import OTHER
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.channels import localiser_channels, slice_channels
-from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
-from KneeSegLib.synthesis.ct import random_centre, render_ct, scene_of
-from KneeSegLib.synthesis.distractors import mirrored_classes
-from KneeSegLib.synthesis.fields import chance, occupancy, smooth_noise, uniform
-from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.networks.ct_channels import localiser_channels, slice_channels
 from KneeSegLib.training.recipe import Recipe
+from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
+from KneeSegLib.training.synthesis.ct import random_centre, render_ct, scene_of
+from KneeSegLib.training.synthesis.distractors import mirrored_classes
+from KneeSegLib.training.synthesis.fields import chance, occupancy, smooth_noise, uniform
+from KneeSegLib.training.synthesis.placement import PreparedPerson
 
 
 @dataclass

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from KneeSegLib.inference.mr.crops import SPACING_MM, crop_centre
-from KneeSegLib.synthesis.fields import blurred, chance, uniform
-from KneeSegLib.synthesis.mr.landmarks_file import Landmarks
-from KneeSegLib.synthesis.mr.noise import share_within, stretched_noise
-from KneeSegLib.synthesis.mr.person import PreparedKnee, places_of, read_knees
-from KneeSegLib.synthesis.mr.render import bent_lattice
-from KneeSegLib.synthesis.mr.structures import BONES
+from KneeSegLib.mr.crops import SPACING_MM, crop_centre
 from KneeSegLib.training.recipe import Recipe
+from KneeSegLib.training.synthesis.fields import blurred, chance, uniform
+from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
+from KneeSegLib.training.synthesis.mr.noise import share_within, stretched_noise
+from KneeSegLib.training.synthesis.mr.person import PreparedKnee, places_of, read_knees
+from KneeSegLib.training.synthesis.mr.render import bent_lattice
+from KneeSegLib.training.synthesis.mr.structures import BONES
 
 SPARE_VOXELS = 12
 """Rendered around the crop: where it has to hang is known only after the warp."""

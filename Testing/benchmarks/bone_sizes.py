@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from KneeSegLib.anatomy import BONES
 from KneeSegLib.quality.sizes import Size
-from KneeSegLib.synthesis.anatomy_file import CLASSES, Anatomy
+from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from KneeSegLib.evaluation.summary import Cases, StructureSummary, summarize
+from KneeSegLib.measurements.summary import Cases, StructureSummary, summarize
 
 COLUMNS = {"dice": "Dice", "assd_mm": "ASSD mm", "hd95_mm": "HD95 mm", "nsd_1mm": "NSD 1 mm"}
 """Headings of the metrics that a table can show."""

@@ -34,15 +34,15 @@ from people import prepared_people
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
 from KneeSegLib.case import FoundStructure, structures_of
+from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.evaluation import evaluate
-from KneeSegLib.inference.legs import LEAST_VOLUME_CM3
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.quality import Signs, verdict_on
-from KneeSegLib.strict_json import strict
-from KneeSegLib.synthesis.anatomy_file import Anatomy
-from KneeSegLib.synthesis.cases import synthesize_case
-from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.anatomy_file import Anatomy
+from KneeSegLib.training.synthesis.cases import synthesize_case
+from KneeSegLib.training.synthesis.placement import PreparedPerson
 
 WRONG, RIGHT = 0.9, 0.97
 MAIN_BONES, MAIN_DICE = ("femur", "tibia"), 0.95

@@ -28,12 +28,12 @@ from people import prepared_people
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.evaluation import evaluate
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.pipelines import QUALITIES
-from KneeSegLib.strict_json import strict
-from KneeSegLib.synthesis.anatomy_file import Anatomy
-from KneeSegLib.synthesis.cases import SyntheticCase, synthesize_case
-from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.anatomy_file import Anatomy
+from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
+from KneeSegLib.training.synthesis.placement import PreparedPerson
 
 SHOWN = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
 

@@ -38,25 +38,25 @@ import KneeSegLib as ks
 from KneeSegLib.anatomy import SIDES, structure, structure_of_label
 from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.evaluation import evaluate
-from KneeSegLib.inference.mr.crops import SPACING_MM
-from KneeSegLib.inference.mr.settling import edge_say, settled, surface_distance_mm
-from KneeSegLib.inference.mr.shape_fit import ShapeNetwork
+from KneeSegLib.geometry.mesh import points_of
+from KneeSegLib.io.resources import shape_models_file
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.measurements.comparison import evaluate
+from KneeSegLib.mr.crops import SPACING_MM
+from KneeSegLib.mr.settling import edge_say, settled, surface_distance_mm
+from KneeSegLib.mr.shape_fit import ShapeNetwork
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.pipelines import STAGES
-from KneeSegLib.resources import shape_models_file
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.strict_json import strict
-from KneeSegLib.surfaces.triangles import points_of
-from KneeSegLib.synthesis.cases import SyntheticCase
-from KneeSegLib.synthesis.mr.cases import mirrored_for, places_in_case, synthesize_mr_case
-from KneeSegLib.synthesis.mr.contrast import ContrastDraw
-from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from KneeSegLib.synthesis.mr.person import PreparedKnee, read_knees
-from KneeSegLib.synthesis.mr.render import MrSynthesis
-from KneeSegLib.synthesis.mr.scanner import MrScanner
 from KneeSegLib.training.recipe import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
+from KneeSegLib.training.synthesis.cases import SyntheticCase
+from KneeSegLib.training.synthesis.mr.cases import mirrored_for, places_in_case, synthesize_mr_case
+from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw
+from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
+from KneeSegLib.training.synthesis.mr.person import PreparedKnee, read_knees
+from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.mr.scanner import MrScanner
 
 SHOWN = ("dice", "assd_mm", "hd95_mm")
 LOOKS = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from KneeSegLib.synthesis.cases import SyntheticCase
+from KneeSegLib.training.synthesis.cases import SyntheticCase
 
 
 def kept(folder: Path | None, name: str, subject: str, group: str, make: Callable[[], SyntheticCase]) -> SyntheticCase:

@@ -66,10 +66,10 @@ def write_scan(path: Path) -> None:
     import SimpleITK as sitk
     import torch
 
-    from KneeSegLib.resources import samples_folder
-    from KneeSegLib.synthesis.anatomy_file import Anatomy
-    from KneeSegLib.synthesis.ct import CtSynthesis, render_ct
-    from KneeSegLib.synthesis.placement import PreparedPerson
+    from KneeSegLib.io.resources import samples_folder
+    from KneeSegLib.training.synthesis.anatomy_file import Anatomy
+    from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
+    from KneeSegLib.training.synthesis.placement import PreparedPerson
 
     person = PreparedPerson(Anatomy.load(samples_folder() / "knee.npz"))
     cube_mm = SPACING_MM[-1]
@@ -91,9 +91,9 @@ def write_scan(path: Path) -> None:
 def measure(path: Path, quality: str) -> None:
     """Run once, print the table."""
     from KneeSegLib.inference.device import running_on
+    from KneeSegLib.io.volume import read_volume
     from KneeSegLib.pipelines import PIPELINES, QUALITIES
     from KneeSegLib.pipelines.ct_leg import CtLeg
-    from KneeSegLib.volume import read_volume
 
     class Watched(CtLeg):
         """Keeps what the floors need: the answers, and how many patches were looked at."""

@@ -52,9 +52,9 @@ def write_scan(path: Path, prepared: Path) -> None:
     import torch
     from held_out_mr import synthesis
 
-    from KneeSegLib.synthesis.mr.cases import SIGNAL_RANGE, placed
-    from KneeSegLib.synthesis.mr.person import read_knees
-    from KneeSegLib.synthesis.mr.render import render_mr
+    from KneeSegLib.training.synthesis.mr.cases import SIGNAL_RANGE, placed
+    from KneeSegLib.training.synthesis.mr.person import read_knees
+    from KneeSegLib.training.synthesis.mr.render import render_mr
 
     person = read_knees(prepared, "test")[0]
     generator = torch.Generator().manual_seed(2026)
@@ -66,9 +66,9 @@ def write_scan(path: Path, prepared: Path) -> None:
 def measure(path: Path) -> None:
     """Run once, print the table."""
     from KneeSegLib.inference.device import running_on
+    from KneeSegLib.io.volume import read_volume
     from KneeSegLib.pipelines import PIPELINES
     from KneeSegLib.pipelines.mr_knee import MrKnee
-    from KneeSegLib.volume import read_volume
 
     class Watched(MrKnee):
         """Keeps what the floors need: the grid of the slices."""

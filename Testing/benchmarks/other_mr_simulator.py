@@ -1,10 +1,9 @@
 """A second way to make knee MR from the same anatomy: to see what networks learned of knees and what of the renderer.
 
-It shares the shapes with :mod:`KneeSegLib.synthesis.mr` and nothing else: no warp, no wear, no water and fat; one grey
-value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid bright), bones
-with a dark cortex, smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder than the training
-images.
-"""
+It shares the shapes with :mod:`KneeSegLib.training.synthesis.mr` and nothing else: no warp, no wear, no water and fat;
+one grey value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid
+bright), bones with a dark cortex, smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder
+than the training images. """
 
 from __future__ import annotations
 
@@ -15,12 +14,22 @@ import SimpleITK as sitk
 import torch
 
 from KneeSegLib.anatomy import Side
-from KneeSegLib.synthesis.cases import SyntheticCase
-from KneeSegLib.synthesis.mr.cases import EXTENT_MM, label_values, placed
-from KneeSegLib.synthesis.mr.person import PreparedKnee, random_lattice
-from KneeSegLib.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
-from KneeSegLib.synthesis.mr.structures import ARTERY, BONES, CLASSES, FAT_PAD, FIRST_MUSCLE, NERVE, POUCH, TENDON, VEIN
-from KneeSegLib.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.cases import SyntheticCase
+from KneeSegLib.training.synthesis.mr.cases import EXTENT_MM, label_values, placed
+from KneeSegLib.training.synthesis.mr.person import PreparedKnee, random_lattice
+from KneeSegLib.training.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
+from KneeSegLib.training.synthesis.mr.structures import (
+    ARTERY,
+    BONES,
+    CLASSES,
+    FAT_PAD,
+    FIRST_MUSCLE,
+    NERVE,
+    POUCH,
+    TENDON,
+    VEIN,
+)
+from KneeSegLib.training.synthesis.placement import Warp
 
 UNBENT = Warp(*((0.0, 0.0),) * 2, *((1.0, 1.0),) * 2, *((0.0, 0.0),) * 2)
 

@@ -17,10 +17,10 @@ import torch
 from scipy import fft, ndimage, spatial
 
 from KneeSegLib.anatomy import STRUCTURES, Side
-from KneeSegLib.synthesis.anatomy_file import CLASSES
-from KneeSegLib.synthesis.cases import SyntheticCase
-from KneeSegLib.synthesis.distractors import mirrored_classes
-from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.anatomy_file import CLASSES
+from KneeSegLib.training.synthesis.cases import SyntheticCase
+from KneeSegLib.training.synthesis.distractors import mirrored_classes
+from KneeSegLib.training.synthesis.placement import PreparedPerson
 
 LABEL_OF_CLASS = {entry.key: entry.label_value for entry in STRUCTURES}
 

@@ -31,18 +31,18 @@ from people import prepared_people
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.evaluation import evaluate
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.pipelines import QUALITIES
-from KneeSegLib.strict_json import strict
-from KneeSegLib.synthesis import knee_cases
-from KneeSegLib.synthesis.anatomy_file import Anatomy
-from KneeSegLib.synthesis.cases import SyntheticCase, synthesize_case
-from KneeSegLib.synthesis.ct import CtSynthesis
-from KneeSegLib.synthesis.placement import PreparedPerson, Warp
-from KneeSegLib.synthesis.prepare import random_for
-from KneeSegLib.synthesis.scanner import Scanner
-from KneeSegLib.synthesis.tissue import BoneTissue, SoftTissue
-from KneeSegLib.synthesis.voxels import CaseName
+from KneeSegLib.training.synthesis import knee_cases
+from KneeSegLib.training.synthesis.anatomy_file import Anatomy
+from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
+from KneeSegLib.training.synthesis.ct import CtSynthesis
+from KneeSegLib.training.synthesis.placement import PreparedPerson, Warp
+from KneeSegLib.training.synthesis.prepare import random_for
+from KneeSegLib.training.synthesis.scanner import Scanner
+from KneeSegLib.training.synthesis.tissue import BoneTissue, SoftTissue
+from KneeSegLib.training.synthesis.voxels import CaseName
 
 SPACING_MM = 0.7
 

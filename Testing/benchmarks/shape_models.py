@@ -22,12 +22,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.shape import bone_image, build
-from KneeSegLib.shape.correspondence import correspondence_error
-from KneeSegLib.strict_json import strict
-from KneeSegLib.synthesis.distance import Grid, signed_distance
-from KneeSegLib.synthesis.meshes import Mesh
-from KneeSegLib.synthesis.people import LimbModel, limb_model
+from KneeSegLib.io.strict_json import strict
+from KneeSegLib.training.shape_models import bone_image, build
+from KneeSegLib.training.shape_models.correspondence import correspondence_error
+from KneeSegLib.training.synthesis.distance import Grid, signed_distance
+from KneeSegLib.training.synthesis.meshes import Mesh
+from KneeSegLib.training.synthesis.people import LimbModel, limb_model
 
 KNEE_MM = 90.0
 """So much of a bone from its end at the knee is put into the label map."""

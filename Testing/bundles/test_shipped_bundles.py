@@ -7,8 +7,8 @@ import pytest
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import list_bundles
 from KneeSegLib.bundles.bundle import INFERENCE
+from KneeSegLib.io.resources import models_folder
 from KneeSegLib.pipelines.table import PIPELINES
-from KneeSegLib.resources import models_folder
 
 SHIPPED = list_bundles()
 LIMIT_MB = 30

@@ -97,8 +97,8 @@ def test_missing_device_is_said_before_a_scan_is_read_or_made(kneeseg, tmp_path,
     def never(*arguments, **options):
         raise AssertionError("the scan was touched")
 
-    monkeypatch.setattr("KneeSegLib.volume.read_volume", never)
-    monkeypatch.setattr("KneeSegLib.synthesis.demonstration.demonstration_case", never)
+    monkeypatch.setattr("KneeSegLib.io.volume.read_volume", never)
+    monkeypatch.setattr("KneeSegLib.training.synthesis.demonstration.demonstration_case", never)
     scan = [write(tmp_path / "scan.nrrd", noise(9, 9, 9))] if command == "segment" else []
     outcome = kneeseg(command, *scan, "-o", tmp_path / "out", "--progress", "none", "--device", missing_device)
     assert (outcome.status, len(outcome.err.splitlines())) == (6, 1), outcome.err
@@ -107,7 +107,7 @@ def test_missing_device_is_said_before_a_scan_is_read_or_made(kneeseg, tmp_path,
 
 
 def test_demo_names_the_joints_that_ship(kneeseg, tmp_path):
-    from KneeSegLib.synthesis.demonstration import demonstration_joints
+    from KneeSegLib.training.synthesis.demonstration import demonstration_joints
 
     outcome = kneeseg("demo", "--joint", "elbow", "-o", tmp_path / "demo")
     assert (outcome.status, (tmp_path / "demo").exists()) == (2, False)
@@ -116,7 +116,7 @@ def test_demo_names_the_joints_that_ship(kneeseg, tmp_path):
 
 
 def test_every_joint_has_a_sample_person():
-    from KneeSegLib.synthesis.demonstration import demonstration_joints
+    from KneeSegLib.training.synthesis.demonstration import demonstration_joints
 
     assert set(demonstration_joints()) == set(JOINT_BONES)
 
@@ -161,7 +161,7 @@ def test_one_command_leads_from_a_scan_to_a_result_that_the_others_take(kneeseg,
 @pytest.fixture(scope="session")
 def knee_scan(tmp_path_factory):
     """A small, coarse CT of a left knee, and its truth."""
-    from KneeSegLib.synthesis.demonstration import demonstration_case
+    from KneeSegLib.training.synthesis.demonstration import demonstration_case
 
     case = demonstration_case("knee", "left", spacing_mm=1.5, seed=1)
     folder = tmp_path_factory.mktemp("knee")
@@ -229,7 +229,7 @@ def test_volume_without_a_leg_is_said(kneeseg, tmp_path):
 
 @with_networks
 def test_demo_judges_a_person_whom_no_network_knows(kneeseg, tmp_path, monkeypatch):
-    from KneeSegLib.synthesis import demonstration
+    from KneeSegLib.training.synthesis import demonstration
 
     coarse = demonstration.demonstration_case
     monkeypatch.setattr(demonstration, "demonstration_case", lambda *a, **o: coarse(*a, **o, spacing_mm=1.5))

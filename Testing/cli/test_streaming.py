@@ -15,7 +15,7 @@ RUN_WITH_A_SLOW_PIPELINE = """
 import sys, time
 import KneeSegLib.pipelines as pipelines
 from KneeSegLib.cli import main
-from KneeSegLib.writing import write_folder
+from KneeSegLib.io.writing import write_folder
 
 class SlowCase:
     def save(self, folder, overwrite, progress):

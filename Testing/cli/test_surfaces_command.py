@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
+from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
 from KneeSegLib.surfaces import SMOOTHINGS, read_surface, write_surface
 from KneeSegLib.surfaces.topology import topology_of
-from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
 from Testing.phantoms.cases import knee_case
 
 

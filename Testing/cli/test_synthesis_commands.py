@@ -25,7 +25,7 @@ steps: 3
 @pytest.fixture
 def prepared(tmp_path):
     """Prepared ankles of three people, one in each group: a ball of a talus, 40 mm across."""
-    from KneeSegLib.synthesis.anatomy_file import CLASSES, COARSE, SDF_UNIT_MM, Anatomy
+    from KneeSegLib.training.synthesis.anatomy_file import CLASSES, COARSE, SDF_UNIT_MM, Anatomy
 
     size, spacing_mm = 48, 1.5
     place = (np.indices((size, size, size)) - (size - 1) / 2) * spacing_mm

@@ -6,11 +6,10 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
-from KneeSegLib.measurements import cartilage_regions, measure_cartilage, thickness_mm
-from KneeSegLib.measurements.cartilage import CONTACT_MM, REGION, THICKNESS
-from KneeSegLib.measurements.regions import REGIONS
-from KneeSegLib.surfaces.triangles import points_of
-from KneeSegLib.volume import Volume
+from KneeSegLib.geometry.mesh import points_of
+from KneeSegLib.io.volume import Volume
+from KneeSegLib.measurements.cartilage import CONTACT_MM, REGION, THICKNESS, measure_cartilage, thickness_mm
+from KneeSegLib.measurements.regions import REGIONS, cartilage_regions
 from Testing.phantoms.joint_surfaces import (
     BALL_MM,
     COVER_MM,

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import CARTILAGES, Side, structure
-from KneeSegLib.synthesis.meshes import Mesh
+from KneeSegLib.training.synthesis.meshes import Mesh
 
 SPACING_MM = 1.5
 _HALF_BOX_MM = (32.0, 22.0, 32.0)

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Structure, structure
 from KneeSegLib.case import Case, structures_of
+from KneeSegLib.io.volume import Volume
 from KneeSegLib.quality import Signs, verdict_on
-from KneeSegLib.volume import Volume
 
 SPACING_MM = (1.0, 1.25, 2.0)
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Side, structure
 from KneeSegLib.case import Case, structures_of
-from KneeSegLib.volume import Volume
+from KneeSegLib.io.volume import Volume
 
 BALL_MM = 20.0
 COVER_MM = 2.5

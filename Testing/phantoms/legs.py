@@ -1,10 +1,9 @@
 """Legs made of ellipsoids and cylinders whose grey value says which bone a voxel is, and networks that can read it.
 
 Every bone of either side has a grey value of its own, so an "oracle" network can tell from the image alone, wherever it
-was cropped, however it was resampled and turned, which bone it looks at. Skin is brighter on the patient's left of a leg
-than on its right, so that it can also tell a scan from its mirror image. What the tests then see is what the stages
-around the networks do.
-"""
+was cropped, however it was resampled and turned, which bone it looks at. Skin is brighter on the patient's left of a
+leg than on its right, so that it can also tell a scan from its mirror image. What the tests then see is what the stages
+around the networks do. """
 
 from __future__ import annotations
 

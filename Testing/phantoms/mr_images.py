@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from KneeSegLib.anatomy import KNEE_MR_CLASSES, Side
-from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, UPWARD
+from KneeSegLib.io.resources import shape_models_file
+from KneeSegLib.mr.crops import END_TO_CENTRE_MM, UPWARD
 from KneeSegLib.networks import ShapeRegressor
-from KneeSegLib.resources import shape_models_file
 from KneeSegLib.shape.model import ShapeModel
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.synthesis.mr.cases import label_values, placed
-from KneeSegLib.synthesis.mr.person import random_lattice
-from KneeSegLib.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
-from KneeSegLib.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.mr.cases import label_values, placed
+from KneeSegLib.training.synthesis.mr.person import random_lattice
+from KneeSegLib.training.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
+from KneeSegLib.training.synthesis.placement import Warp
 from Testing.phantoms.mr_knees import cylinder_knee
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))

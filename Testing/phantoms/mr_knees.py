@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from KneeSegLib.synthesis.mr.anatomy_file import (
+from KneeSegLib.training.synthesis.mr.anatomy_file import (
     CAVITY_UNIT_MM,
     COARSE,
     CORTEX_UNIT_MM,
@@ -13,8 +13,8 @@ from KneeSegLib.synthesis.mr.anatomy_file import (
     MrPerson,
     MrTemplate,
 )
-from KneeSegLib.synthesis.mr.person import PreparedKnee, TemplateTensors
-from KneeSegLib.synthesis.mr.structures import BONES, FAT, FIRST_MUSCLE
+from KneeSegLib.training.synthesis.mr.person import PreparedKnee, TemplateTensors
+from KneeSegLib.training.synthesis.mr.structures import BONES, FAT, FIRST_MUSCLE
 
 THICKNESS_MM = 2.5
 SHAFT_RADIUS_MM = 24.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from KneeSegLib.synthesis.mr.anatomy_file import COARSE, STEP_UNIT_MM, MrPerson, MrTemplate
-from KneeSegLib.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
+from KneeSegLib.training.synthesis.mr.anatomy_file import COARSE, STEP_UNIT_MM, MrPerson, MrTemplate
+from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
 from Testing.phantoms.mr_knees import SHAFT_RADIUS_MM, cylinder_knee_person, cylinder_knee_template
 
 END_MM = {"femur": 3.0, "tibia": -3.0}

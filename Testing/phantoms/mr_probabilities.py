@@ -9,12 +9,12 @@ import torch
 from scipy.spatial import cKDTree
 
 from KneeSegLib.anatomy import KNEE_MR_CLASSES
-from KneeSegLib.inference.axes import Axis, Box, Grid
-from KneeSegLib.inference.mr.bones import KneeBones
-from KneeSegLib.inference.mr.crops import SPACING_MM
-from KneeSegLib.inference.mr.slices import KneeProbabilities
+from KneeSegLib.geometry.grid import Axis, Box, Grid
+from KneeSegLib.geometry.mesh import point_normals
+from KneeSegLib.mr.bones import KneeBones
+from KneeSegLib.mr.crops import SPACING_MM
+from KneeSegLib.mr.slices import KneeProbabilities
 from KneeSegLib.shape.model import ShapeModel
-from KneeSegLib.surfaces.triangles import point_normals
 
 KNEE_BOXES_MM = {
     "femur": Box((62.0, 110.0), (20.0, 70.0), (15.0, 75.0)),

@@ -13,9 +13,9 @@ import KneeSegLib as ks
 from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, structure
 from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError, ResourceError
+from KneeSegLib.io.volume import Volume, read_volume
 from KneeSegLib.pipelines import PIPELINES, QUALITIES, _fitting
 from KneeSegLib.pipelines.ct_leg import CtLeg
-from KneeSegLib.volume import Volume, read_volume
 from Testing.phantoms.legs import KnowsRightKnees, OracleBundles, OracleLocaliser, is_mirrored, leg_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ class ToSidesUnknown(OracleLocaliser):
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("likelier", SIDES)
 def test_a_leg_that_may_be_of_either_side_is_named_after_the_way_it_makes_sense(side, likelier, monkeypatch):
-    monkeypatch.setattr("KneeSegLib.inference.legs.sides_by_anatomy", lambda *given: {})  # as where no fibula is seen
+    monkeypatch.setattr("KneeSegLib.ct.legs.sides_by_anatomy", lambda *given: {})  # as where no fibula is seen
     phantom = leg_phantom((side,), (390.0, 590.0))
     bundles = OracleBundles(localiser=ToSidesUnknown(likelier), naming=KnowsRightKnees())
     case = segmented(phantom.image, bundles=bundles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from KneeSegLib.inference.seams import Share
+from KneeSegLib.ct.seams import Share
 from KneeSegLib.pipelines.found import missing_bones
 
 ALL = {"femur_right", "tibia_right", "patella_right", "fibula_right"}

@@ -11,18 +11,18 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 import KneeSegLib as ks
 from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, SIDES, structure
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError
-from KneeSegLib.inference.axes import Axis, Grid
-from KneeSegLib.inference.mr.labelling import MENISCUS_OF_SIDE
-from KneeSegLib.inference.mr.shape_fit import SideFound
+from KneeSegLib.geometry.grid import Axis, Grid
+from KneeSegLib.geometry.mesh import points_of
+from KneeSegLib.io.volume import Volume
 from KneeSegLib.measurements.cartilage import REGION, THICKNESS
+from KneeSegLib.mr.labelling import MENISCUS_OF_SIDE
+from KneeSegLib.mr.shape_fit import SideFound
+from KneeSegLib.mr.shape_maps import CARTILAGE, RESIDUAL
 from KneeSegLib.pipelines import PIPELINES, _fitting
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
 from KneeSegLib.pipelines.mr_knee import MrKnee
 from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE
-from KneeSegLib.shape.maps import CARTILAGE, RESIDUAL
 from KneeSegLib.surfaces import read_surface
-from KneeSegLib.surfaces.triangles import points_of
-from KneeSegLib.volume import Volume
 from Testing.phantoms.legs import leg_phantom
 from Testing.phantoms.mr_images import BlindSlices, MrOracleBundles, OracleKneeSlices, coarse_knee_mr, knee_mr
 from Testing.phantoms.mr_knees import THICKNESS_MM

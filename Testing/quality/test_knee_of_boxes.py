@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.inference.axes import Box
+from KneeSegLib.geometry.grid import Box
 from KneeSegLib.inference.device import find_device
-from KneeSegLib.inference.mr.labelling import label_knee
-from KneeSegLib.inference.mr.shape_fit import FittedShape
+from KneeSegLib.mr.labelling import label_knee
+from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.quality.knee import signs_of_knee
 from Testing.phantoms.mr_images import shipped_models
 from Testing.phantoms.mr_probabilities import KNEE_BOXES_MM, box_grid, probabilities_of

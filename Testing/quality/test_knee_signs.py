@@ -7,8 +7,8 @@ import pytest
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.cleaning.attached import keep_attached
-from KneeSegLib.inference.axes import Grid
-from KneeSegLib.inference.labelling import LegLabels, Margin
+from KneeSegLib.geometry.grid import Grid
+from KneeSegLib.inference.labels import LegLabels, Margin
 from KneeSegLib.quality import verdict_on
 from KneeSegLib.quality.knee import signs_of_knee
 

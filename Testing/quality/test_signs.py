@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from KneeSegLib.inference.axes import Axis, Grid
-from KneeSegLib.inference.seams import Share
-from KneeSegLib.inference.slices import JointProbabilities
+from KneeSegLib.ct.seams import Share
+from KneeSegLib.ct.slices import JointProbabilities
+from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.quality.agreement import agreement_with_region, tolerant_dice
 from KneeSegLib.quality.borders import border_areas_mm2
 from KneeSegLib.quality.certainty import disputed_shares, doubtful_band_mm, refined_mm, surface_area_mm2

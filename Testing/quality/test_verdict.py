@@ -8,8 +8,8 @@ import json
 import pytest
 
 from KneeSegLib.anatomy import structure
+from KneeSegLib.io.strict_json import strict
 from KneeSegLib.quality import Signs, Thresholds, verdict_on, warning_of
-from KneeSegLib.strict_json import strict
 
 FEMUR, PATELLA = structure("femur_right"), structure("patella_left")
 GOOD = Signs(

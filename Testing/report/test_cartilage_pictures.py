@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from KneeSegLib.measurements import measure_cartilage
+from KneeSegLib.measurements.cartilage import measure_cartilage
 from KneeSegLib.report.cartilage import BARE, COLORS, cartilage_pictures, thickness_colors
 from KneeSegLib.report.html import report_html
 from KneeSegLib.report.shading import FROM_ABOVE, FROM_BEHIND, FROM_BELOW, Mesh, shaded

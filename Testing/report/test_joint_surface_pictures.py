@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from KneeSegLib.measurements import measure_cartilage
+from KneeSegLib.measurements.cartilage import measure_cartilage
 from KneeSegLib.report.cartilage import BARE, COLORS, SCALE_MM, cartilage_pictures, css_gradient, thickness_colors
 from KneeSegLib.report.html import report_html
 from Testing.phantoms.joint_surfaces import ball_depths, case_of_depths, plate_depths, positions

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.grid import to_lps
+from KneeSegLib.geometry.orientation import to_lps
 from KneeSegLib.report.planes import PLANES, Grid, Window, box_of, tilt_degrees
 from KneeSegLib.report.regions import joint_regions, shaft_regions
 

@@ -11,8 +11,8 @@ from KneeSegModule import scene as kneeSegScene
 from slicer_support import mrml
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.mesh import enclosed_volume, points_of, triangles_of
 from KneeSegLib.surfaces import read_surface
-from KneeSegLib.surfaces.triangles import enclosed_volume, points_of, triangles_of
 
 FORMATS = ("stl", "ply", "obj")
 

@@ -66,7 +66,7 @@ def networksOfTheKnee() -> bool:
 
 @pytest.mark.skipif(not networksOfTheKnee(), reason="the networks of the knee are not in Resources/Models")
 def test_generated_knee_comes_back_as_segments_under_the_transform_of_the_volume(logic, scene, tmp_path):
-    from KneeSegLib.synthesis.demonstration import demonstration_case
+    from KneeSegLib.training.synthesis.demonstration import demonstration_case
 
     case = demonstration_case("knee", side="left", spacing_mm=1.2)
     sitk.WriteImage(case.image, tmp_path / "knee.nrrd")

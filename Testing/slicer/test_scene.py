@@ -16,7 +16,7 @@ from slicer_support.results import judgedResult
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError, OutputError
-from KneeSegLib.terminology import terminology_entry
+from KneeSegLib.io.terminology import terminology_entry
 
 KEYS = ("femur_right", "tibia_left")
 

@@ -8,10 +8,10 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.mesh import enclosed_volume, face_normals, points_of, triangles_of
 from KneeSegLib.surfaces import movement_of, surface_of, surface_quality
 from KneeSegLib.surfaces.meshing import box_of, marching_cubes
 from KneeSegLib.surfaces.topology import topology_of
-from KneeSegLib.surfaces.triangles import enclosed_volume, face_normals, points_of, triangles_of
 
 BONE = structure("femur_right")
 LEFT_HANDED_OBLIQUE = (0.96, 0.28, 0.0, -0.28, 0.96, 0.0, 0.0, 0.0, -1.0)

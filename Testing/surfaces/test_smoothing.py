@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.mesh import enclosed_volume, points_of, polydata_from, triangles_of
 from KneeSegLib.surfaces import movement_of, smooth
 from KneeSegLib.surfaces.meshing import marching_cubes
 from KneeSegLib.surfaces.smoothing import smoothed_points
-from KneeSegLib.surfaces.triangles import enclosed_volume, points_of, polydata_from, triangles_of
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.geometry.mesh import enclosed_volume, points_of, polydata_from, triangles_of
 from KneeSegLib.surfaces import FORMATS, export, movement_of, read_surface, surface_file_name, write_surface
 from KneeSegLib.surfaces.smoothing import with_movement
-from KneeSegLib.surfaces.triangles import enclosed_volume, points_of, polydata_from, triangles_of
 
 TIBIA = structure("tibia_left")
 POINTS = np.array(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
 from KneeSegLib.surfaces import decimate, surface_quality
 from KneeSegLib.surfaces.meshing import surface_of_mask
 from KneeSegLib.surfaces.quality import distances
 from KneeSegLib.surfaces.self_intersections import count_self_intersections
 from KneeSegLib.surfaces.topology import topology_of
-from KneeSegLib.surfaces.triangles import points_of, polydata_from, triangles_of
 
 TETRAHEDRON = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
 CORNERS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from KneeSegLib.bundles import Bundle, amend_bundle, write_bundle
-from KneeSegLib.inference.axes import Axis, Grid
+from KneeSegLib.ct.seams import Share
+from KneeSegLib.ct.slices import slice_probabilities
+from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.inference.device import Device
-from KneeSegLib.inference.seams import Share
-from KneeSegLib.inference.slices import slice_probabilities
 from KneeSegLib.training.calibration import calibrate_bundle, class_shares, fitted
 from KneeSegLib.training.export import bundle_description
 from KneeSegLib.training.loop import build_network, first_network

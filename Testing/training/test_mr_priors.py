@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.synthesis.mr.structures import CLASSES
 from KneeSegLib.training.mr_priors import KneePriorErrors, displaced, imperfect_shares, renamed
+from KneeSegLib.training.synthesis.mr.structures import CLASSES
 
 NONE = KneePriorErrors(
     wave_mm=(0.0, 0.0), softness_mm=(0.0, 0.0), gain=(0.0, 0.0), lump_probability=0.0, certainty=(1.0, 1.0)

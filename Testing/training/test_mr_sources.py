@@ -8,14 +8,14 @@ import torch
 
 from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.mr.channels import bright_level, mr_slice_channels, scaled_signal
-from KneeSegLib.synthesis.mr.render import MrSynthesis
-from KneeSegLib.synthesis.mr.structures import CLASSES
+from KneeSegLib.networks.mr_channels import bright_level, mr_slice_channels, scaled_signal
 from KneeSegLib.training.export import bundle_description, sources_of
 from KneeSegLib.training.loop import Training, build_network, learning_parameters
 from KneeSegLib.training.losses import boundary_weight, total_loss
 from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, largest_two
 from KneeSegLib.training.recipe import Losses, read_recipe
+from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.mr.structures import CLASSES
 from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_person, cylinder_knee_template
 
 

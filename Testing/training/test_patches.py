@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from KneeSegLib.bundles import write_bundle
-from KneeSegLib.inference.channels import patch_channels
-from KneeSegLib.inference.refinement import PatchFacts
-from KneeSegLib.synthesis.placement import PreparedPerson
+from KneeSegLib.ct.refinement import PatchFacts
+from KneeSegLib.networks.ct_channels import patch_channels
 from KneeSegLib.training.export import bundle_description
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.patches import PatchSource, scanned_in_slices
 from KneeSegLib.training.priors import PriorErrors, imperfect_prior
 from KneeSegLib.training.recipe import read_recipe
+from KneeSegLib.training.synthesis.placement import PreparedPerson
 
 SHAPE = (32, 32, 32)
 SPACING_MM = 0.5

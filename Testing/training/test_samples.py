@@ -2,9 +2,9 @@
 
 import pytest
 
-from KneeSegLib.synthesis.anatomy_file import CLASSES
 from KneeSegLib.training.recipe import read_recipe
 from KneeSegLib.training.samples import LocaliserSource, NamingSource, SliceSource
+from KneeSegLib.training.synthesis.anatomy_file import CLASSES
 
 
 def names_of(source) -> dict[str, str]:

@@ -8,16 +8,16 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from KneeSegLib.inference.mr.crops import END_TO_CENTRE_MM, SPACING_MM, UPWARD, crop_centre
-from KneeSegLib.inference.mr.settling import distance_at
+from KneeSegLib.mr.crops import END_TO_CENTRE_MM, SPACING_MM, UPWARD, crop_centre
+from KneeSegLib.mr.settling import distance_at
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.synthesis.mr.person import places_of, random_lattice
-from KneeSegLib.synthesis.mr.render import MrSynthesis, gentler
-from KneeSegLib.synthesis.placement import Warp
 from KneeSegLib.training.export import export_bundle
 from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.recipe import ShapeFit, read_recipe
 from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource
+from KneeSegLib.training.synthesis.mr.person import places_of, random_lattice
+from KneeSegLib.training.synthesis.mr.render import MrSynthesis, gentler
+from KneeSegLib.training.synthesis.placement import Warp
 from Testing.phantoms.mr_images import NO_WARP
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import landmarks, prepared_folder

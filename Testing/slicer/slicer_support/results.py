@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
-from KneeSegLib.volume import read_volume
+from KneeSegLib.io.volume import read_volume
 from slicer_support.mrml import balls
 
 

@@ -1,0 +1,1 @@
+"""What only CT of the leg needs: joints, legs, sides, semantic labels of bones, refinement."""

@@ -1,0 +1,1 @@
+"""Grids, boxes, orientation, resampling and meshes: what every other room stands on."""

@@ -1,0 +1,189 @@
+"""From the slices of one DICOM series to one volume, placed by their positions and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.orientation import straightened
+from KneeSegLib.io.dicom_headers import Slice
+from KneeSegLib.io.dicom_series import SAME_POSITION_MM, Series, positions_along_normal
+from KneeSegLib.io.intensities import LOWEST_HU, hounsfield, value_range
+from KneeSegLib.memory import require_memory
+
+_NAMED = 3  # places named in one sentence
+_EVEN = 0.05  # share of the slice distance by which one may differ from the others
+_EVEN_MM = 0.02  # ... or this, where positions were rounded
+_SIDEWAYS_PIXELS = 0.5  # by which a slice may miss the line on which the others lie
+
+
+def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
+    """Return the volume of ``series`` with the values that its rescale tags give, and notes on how it was made.
+
+    The third axis of the image runs along the slices' normal. Where the gantry was tilted, slices are shifted within
+    their planes onto a rectangular grid (:func:`KneeSegLib.geometry.orientation.straightened`): **labels made from that
+    image lie on the straightened grid**, which has the same slices but more rows or columns than the stored ones. Both
+    are in the patient's coordinates, so surfaces and overlays by position are right on either; only index by index they
+    differ. A note says so.
+
+    Raises:
+        InputError: a single slice; slices missing, doubled, unevenly spaced or out of line; a file that cannot be
+        decoded. ResourceError: not enough memory.
+    """
+    stack = _in_order(series)
+    step = _even_step(stack, series)
+    columns, rows, slices = series.size
+    require_memory(6 * columns * rows * slices, f"Reading {columns} x {rows} x {slices} voxels")
+    image = _pixels(stack)
+    length_mm = round(float(np.linalg.norm(step)), 6)  # 0.4, not 0.39999999999999997
+    across, down = (np.array(direction) / np.linalg.norm(direction) for direction in _directions(stack[0]))
+    image.SetOrigin(stack[0].position)
+    image.SetSpacing([*stack[0].spacing, length_mm])
+    image.SetDirection(np.column_stack([across, down, step / np.linalg.norm(step)]).ravel())
+    if series.modality == "CT":
+        image = hounsfield(image)
+    straight, lean = straightened(image, LOWEST_HU if series.modality == "CT" else value_range(image)[0])
+    if not lean:
+        image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
+        return image, []
+    return straight, [
+        f"The slices lean by {lean:.1f} degrees (tilted gantry); they were shifted by position onto a rectangular grid "
+        f"of {' x '.join(map(str, straight.GetSize()))} voxels, on which the labels lie."
+    ]
+
+
+def _directions(plane: Slice) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return plane.orientation[:3], plane.orientation[3:]
+
+
+def _in_order(series: Series) -> list[Slice]:
+    if series.slices < 2:
+        raise InputError(
+            f"'{series.name}' is a single slice, expected a volume; give the folder with all slices of the series."
+        )
+    along = positions_along_normal(series.stack)
+    return [series.stack[i] for i in np.argsort(along, kind="stable")]
+
+
+def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
+    """Return the displacement (mm) from each slice to the next, once it is sure that it is the same throughout."""
+    along = positions_along_normal(stack)
+    shown_mm = along * _sign_of_main_axis(stack[0].normal)
+    gaps = np.diff(along)
+    doubled = np.flatnonzero(gaps < SAME_POSITION_MM)
+    if len(doubled):
+        raise InputError(
+            f"'{series.name}' holds more than one slice at {_places([f'{shown_mm[i]:.2f} mm' for i in doubled])}, "
+            "expected one at each position; remove the doubled slices or name another series."
+        )
+    gap = float(np.median(gaps))
+    tolerance = max(_EVEN * gap, _EVEN_MM)
+    uneven = np.flatnonzero(np.abs(gaps - gap) > tolerance)
+    if len(uneven):
+        raise InputError(_uneven_sentence(series, shown_mm, gaps, gap, tolerance, uneven))
+    positions = np.array([plane.position for plane in stack])
+    step = (positions[-1] - positions[0]) / (len(stack) - 1)
+    sideways = (positions - positions[0] - np.arange(len(stack))[:, None] * step) @ np.array(_directions(stack[0])).T
+    off_line = np.flatnonzero((np.abs(sideways) / stack[0].spacing).max(axis=1) > _SIDEWAYS_PIXELS)
+    if len(off_line):
+        raise InputError(
+            f"'{series.name}' has slices shifted sideways against the others by up to {np.abs(sideways).max():.1f} mm "
+            f"(at {_places([f'{shown_mm[i]:.2f} mm' for i in off_line])}), expected them in one line; "
+            "reconstruct the series with one centre."
+        )
+    return step
+
+
+def _uneven_sentence(
+    series: Series, shown_mm: np.ndarray, gaps: np.ndarray, gap: float, tolerance: float, uneven: np.ndarray
+) -> str:
+    missing = np.rint(gaps[uneven] / gap) - 1
+    if (missing >= 1).all() and (np.abs(gaps[uneven] - (missing + 1) * gap) <= tolerance * (missing + 1)).all():
+        step = gap if shown_mm[1] > shown_mm[0] else -gap
+        first, last = shown_mm[uneven] + step, shown_mm[uneven + 1] - step
+        places = [
+            f"{a:.2f} mm" if count == 1 else f"{a:.2f} to {b:.2f} mm" for a, b, count in zip(first, last, missing)
+        ]
+        return (
+            f"'{series.name}' lacks {missing.sum():.0f} of {series.slices + missing.sum():.0f} slices, "
+            f"those at {_places(places)}, expected one every {gap:.2f} mm; copy or export the complete series."
+        )
+    places = [f"{shown_mm[i]:.2f} mm" for i in uneven]
+    return (
+        f"The distance between the slices of '{series.name}' varies from {gaps.min():.2f} to {gaps.max():.2f} mm (at "
+        f"{_places(places)}), expected {gap:.2f} mm throughout; reconstruct it with even spacing."
+    )
+
+
+def _sign_of_main_axis(normal: np.ndarray) -> float:
+    # Positions are named as a viewer shows them: growing with the patient axis that the normal follows.
+    return float(np.sign(normal[np.argmax(np.abs(normal))]))
+
+
+def _places(places: Sequence[str]) -> str:
+    if len(places) > _NAMED:
+        return ", ".join(places[:_NAMED]) + f" and {len(places) - _NAMED} more places"
+    return ", ".join(places)
+
+
+def _pixels(stack: list[Slice]) -> sitk.Image:
+    one_encoding = len({plane.encoding for plane in stack}) == 1
+    if any(plane.frame is not None for plane in stack):
+        return _frames(stack, one_encoding)
+    reader = sitk.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames([str(plane.path) for plane in stack])
+    if not one_encoding:  # the type of the first slice may not hold the values of the others
+        reader.SetOutputPixelType(sitk.sitkFloat32)
+    try:
+        with _itk_silent():
+            return reader.Execute()
+    except RuntimeError as error:
+        raise InputError(_unreadable_sentence([plane.path for plane in stack])) from error
+
+
+@contextmanager
+def _itk_silent() -> Iterator[None]:
+    """Keep ITK's remarks on spacing from the terminal: spacing is judged here, and the user told in a sentence."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _frames(stack: list[Slice], one_encoding: bool) -> sitk.Image:
+    if not one_encoding:
+        raise InputError(
+            f"The frames of {stack[0].path.name} have different rescale values, expected one for all; "
+            "export the series as single-frame DICOM."
+        )
+    volumes = {}
+    for path in {plane.path for plane in stack}:
+        try:
+            volumes[path] = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        except RuntimeError as error:
+            raise InputError(_unreadable_sentence([path])) from error
+    return sitk.GetImageFromArray(np.stack([volumes[plane.path][plane.frame or 0] for plane in stack]))
+
+
+def _unreadable_sentence(paths: list[Path]) -> str:
+    """Name the first file that cannot be decoded alone, and its compression, a reason other than damage."""
+    for path in paths:
+        try:
+            sitk.ReadImage(str(path), imageIO="GDCMImageIO")
+        except RuntimeError:
+            syntax = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID")
+            compression = getattr(syntax, "name", "unknown")
+            return (
+                f"The pixels of {path.name} cannot be read: the file is cut short, damaged or compressed in an unknown "
+                f"way ({compression}); copy it again, or export the series uncompressed."
+            )
+    return f"The slices beside {paths[0].name} cannot be read together; export the series again."

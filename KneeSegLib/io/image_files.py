@@ -1,0 +1,175 @@
+"""Volumes in one file (NRRD, NIfTI, MetaImage and others), read with suspicion and written whole."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.io.writing import write_whole
+from KneeSegLib.memory import require_memory
+
+_TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img")
+_COMPLEX = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
+
+
+def read_image_file(path: Path) -> sitk.Image:
+    """Return the three-dimensional scalar image in ``path``, with its own pixel type.
+
+    Raises:
+        InputError: it is no image, not three-dimensional, in colour, complex, cut short, or its voxels have no size.
+        ResourceError: not enough memory.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(_no_image_sentence(path, error)) from error
+    size = tuple(reader.GetSize())
+    if len(size) > 3 and all(n == 1 for n in size[3:]):
+        reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
+        size = size[:3]
+    _require_scalar_volume(size, reader.GetNumberOfComponents(), reader.GetPixelID(), path.name)
+    _require_whole_nifti(path)
+    # As stored, and as float32.
+    bytes_per_voxel = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent() + 4
+    require_memory(
+        bytes_per_voxel * int(np.prod(size, dtype=np.int64)),
+        f"Reading {' x '.join(map(str, size))} voxels from {path.name}",
+    )
+    try:
+        return reader.Execute()
+    except RuntimeError as error:
+        raise InputError(_broken_sentence(path, error)) from error
+
+
+def require_scalar_volume(image: sitk.Image, name: str) -> None:
+    """Raise an InputError unless ``image`` has three dimensions, one component and several slices each way."""
+    _require_scalar_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel(), image.GetPixelID(), name)
+
+
+def write_image(image: sitk.Image, path: str | Path) -> None:
+    """Write ``image``, compressed, in the format of the file's ending (.nrrd, .nii.gz, .mha...), whole or not at all.
+
+    Raises:
+        OutputError: the ending is of no such format, the folder cannot be written to or the disk is full.
+    """
+    path = Path(path)
+    if path.suffix.lower() in _TWO_FILES:
+        raise OutputError(f"{path.name} would be two files that can be parted; choose .nrrd, .nii.gz or .mha.")
+    with write_whole(path) as partial:
+        try:
+            sitk.WriteImage(image, str(partial), True)
+            _require_whole_nifti(partial)  # the NIfTI writer keeps silent about a full disk
+        except (RuntimeError, InputError) as error:
+            ending = path.suffix or "no ending"
+            raise OutputError(
+                f"{path} could not be written: the disk is full or {ending} is no format for volumes; "
+                "free some space, or choose .nrrd, .nii.gz or .mha."
+            ) from error
+
+
+def _require_scalar_volume(size: tuple[int, ...], components: int, pixel_type: int, name: str) -> None:
+    shape = " x ".join(map(str, size))
+    if components > 1:
+        raise InputError(
+            f"{name} has {components} values per voxel (colour or vectors), expected one; give the grey image."
+        )
+    if pixel_type in _COMPLEX:
+        raise InputError(f"{name} has complex values, expected real ones; give the magnitude image.")
+    if len(size) > 3:
+        raise InputError(
+            f"{name} has {len(size)} dimensions ({shape}), expected one volume; save one time point of it alone."
+        )
+    if len(size) < 3 or min(size) < 2:
+        raise InputError(
+            f"{name} is a single slice ({shape} pixels), expected a volume; give the whole stack of slices."
+        )
+
+
+def _no_image_sentence(path: Path, error: RuntimeError) -> str:
+    if path.suffix.lower() in (".zip", ".tar", ".tgz", ".7z", ".rar"):
+        return f"{path.name} is an archive, expected an image; unpack it and give the folder that comes out."
+    if "orthonormal" in str(error):
+        return f"The axes of {path.name} are not perpendicular, expected a rectangular grid; resample the image to one."
+    if path.stat().st_size == 0:
+        return f"{path.name} is empty, expected an image; copy or export it again."
+    return (
+        f"{path.name} is no image that can be read, or is damaged, expected DICOM, NRRD, NIfTI or MetaImage; "
+        "give such a file or a folder of DICOM images."
+    )
+
+
+def _broken_sentence(path: Path, error: RuntimeError) -> str:
+    if "spacing" in str(error).lower():
+        return f"The voxels of {path.name} have no valid size, expected a positive spacing in mm; correct the header."
+    return (
+        f"{path.name} cannot be read to its end: it is cut short, damaged or a part of it is missing, "
+        "expected a whole image; copy or export it again."
+    )
+
+
+def _require_whole_nifti(path: Path) -> None:
+    """Check length and voxel size of a NIfTI file, where ITK fills what is missing with zeros and ones, silently.
+
+    Layout: NIfTI-1 (348-byte header) and NIfTI-2 (540-byte header), https://nifti.nimh.nih.gov.
+    """
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return
+    try:
+        with gzip.open(path, "rb") if _is_gzip(path) else open(path, "rb") as file:
+            header = file.read(540)
+    except EOFError as error:
+        raise InputError(f"{path.name} is cut short within its header; copy or export it again.") from error
+    order, version = next(
+        (
+            (order, version)
+            for order in "<>"
+            for size, version in ((348, 1), (540, 2))
+            if header[:4] == struct.pack(order + "i", size)
+        ),
+        ("", 0),
+    )
+    if not version:
+        return
+    dims = struct.unpack_from(order + ("8h" if version == 1 else "8q"), header, 40 if version == 1 else 16)
+    bits = struct.unpack_from(order + "h", header, 72 if version == 1 else 14)[0]
+    spacing = struct.unpack_from(order + ("8f" if version == 1 else "8d"), header, 76 if version == 1 else 104)[1:4]
+    start = int(struct.unpack_from(order + ("f" if version == 1 else "q"), header, 108 if version == 1 else 168)[0])
+    if any(not np.isfinite(length) or length == 0 for length in spacing):
+        raise InputError(
+            f"The voxels of {path.name} measure {' x '.join(f'{length:g}' for length in spacing)} mm, "
+            "expected a positive size; correct the header."
+        )
+    expected = start + int(np.prod(dims[1 : dims[0] + 1], dtype=np.int64)) * bits // 8
+    if _unpacked_size_is_less(path, expected):
+        raise InputError(f"{path.name} is cut short, expected {expected} bytes of image; copy or export it again.")
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _unpacked_size_is_less(path: Path, expected: int) -> bool:
+    if not _is_gzip(path):
+        return path.stat().st_size < expected
+    with open(path, "rb") as file:
+        file.seek(-4, os.SEEK_END)
+        said = struct.unpack("<I", file.read(4))[0]
+    if said == expected % 2**32:  # what a whole file says in its last four bytes
+        return False
+    try:  # anything else has to be unpacked to be known
+        with gzip.open(path, "rb") as file:
+            unpacked = 0
+            while block := file.read(1 << 22):
+                unpacked += len(block)
+    except (EOFError, OSError):
+        return True
+    return unpacked < expected

@@ -1,0 +1,196 @@
+"""Image volumes: read, checked, turned to the patient's axes and back, written.
+
+    >>> volume = read_volume("scans/leg_ct/")
+    >>> check_ct(volume)
+    >>> image = to_lps(volume.image)
+    >>> labels_on_input_grid = onto_grid(labels, volume.image)
+
+The parts live in :mod:`~KneeSegLib.io.dicom_series` (which series), :mod:`~KneeSegLib.io.dicom_stack` (slices to
+volume), :mod:`~KneeSegLib.io.image_files` (NRRD, NIfTI...), :mod:`~KneeSegLib.geometry.orientation` (orientation) and
+:mod:`~KneeSegLib.io.intensities`. """
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from KneeSegLib.anatomy import Side
+from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.orientation import crop_onto_grid, onto_grid, straightened, to_lps
+from KneeSegLib.io.dicom_headers import is_dicom, slices_of_file
+from KneeSegLib.io.dicom_series import (
+    FolderContent,
+    Series,
+    choose_series,
+    existing_folder_content,
+    list_series,
+    series_of,
+)
+from KneeSegLib.io.dicom_stack import read_stack
+from KneeSegLib.io.image_files import read_image_file, require_scalar_volume, write_image
+from KneeSegLib.io.intensities import (
+    LOWEST_HU,
+    Modality,
+    check_hounsfield,
+    check_varied,
+    compacted,
+    guessed_modality,
+    hounsfield,
+    value_range,
+)
+
+__all__ = [
+    "Series",
+    "Volume",
+    "check_ct",
+    "check_mr",
+    "crop_onto_grid",
+    "list_series",
+    "onto_grid",
+    "read_volume",
+    "to_lps",
+    "write_image",
+]
+
+_SMALLEST_EXTENT_MM = 40.0
+_FEWEST_SLICES = 8
+_LARGEST_PIXEL_MM = 10.0
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image and what is known of it.
+
+    ``image`` is three-dimensional, int16 or float32, of any direction, and carries no metadata of the file it came
+    from. In a CT, values below -1024 HU have become -1024. ``modality`` is DICOM's, or guessed from the values ("CT"
+    or unknown). ``source`` is a file name or a series description and holds no patient name or ID. ``notes`` are
+    sentences for the report. ``side`` is that of the body part, where the DICOM header names one.
+    """
+
+    image: sitk.Image
+    modality: Modality | None = None
+    source: str = "image in memory"
+    notes: tuple[str, ...] = ()
+    side: Side | None = None
+
+
+def read_volume(path: str | Path | sitk.Image, series: str | None = None) -> Volume:
+    """Read a folder of DICOM slices (sub-folders included), a DICOM, NRRD, NIfTI or MetaImage file, or take an image.
+
+    ``series`` chooses in a DICOM folder: number in the list, UID or its end, or (part of the) description. Without it
+    the largest CT is read, else the largest MR, and a note says so.
+
+    The grid of the image is that of the file, with one exception: where slices lean (tilted gantry) it is a
+    rectangular grid onto which they were shifted, and labels lie on that
+    (:func:`KneeSegLib.io.dicom_stack.read_stack`); a note says so.
+
+    Raises:
+        InputError: nothing usable there; one sentence says what was found, what was expected and what to do.
+        ResourceError: not enough memory, said before pixels are read.
+    """
+    if isinstance(path, sitk.Image):
+        require_scalar_volume(path, "The image")
+        return _volume(path, None, Volume.source, [])
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"There is no file or folder {path}; check the path.")
+    if path.is_dir():
+        content = existing_folder_content(path)
+        return _dicom_volume(content, path, series)
+    if is_dicom(path):
+        return _dicom_volume(_multi_frame(path), path, series)
+    if series is not None:
+        raise InputError(
+            f"{path.name} is a single image, and a series is chosen only in a DICOM folder; leave the series out."
+        )
+    return _volume(read_image_file(path), None, path.name, [])
+
+
+def check_ct(volume: Volume) -> None:
+    """Raise an InputError with one sentence where a CT pipeline cannot work on ``volume``."""
+    if volume.modality == "MR":
+        raise InputError(f"'{volume.source}' is an MR image, expected a CT; give a CT of the leg.")
+    _check_extent(volume)
+    check_varied(volume.image, f"'{volume.source}'")
+    check_hounsfield(volume.image, f"'{volume.source}'")
+
+
+def check_mr(volume: Volume) -> None:
+    """Raise an InputError with one sentence where an MR pipeline cannot work on ``volume``."""
+    if volume.modality == "CT":
+        raise InputError(f"'{volume.source}' is a CT image, expected an MR; choose a CT pipeline or an MR image.")
+    _check_extent(volume)
+    check_varied(volume.image, f"'{volume.source}'")
+
+
+def _multi_frame(path: Path) -> FolderContent:
+    slices = slices_of_file(path)
+    if len(slices) == 1:
+        raise InputError(
+            f"{path.name} is one slice of a DICOM series, expected a volume; give the folder with all its slices."
+        )
+    if not slices:
+        raise InputError(f"{path.name} is DICOM but no CT or MR volume; give the folder of a CT or MR series.")
+    return FolderContent(slices=slices)
+
+
+def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Volume:
+    found = series_of(content, path)
+    chosen = choose_series(found, wanted)
+    image, notes = read_stack(chosen)
+    if len(found) > 1 and wanted is None:
+        notes.insert(
+            0, f"Of {len(found)} series the largest {chosen.modality} was read, number {chosen}; others by --series."
+        )
+    if content.unreadable:
+        notes.append(
+            f"{len(content.unreadable)} damaged files were left out; the first of them is {content.unreadable[0].name}."
+        )
+    sides = {plane.side for plane in chosen.stack}
+    return replace(_volume(image, chosen.modality, chosen.name, notes), side=sides.pop() if len(sides) == 1 else None)
+
+
+def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: list[str]) -> Volume:
+    image = compacted(image, f"'{source}'")
+    modality = modality or guessed_modality(image)
+    if modality == "CT":
+        image = hounsfield(image)
+    image, lean = straightened(image, LOWEST_HU if modality == "CT" else value_range(image)[0])
+    if lean:
+        notes = [
+            *notes,
+            f"The slices lean by {lean:.1f} degrees; it was resampled to a rectangular grid, on which the labels lie.",
+        ]
+    return Volume(_without_metadata(image), modality, source, tuple(notes))
+
+
+def _without_metadata(image: sitk.Image) -> sitk.Image:
+    """The image itself, or a copy where it carries metadata, which may name the patient and would be written on."""
+    if not image.GetMetaDataKeys():
+        return image
+    # sitk.Image(image) would share the metadata, and erasing it would erase the caller's, too.
+    copy = sitk.Cast(image, image.GetPixelID())
+    for key in copy.GetMetaDataKeys():
+        copy.EraseMetaData(key)
+    return copy
+
+
+def _check_extent(volume: Volume) -> None:
+    size, spacing = volume.image.GetSize(), volume.image.GetSpacing()
+    extent_mm = [n * length for n, length in zip(size, spacing)]
+    shape = " x ".join(map(str, size))
+    if sorted(spacing)[1] > _LARGEST_PIXEL_MM:
+        lengths = " x ".join(f"{length:g}" for length in spacing)
+        raise InputError(
+            f"The voxels of '{volume.source}' measure {lengths} mm, expected pixels below {_LARGEST_PIXEL_MM:g} mm; "
+            "check the image's spacing."
+        )
+    # Half a millimetre of leeway: 20 slices 2 mm apart are 40 mm however they were rounded.
+    if min(size) < _FEWEST_SLICES or min(extent_mm) < _SMALLEST_EXTENT_MM - 0.5:
+        lengths = " x ".join(f"{length:.0f}" for length in extent_mm)
+        needed = f"at least {_SMALLEST_EXTENT_MM:g} mm and {_FEWEST_SLICES} slices in every direction"
+        raise InputError(
+            f"'{volume.source}' covers {lengths} mm with {shape} voxels, expected {needed}; give more of the scan."
+        )

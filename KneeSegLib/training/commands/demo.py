@@ -1,0 +1,93 @@
+"""``kneeseg demo``: a scan whose truth is known, segmented and judged."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.cli.options import Overwrite, Progress, stream_of
+from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device, result_record, show_case
+from KneeSegLib.cli.stream import ProgressMode
+from KneeSegLib.progress import parts
+from KneeSegLib.training.commands.synthesize import SideName
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+    from rich.console import Console
+
+SampleJoint = Enum("SampleJoint", [(joint, joint) for joint in JOINT_BONES], type=str)
+"""A sample person ships for every joint that there is a specialist for."""
+SHOWN_UNASKED = SampleJoint("knee")
+
+MEASURED_ON = "Measured on one synthetic CT of real anatomy; this person is in no training set."
+
+IMAGE_NAME = "ct.nrrd"
+TRUTH_NAME = "truth.seg.nrrd"
+RESULT_NAME = "result"
+AGREEMENT_NAME = "agreement.json"
+
+
+def demo(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the demonstration; is created.")] = Path(
+        "demo"
+    ),
+    joint: Annotated[SampleJoint, typer.Option(help="Which joint the scan shows.")] = SHOWN_UNASKED,
+    side: Annotated[SideName, typer.Option(help="Which leg.")] = SideName.right,
+    seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same person.")] = 2,
+    device: Device = AUTOMATIC_DEVICE,
+    overwrite: Overwrite = False,
+    progress: Progress = ProgressMode.bar,
+) -> None:
+    """Segment a synthetic scan and compare with its truth.
+
+    The folder holds the scan (ct.nrrd), what it was made from (truth.seg.nrrd), the result folder of the segmentation
+    (result/report.html is the page to open) and the figures (agreement.json).
+    """
+    stream = stream_of(context)
+    from KneeSegLib.io.writing import require_writable, write_folder
+
+    require_writable(output, overwrite)
+    from KneeSegLib.pipelines import require_device, segment
+
+    require_device(device.value)
+    from KneeSegLib.io.volume import write_image
+    from KneeSegLib.measurements.comparison import evaluate
+    from KneeSegLib.measurements.summary import as_json
+    from KneeSegLib.training.synthesis.demonstration import demonstration_case
+
+    making, segmenting, judging, saving = parts(stream.progress, (15, 60, 5, 20))
+    with write_folder(output, overwrite=overwrite) as unfinished:
+        making(0.0, f"Making a synthetic CT of the {joint.value}")
+        scan = demonstration_case(joint.value, side.value, seed=seed)
+        write_image(scan.image, unfinished / IMAGE_NAME)
+        _write_truth(scan.labels, unfinished / TRUTH_NAME)
+        case = segment(unfinished / IMAGE_NAME, device=device.value, progress=segmenting)
+        agreements = evaluate(scan.labels, case.labels, progress=judging)
+        agreement = {"measured_on": MEASURED_ON, **as_json({joint.value: agreements})}
+        (unfinished / AGREEMENT_NAME).write_text(json.dumps(agreement, indent=2) + "\n", encoding="utf-8")
+        case.save(unfinished / RESULT_NAME, progress=saving)
+    for sentence in [*case.volume.notes, *case.warnings]:
+        stream.warning(sentence)
+
+    def show(console: Console) -> None:
+        from KneeSegLib.cli.agreement_tables import print_case
+
+        print_case(console, agreements, title="Agreement with the truth")
+        console.print(MEASURED_ON, style="dim")
+        show_case(console, case, output / RESULT_NAME)
+
+    record = result_record(case, output / RESULT_NAME)
+    stream.result({**record, "folder": str(output.resolve()), "agreement": agreement}, show)
+
+
+def _write_truth(labels: sitk.Image, path: Path) -> None:
+    from KneeSegLib.case import structures_of
+    from KneeSegLib.io.segmentation_file import write_segmentation
+
+    write_segmentation(labels, {found.structure: found.extent for found in structures_of(labels)}, path)

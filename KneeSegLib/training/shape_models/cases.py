@@ -1,0 +1,54 @@
+"""From label map files to the bones that a shape model is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from KneeSegLib.anatomy import Structure
+from KneeSegLib.errors import InputError
+from KneeSegLib.io.label_maps import read_label_map
+from KneeSegLib.measurements.pairs import case_name
+from KneeSegLib.progress import Progress, each, no_progress
+from KneeSegLib.training.shape_models.bone_image import BoneImage, bone_image, sides_of
+from KneeSegLib.training.shape_models.unusable import UnusableCase
+
+
+def read_cases(
+    paths: Sequence[Path],
+    bones: Sequence[str],
+    spacing_mm: float,
+    labels: Mapping[int, Structure] | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, list[BoneImage | UnusableCase]]:
+    """Read label maps and prepare their bones, each side a case of its own.
+
+    Args:
+        paths: label maps or result folders; what cannot be read becomes an unusable case, not an error.
+        bones: keys of tissues, see :data:`~KneeSegLib.shape.model.BONES`.
+        spacing_mm: voxel edge for registration.
+        labels: what the values stand for, where they are not those of :mod:`KneeSegLib.anatomy`.
+
+    Returns:
+        for each bone the cases, in the order of the files.
+    """
+    cases: dict[str, list[BoneImage | UnusableCase]] = {bone: [] for bone in bones}
+    for path in each(paths, progress, "Reading label maps"):
+        name = case_name(path)
+        try:
+            image = read_label_map(path, labels)
+        except InputError as error:
+            for found in cases.values():
+                found.append(UnusableCase(name, f"cannot be read: {error}".rstrip(".")))
+            continue
+        for bone, found in cases.items():
+            sides = sides_of(image, bone)
+            if not sides:
+                found.append(UnusableCase(name, f"holds no {bone}"))
+            for side in sides:
+                case = name if len(sides) == 1 else f"{name} ({side})"
+                try:
+                    found.append(bone_image(image, bone, side, case, spacing_mm))
+                except UnusableCase as unusable:
+                    found.append(unusable)
+    return cases

@@ -1,0 +1,28 @@
+"""Which case is the reference that all others are registered to: the one most like the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from KneeSegLib.progress import Progress, each, no_progress
+from KneeSegLib.training.shape_models.bone_image import BoneImage
+from KneeSegLib.training.shape_models.registration import likeness
+
+
+def pairwise_overlaps(cases: Sequence[BoneImage], progress: Progress = no_progress) -> np.ndarray:
+    """Dice (N, N) of all pairs of cases after affine registration.
+
+    An affine transform has an inverse, so one registration serves both directions of a pair.
+    """
+    overlaps = np.eye(len(cases))
+    for first, second in each(list(combinations(range(len(cases)), 2)), progress, "Comparing all pairs"):
+        overlaps[first, second] = overlaps[second, first] = likeness(cases[first], cases[second])
+    return overlaps
+
+
+def reference_of(overlaps: np.ndarray) -> int:
+    """Index of the case with the highest overlap with all others; ``overlaps`` (N, N), the first of equals wins."""
+    return int(np.argmax(overlaps.sum(axis=1)))

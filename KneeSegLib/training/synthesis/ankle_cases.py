@@ -1,0 +1,184 @@
+"""Ankles with their feet: 26 scanned ankles, scanned hindfeet, two people's whole legs, and legs of the shape model.
+
+No talus, tibia, fibula or calcaneus of a validation or test person is in any training case. The unlabelled bones in
+front of them come from two people's feet throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from KneeSegLib.training.synthesis import feet
+from KneeSegLib.training.synthesis.anatomy_file import Anatomy, Group
+from KneeSegLib.training.synthesis.bones import Bone, enlarged, moved
+from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.legs import ankle_axis, foot_onto_leg, leg_onto, upright
+from KneeSegLib.training.synthesis.meshes import Mesh, rotation, scaling, translation
+from KneeSegLib.training.synthesis.people import SOURCE, limb_model, long_axis
+from KneeSegLib.training.synthesis.voxels import CaseName, recentered, voxelized
+
+SPACING_MM = 1.0
+HEIGHT_OVER_JOINT_MM = 150.0
+LENGTH_MM = 164.0
+MARGIN_MM = 13.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a case is made of.
+
+    Attributes:
+        ankle: scanned ankle whose tibia and fibula are used (``"R03"``), or None.
+        hindfoot: scanned calcaneus (subject, side), or None for that of ``foot``.
+        native: the hindfoot's own talus is used instead of the scanned ankle's.
+        foot: where the remaining bones come from.
+    """
+
+    group: Group
+    foot: str
+    ankle: str | None = None
+    hindfoot: tuple[str, str] | None = None
+    native: bool = False
+
+
+# L06 and R08 are nearly mirror images and may be one person: both are in training.
+HELD_OUT: dict[str, tuple[Group, tuple[str, str]]] = {
+    "R11": ("validation", ("NonTTA_10", "right")),
+    "R12": ("validation", ("NonTTA_10", "right")),
+    "L12": ("validation", ("NonTTA_10", "right")),
+    "R13": ("test", ("NonTAR_06", "left")),
+    "R14": ("test", ("NonTAR_06", "left")),
+    "L13": ("test", ("NonTAR_06", "left")),
+}
+TRAINING_ANKLES = tuple(
+    subject
+    for subject in [f"R{n:02d}" for n in range(1, 15)] + [f"L{n:02d}" for n in range(2, 14)]
+    if subject not in HELD_OUT
+)
+TRAINING_HINDFEET = (
+    ("Norm_01", "right"),
+    ("NonTAR_04", "right"),
+    ("NonTTA_02", "left"),
+    ("Norm_03", "right"),
+    ("NonTTA_04", "right"),
+)
+
+
+def recipes() -> dict[str, Recipe]:
+    """Subject name -> recipe, training first, the kinds mixed so that the first few cases show all of them."""
+    table: dict[str, Recipe] = {}
+    for number, ankle in enumerate(TRAINING_ANKLES):
+        foot = feet.FEET[number % 4]
+        hindfoot = TRAINING_HINDFEET[number // 2 % 5] if number % 2 else None
+        table[f"scan{ankle}"] = Recipe("train", foot, ankle, hindfoot)
+        if number % 3 == 0 and number // 3 < 6:
+            table[f"model{number // 3 + 1:02d}"] = Recipe("train", feet.FEET[(number // 3) % 4])
+        if number % 4 == 1 and number // 4 < 5:
+            subject, side = TRAINING_HINDFEET[number // 4]
+            donor = TRAINING_ANKLES[(7 * (number // 4) + 3) % 20]
+            table[f"foot{subject.replace('_', '')}"] = Recipe(
+                "train", feet.FEET[(number // 4 + 1) % 4], donor, (subject, side), True
+            )
+    for side in ("right", "left"):
+        table[f"legfemale{side}"] = Recipe("train", f"female_{side}")
+    for number, (ankle, (group, hindfoot)) in enumerate(HELD_OUT.items()):
+        table[f"scan{ankle}"] = Recipe(group, feet.FEET[number % 4], ankle, hindfoot)
+    table["footNonTTA10"] = Recipe("validation", "male_right", "L12", ("NonTTA_10", "right"), True)
+    table["footNonTAR06"] = Recipe("test", "female_left", "L13", ("NonTAR_06", "left"), True)
+    return table
+
+
+def case_names() -> list[CaseName]:
+    return [CaseName("ankle", recipe.group, subject) for subject, recipe in recipes().items()]
+
+
+def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
+    """One right ankle, from the sole to 150 mm above the joint."""
+    recipe = recipes()[name.subject]
+    bones, sources = assembled_ankle(name.subject, recipe, data, random)
+    foot = tuple(part for part in bones if part not in ("tibia", "fibula"))
+    bones = enlarged(bones, random.uniform(0.95, 1.06))
+    tibia, fibula = (_distal(bones[part]) for part in ("tibia", "fibula"))
+    axis = ankle_axis(tibia, fibula, bones["talus"].mesh)
+    bones = moved(bones, axis.turned(_plantar_flexion(recipe, random)), *foot)
+
+    shaft = bones["tibia"].ends
+    forward = bones["metatarsals_and_phalanges"].mesh.vertices.mean(axis=0) - bones["calcaneus"].mesh.vertices.mean(
+        axis=0
+    )
+    bones = recentered(moved(bones, upright(shaft, forward)), np.zeros(3))
+    turn = rotation(np.array([0.0, 0.0, 1.0]), random.uniform(-20, 20)) @ rotation(
+        random.standard_normal(3), random.uniform(0, 5)
+    )
+    bones = moved(bones, turn)
+    gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 2.0)
+    return voxelized([(bone, "right") for bone in bones.values()], _box(bones), gap_mm, name, sources)
+
+
+def assembled_ankle(
+    subject: str, recipe: Recipe, data: Path, random: np.random.Generator
+) -> tuple[dict[str, Bone], list[str]]:
+    """Bones of a leg and foot that fit together, and where they are from."""
+    model = limb_model(data)
+    factor = random.uniform(0.6, 1.25)
+    coefficients = model.random_coefficients(random)
+    if subject.startswith("leg"):
+        meshes = feet.whole_foot(data, recipe.foot)
+        leg = {
+            part: Bone(part, meshes[part], long_axis(meshes[part]), cortex_factor=factor)
+            for part in ("tibia", "fibula")
+        }
+        return {**leg, **feet.foot_bones(meshes, factor)}, [feet.FOOT_SOURCE]
+    if recipe.ankle is None:
+        limb = model.limb(coefficients, factor)
+        home = translation(-limb["tibia"].ends[1])
+        leg = {part: limb[part].moved(home) for part in ("tibia", "fibula")}
+        meshes = foot_onto_leg(leg["tibia"].mesh, leg["fibula"].mesh, data, recipe.foot)
+        return {**leg, **feet.foot_bones(meshes, factor)}, [SOURCE, feet.FOOT_SOURCE]
+
+    ankle = feet.scanned_ankle(data, recipe.ankle)
+    leg, _ = leg_onto(ankle, model, 0.7 * coefficients, factor)
+    sources = [feet.ANKLE_SOURCE, SOURCE, feet.FOOT_SOURCE]
+    if recipe.hindfoot is None:
+        meshes = _varied(feet.foot_under(ankle["talus"], data, recipe.foot)[0], random)
+        meshes["talus"] = ankle["talus"]
+    else:
+        sources.append(feet.HINDFOOT_SOURCE)
+        hindfoot = feet.hindfoot_under(ankle["talus"], data, *recipe.hindfoot)
+        meshes = feet.foot_behind(hindfoot, data, recipe.foot) | hindfoot
+        if not recipe.native:
+            meshes = _varied(meshes, random) | {"talus": ankle["talus"]}
+    return {**leg, **feet.foot_bones(meshes, factor)}, sources
+
+
+def _varied(foot: dict[str, Mesh], random: np.random.Generator) -> dict[str, Mesh]:
+    """A borrowed foot a little longer or broader, about its talus."""
+    change = scaling(random.uniform(0.95, 1.05, 3), foot["talus"].vertices.mean(axis=0))
+    return {part: mesh.moved(change) for part, mesh in foot.items()}
+
+
+def _plantar_flexion(recipe: Recipe, random: np.random.Generator) -> float:
+    """Degrees from the pose of the scan: standing, or lying with the foot pointed where no ankle scan is used."""
+    if recipe.ankle is None:
+        return random.uniform(-35, 0)
+    return random.uniform(-8, 15) if random.random() < 0.6 else random.uniform(-15, 30)
+
+
+def _distal(bone: Bone) -> Mesh:
+    return bone.splice.mesh if bone.splice else bone.mesh
+
+
+def _box(bones: dict[str, Bone]) -> Grid:
+    """From behind the heel 164 mm forward, from below the foot to 150 mm above the joint, as wide as the foot."""
+    calcaneus, talus = bones["calcaneus"].mesh.vertices, bones["talus"].mesh.vertices
+    leg = np.concatenate([bones[part].mesh.vertices for part in ("tibia", "fibula")])
+    top = talus[:, 2].max() + HEIGHT_OVER_JOINT_MM
+    back = max(calcaneus[:, 1].max(), leg[leg[:, 2] < top, 1].max()) + MARGIN_MM
+    foot = np.concatenate([bone.mesh.vertices for part, bone in bones.items() if part not in ("tibia", "fibula")])
+    foot = np.concatenate([foot, leg[leg[:, 2] < top]])
+    shown = foot[(foot[:, 1] > back - LENGTH_MM) & (foot[:, 2] < top)]
+    low, high = shown.min(axis=0) - MARGIN_MM, shown.max(axis=0) + MARGIN_MM
+    return Grid.around(np.array([low[0], back - LENGTH_MM, low[2]]), np.array([high[0], back, top]), SPACING_MM)

@@ -1,0 +1,187 @@
+"""What an MR scanner makes of tissue, one ingredient a function.
+
+Slabs are ``(D, H, W)`` with slices first; the read-out of a slice runs along its rows or its columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from KneeSegLib.training.synthesis.fields import blurred, chance, smoothstep, uniform
+from KneeSegLib.training.synthesis.mr.noise import stretched_noise
+from KneeSegLib.training.synthesis.mr.tissue import Signal
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MrScanner:
+    """Bounds of how scanners differ; probabilities say how often an ingredient takes part. Lengths in mm.
+
+    Attributes:
+        shift_mm: of fat along the read-out.
+        failure_probability: of fat suppression (or anything else about fat) that fails in places.
+        bias: standard deviation of the logarithm of the slow shading.
+        coil_mm: distance at which a coil's signal halves.
+        resolution_mm: edge of what the scanner resolves within a slice; finer detail is cut off in its frequencies.
+        noise: standard deviation against a signal of 1, before the magnitude is taken.
+        slice_blur_mm: how far slices reach into each other.
+    """
+
+    shift_mm: Bounds = (0.0, 1.6)
+    shift_probability: float = 0.6
+    failure_probability: float = 0.15
+    bias: Bounds = (0.0, 0.3)
+    coil_mm: Bounds = (70.0, 200.0)
+    coil_probability: float = 0.6
+    resolution_mm: Bounds = (0.4, 1.1)
+    gibbs_probability: float = 0.5
+    motion_probability: float = 0.2
+    ghosts: Bounds = (0.01, 0.06)
+    wrap_probability: float = 0.05
+    band_probability: float = 0.08
+    noise: Bounds = (0.005, 0.09)
+    slice_blur_mm: Bounds = (0.0, 0.8)
+    curve: Bounds = (0.85, 1.2)
+
+
+def scanned(
+    signal: Signal, spacing_mm: Sequence[float], scanner: MrScanner, generator: torch.Generator
+) -> torch.Tensor:
+    """Put tissue through a random scanner: magnitude image, noise and all."""
+    fat = signal.fat
+    if chance(scanner.failure_probability, generator):
+        fat = fat * failing(fat.shape, spacing_mm, uniform((0.0, 4.0), generator), generator)
+    if chance(scanner.shift_probability, generator):
+        axis = 1 + int(chance(0.5, generator))
+        sign = 1.0 if chance(0.5, generator) else -1.0
+        fat = shifted(fat, sign * uniform(scanner.shift_mm, generator) / spacing_mm[axis], axis)
+    image = (signal.water + fat).clamp(min=0.0)
+    image = image * shading(image.shape, spacing_mm, uniform(scanner.bias, generator), generator)
+    if chance(scanner.coil_probability, generator):
+        image = image * coil(image.shape, spacing_mm, uniform(scanner.coil_mm, generator), generator)
+    if chance(scanner.band_probability, generator):
+        image = image * saturation_band(image.shape, generator)
+    image = blurred(image, (uniform(scanner.slice_blur_mm, generator) / spacing_mm[0], 0.0, 0.0))
+    if chance(scanner.wrap_probability, generator):
+        image = wrapped(image, uniform((0.02, 0.15), generator), 1 + int(chance(0.5, generator)))
+    ghosts = uniform(scanner.ghosts, generator) if chance(scanner.motion_probability, generator) else 0.0
+    ringing = 1.0 if chance(scanner.gibbs_probability, generator) else 0.0
+    resolution = uniform(scanner.resolution_mm, generator)
+    image = acquired(image, spacing_mm, resolution, ringing, ghosts, uniform(scanner.noise, generator), generator)
+    return image ** uniform(scanner.curve, generator)
+
+
+def failing(
+    shape: Sequence[int], spacing_mm: Sequence[float], strength: float, generator: torch.Generator
+) -> torch.Tensor:
+    """Factor of fat's signal: 1, and up to ``1 + strength`` in large places at the borders of the field."""
+    return 1.0 + strength * smoothstep(stretched_noise(shape, spacing_mm, 60.0, generator), 0.2, 1.2)
+
+
+def shifted(image: torch.Tensor, pixels: float, axis: int) -> torch.Tensor:
+    """The image moved by a fraction of a pixel, or some, along an axis (1 rows, 2 columns); the border is repeated."""
+    whole = math.floor(pixels)
+    part = pixels - whole
+    places = torch.arange(image.shape[axis]) - whole
+    last = image.shape[axis] - 1
+    here = image.index_select(axis, places.clamp(0, last))
+    before = image.index_select(axis, (places - 1).clamp(0, last))
+    return torch.lerp(here, before, part)
+
+
+def shading(
+    shape: Sequence[int], spacing_mm: Sequence[float], strength: float, generator: torch.Generator
+) -> torch.Tensor:
+    """Slow factor around 1 whose logarithm has the standard deviation ``strength``."""
+    return torch.exp(strength * stretched_noise(shape, spacing_mm, 80.0, generator))
+
+
+def coil(shape: Sequence[int], spacing_mm: Sequence[float], half_mm: float, generator: torch.Generator) -> torch.Tensor:
+    """Sensitivity of a receiver: 1 near a point in the field, one half at ``half_mm`` from it."""
+    squared = torch.zeros(1)
+    for axis, (size, step) in enumerate(zip(shape, spacing_mm)):
+        place = (torch.arange(size) - size * uniform((0.25, 0.75), generator)) * step
+        view = [1, 1, 1]
+        view[axis] = size
+        squared = squared + place.view(view) ** 2
+    return 1.0 / (1.0 + squared / half_mm**2)
+
+
+def saturation_band(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Factor that darkens a slanted stripe of the slices, as a saturation pulse does."""
+    _, height, width = shape
+    y, x = torch.linspace(-1.0, 1.0, height)[:, None], torch.linspace(-1.0, 1.0, width)[None]
+    angle = uniform((0.0, math.pi), generator)
+    along = x * math.cos(angle) + y * math.sin(angle) - uniform((0.5, 1.0), generator)
+    return (1.0 - uniform((0.5, 0.95), generator) * smoothstep(along, -0.05, 0.05))[None]
+
+
+def wrapped(image: torch.Tensor, share: float, axis: int) -> torch.Tensor:
+    """Too small a field of view: a strip (``share`` of the extent) of one border folds onto the opposite one."""
+    width = max(1, round(share * image.shape[axis]))
+    folded = image.clone()
+    end = image.shape[axis] - width
+    folded.narrow(axis, end, width).add_(image.narrow(axis, 0, width))
+    folded.narrow(axis, 0, width).add_(image.narrow(axis, end, width))
+    return folded
+
+
+def acquired(
+    image: torch.Tensor,
+    spacing_mm: Sequence[float],
+    resolution_mm: float,
+    ringing: float,
+    ghosts: float,
+    noise: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Slices as sampled in the frequency domain: cut off, with motion and noise, and the magnitude taken.
+
+    Args:
+        resolution_mm: frequencies above ``1 / (2 * resolution_mm)`` are not sampled.
+        ringing: 0 fades frequencies out (no Gibbs ringing), 1 cuts them off sharply.
+        ghosts: strength of the copies that regular motion (pulse, breath) makes along the rows.
+        noise: standard deviation of the real and the imaginary part; the magnitude's is Rician (Gudbjartsson and
+            Patz 1995).
+    """
+    height, width = image.shape[1:]
+    rows = torch.fft.fftfreq(height)[:, None]
+    columns = torch.fft.rfftfreq(width)[None]
+    window = _pass_band(rows, spacing_mm[1] / resolution_mm, ringing) * _pass_band(
+        columns, spacing_mm[2] / resolution_mm, ringing
+    )
+    frequencies = torch.fft.rfft2(image) * window
+    if ghosts > 0.0:
+        beats = uniform((8.0, 30.0), generator)
+        swing = torch.sin(2.0 * math.pi * beats * torch.fft.fftfreq(height)[:, None])
+        frequencies = frequencies * (1.0 + ghosts * swing * 1j * torch.sign(rows))
+    real = torch.fft.irfft2(frequencies, s=(height, width))
+    both = torch.randn(2, *image.shape, generator=generator)
+    # Noise passes the same band: neighbours agree where pixels are finer than the resolution.
+    softness = 0.3 * max(0.0, resolution_mm / min(spacing_mm[1:]) - 1.0)
+    if softness > 0.15:
+        both = torch.stack([blurred(part, (0.0, softness, softness)) for part in both])
+        both = both / both.std()
+    return torch.sqrt((real + noise * both[0]) ** 2 + (noise * both[1]) ** 2)
+
+
+def _pass_band(frequency: torch.Tensor, share: float, ringing: float) -> torch.Tensor:
+    """1 for frequencies (cycles per pixel) that are sampled: those up to ``share`` of the highest."""
+    relative = frequency.abs() / (0.5 * min(share, 1.0))
+    sharp = (relative <= 1.0).float()
+    faded = sharp * torch.cos(0.5 * math.pi * relative.clamp(max=1.0)) ** 2
+    return ringing * sharp + (1.0 - ringing) * (0.25 * sharp + 0.75 * faded)
+
+
+def averaged(volume: torch.Tensor, slices: int) -> torch.Tensor:
+    """Thick slices: means of ``slices`` neighbours along the third axis from the end, ``(..., D, H, W)``."""
+    if slices == 1:
+        return volume
+    depth = volume.shape[-3] // slices
+    stacked = volume[..., : depth * slices, :, :].unflatten(-3, (depth, slices))
+    return stacked.mean(dim=-3)

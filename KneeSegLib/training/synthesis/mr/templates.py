@@ -1,0 +1,186 @@
+"""Templates: everything about one label map's knee on one grid, shafts continued by the fitted shape model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt, map_coordinates
+
+from KneeSegLib.training.synthesis.bones import Bone
+from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, signed_distance
+from KneeSegLib.training.synthesis.meshes import Mesh
+from KneeSegLib.training.synthesis.mr.anatomy_file import (
+    CAVITY_UNIT_MM,
+    COARSE,
+    CORTEX_UNIT_MM,
+    FLESH_UNIT_MM,
+    SDF_UNIT_MM,
+    MrTemplate,
+    template_file_name,
+)
+from KneeSegLib.training.synthesis.mr.displacement import sampled, unfolded_displacement
+from KneeSegLib.training.synthesis.mr.knee_maps import KNEE_MAPS
+from KneeSegLib.training.synthesis.mr.label_maps import LabelledKnee, bone_labels, read_knee
+from KneeSegLib.training.synthesis.mr.matching import fitted_knee, surface_of
+from KneeSegLib.training.synthesis.mr.structures import BONES, FAT
+from KneeSegLib.training.synthesis.mr.surroundings import hull_distance, with_quadriceps_tendon
+from KneeSegLib.training.synthesis.people import SOURCE, limb_model, long_axis
+
+GRID = Grid((-62.0, -70.0, -80.0), 0.6, (268, 228, 220))
+"""Of every template: 161 mm high, 137 mm deep, 132 mm wide."""
+
+STEPS_GRID = Grid((-76.0, -84.0, -96.0), 4.0, (49, 43, 39))
+"""Of every displacement field."""
+
+_PASSAGE_MM = 10.0
+THINNEST_MM = 0.2
+"""Less cartilage than this is a difference between two smoothed borders."""
+_SLICES_PER_STEP = 32
+
+
+def build_templates(data: Path, output: Path) -> dict[str, MrTemplate]:
+    """All templates by name, written to ``output``; those that are there already are read.
+
+    Maps without soft tissue borrow that of the first, bent onto their own bones.
+
+    Raises:
+        InputError: the data pack lacks a file.
+    """
+    model = limb_model(data)
+    built: dict[str, MrTemplate] = {}
+    for name, knee_map in KNEE_MAPS.items():
+        path = output / template_file_name(name)
+        if path.exists():
+            built[name] = MrTemplate.load(path)
+            continue
+        knee = read_knee(knee_map, data)
+        distances = {bone: knee.distance(labels, GRID) for bone, labels in bone_labels(knee_map).items()}
+        bones = fitted_knee(model, {bone: surface_of(d, GRID) for bone, d in distances.items()}, knee.seen_mm)
+        sources = [knee_map.bones_of.source, SOURCE]
+        if knee_map.soft:
+            soft = knee.soft_tissue(GRID)
+        else:
+            lender = next(iter(built.values()))
+            soft = borrowed_soft_tissue(lender, bones)
+            sources.append(lender.sources[0])
+        built[name] = assembled(name, knee, distances, bones, soft, sources)
+        built[name].save(output)
+    return built
+
+
+def assembled(
+    name: str,
+    knee: LabelledKnee,
+    distances: dict[str, np.ndarray],
+    bones: dict[str, Mesh],
+    soft: np.ndarray,
+    sources: Sequence[str],
+) -> MrTemplate:
+    """The template of a labelled knee.
+
+    Args:
+        distances: bone -> signed distance in mm on :data:`GRID`, right where the map shows the bone.
+        bones: bone -> closed mesh, shaft and all.
+        soft: soft tissue on :data:`GRID`.
+    """
+    bone = np.full(GRID.shape, REACH_MM, np.float32)
+    cover, owner = bone.copy(), np.zeros(GRID.shape, np.uint8)
+    for number, which in enumerate(BONES, start=1):
+        own = _continued(distances[which], bones[which], knee.seen_mm)
+        covered = own
+        if which in knee.knee_map.cartilages:
+            labels = (*bone_labels(knee.knee_map)[which], *knee.knee_map.cartilages[which])
+            thickness = np.maximum(distances[which] - knee.distance(labels, GRID), 0.0)
+            covered = own - np.where(thickness > THINNEST_MM, thickness, 0.0)
+        nearer = covered < cover
+        bone[nearer], cover[nearer], owner[nearer] = own[nearer], covered[nearer], number
+    meniscus = knee.distance(knee.knee_map.menisci, GRID)
+    soft = with_quadriceps_tendon(soft, bone, owner, GRID)
+    filled = (cover < 0) | (meniscus < 0) | (soft != FAT)
+    in_the_joint = (meniscus < 0) | ((cover < 0) & (bone > 0))
+    middles = (slice(COARSE // 2, None, COARSE),) * 3
+    coarse_mm = GRID.spacing_mm * COARSE
+    return MrTemplate(
+        bone=_units(bone, SDF_UNIT_MM, np.int8),
+        cover=_units(cover, SDF_UNIT_MM, np.int8),
+        owner=owner,
+        meniscus=_units(meniscus, SDF_UNIT_MM, np.int8),
+        soft=soft,
+        flesh=_units(hull_distance(filled[middles], coarse_mm), FLESH_UNIT_MM, np.uint8),
+        cavity=_units(_coarse_distance(in_the_joint), CAVITY_UNIT_MM, np.uint8),
+        cortex=_units(_cortex(owner[middles], bones), CORTEX_UNIT_MM, np.uint8),
+        vertices={which: mesh.vertices.astype(np.float32) for which, mesh in bones.items()},
+        spacing_mm=GRID.spacing_mm,
+        origin_mm=GRID.origin_mm,
+        name=name,
+        sources=tuple(sources),
+    )
+
+
+def borrowed_soft_tissue(lender: MrTemplate, bones: dict[str, Mesh]) -> np.ndarray:
+    """Soft tissue of one template on the bones of another knee (uint8 on :data:`GRID`)."""
+    steps = steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, lender.vertices)
+    x, y, z = GRID.coordinates()
+    result = np.empty(GRID.shape, np.uint8)
+    for first in range(0, len(z), _SLICES_PER_STEP):
+        part = slice(first, first + _SLICES_PER_STEP)
+        points = np.stack(np.broadcast_arrays(x, y[:, None], z[part, None, None]), axis=-1).reshape(-1, 3)
+        points = points + sampled(steps, (points - np.array(STEPS_GRID.origin_mm)) / STEPS_GRID.spacing_mm)
+        places = (points - np.array(GRID.origin_mm)) / GRID.spacing_mm
+        borrowed = map_coordinates(lender.soft, places.T[::-1], order=0, mode="nearest")
+        result[part] = borrowed.reshape(-1, *GRID.shape[1:])
+    return result
+
+
+def steps_between(own: dict[str, np.ndarray], template: dict[str, np.ndarray]) -> np.ndarray:
+    """Displacement field on :data:`STEPS_GRID` that leads from a person's bones to a template's, vertex to vertex."""
+    places = np.concatenate([own[bone] for bone in BONES])
+    steps = np.concatenate([template[bone] for bone in BONES]) - places
+    near = np.abs(places[:, 2]) < -STEPS_GRID.origin_mm[2] + 10.0
+    return unfolded_displacement(places[near], steps[near], STEPS_GRID)
+
+
+def _continued(distance: np.ndarray, mesh: Mesh, seen_mm: tuple[float, float]) -> np.ndarray:
+    """A bone's distance that passes into that of a fitted mesh where the label map ends."""
+    coarse = Grid(GRID.origin_mm, 2.0 * GRID.spacing_mm, tuple(size // 2 + 1 for size in GRID.shape))
+    modelled = _doubled(signed_distance(mesh, coarse))
+    z = GRID.coordinates()[2]
+    beyond = np.maximum(z - seen_mm[1], seen_mm[0] - z)
+    weight = np.clip((beyond + _PASSAGE_MM - 2.0) / _PASSAGE_MM, 0.0, 1.0).astype(np.float32)[:, None, None]
+    return np.where(weight > 0, weight * modelled + (1 - weight) * distance, distance)
+
+
+def _doubled(field: np.ndarray) -> np.ndarray:
+    """A field at half the spacing, interpolated linearly: ``n + 1`` values along each axis become ``2 n``."""
+    for axis in range(3):
+        first, second = np.delete(field, -1, axis), np.delete(field, 0, axis)
+        between = np.stack([first, (first + second) / 2], axis=axis + 1)
+        field = between.reshape(*field.shape[:axis], -1, *field.shape[axis + 1 :])
+    return field
+
+
+def _units(values: np.ndarray, unit: float, kind: type) -> np.ndarray:
+    limits = np.iinfo(kind)
+    return np.clip(np.round(values / unit), max(limits.min, -127), limits.max).astype(kind)
+
+
+def _coarse_distance(mask: np.ndarray) -> np.ndarray:
+    """Distance in mm to a mask on the fine grid, at the coarse voxels, which hold a bit of it or not."""
+    depth, rows, columns = (size // COARSE for size in mask.shape)
+    blocks = mask.reshape(depth, COARSE, rows, COARSE, columns, COARSE).any(axis=(1, 3, 5))
+    return distance_transform_edt(~blocks, sampling=GRID.spacing_mm * COARSE)
+
+
+def _cortex(owner: np.ndarray, bones: dict[str, Mesh]) -> np.ndarray:
+    """Cortical thickness in mm of the nearest bone at the coarse voxels."""
+    spacing = GRID.spacing_mm * COARSE
+    thickness = np.zeros(owner.shape)
+    for number, which in enumerate(BONES, start=1):
+        where = np.argwhere(owner == number)
+        points = np.array(GRID.origin_mm) + where[:, ::-1] * spacing + (COARSE - 1) / 2 * GRID.spacing_mm
+        mesh = bones[which]
+        bone = Bone(which, mesh, None if which == "patella" else long_axis(mesh))
+        thickness[owner == number] = bone.cortex_mm(points)
+    return thickness

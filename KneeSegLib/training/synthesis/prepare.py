@@ -1,0 +1,73 @@
+"""Prepare anatomy for image synthesis: one file for each joint of each person, and a picture of it.
+
+Every case draws its random numbers from its own name, so that it comes out the same alone or among others; files that
+exist are kept. People never cross from one group to another; the data pack's README files say who is who.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from KneeSegLib.progress import Progress, no_progress
+from KneeSegLib.training.synthesis.anatomy_file import Group
+from KneeSegLib.training.synthesis.pictures import write_picture
+from KneeSegLib.training.synthesis.voxels import CaseName
+
+JOINTS = ("knee", "ankle", "hip", "body")
+
+
+def prepare(
+    data: Path,
+    output: Path,
+    joints: Sequence[str] = JOINTS,
+    group: Group | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> list[Path]:
+    """Write the missing files of each joint to ``output`` and return the paths of all that belong there.
+
+    Beside each new file lies a picture, a PNG of the same name.
+
+    Args:
+        data: folder of the data pack.
+        group: only people of this group; None for all.
+        limit: no more than so many cases of a joint, the first ones.
+        seed: another seed draws other people.
+
+    Raises:
+        InputError: the data pack lacks a file.
+    """
+    cases = [(joint, name) for joint in joints for name in case_names(joint, group)[:limit]]
+    paths = []
+    for position, (joint, name) in enumerate(cases):
+        path = output / name.file_name
+        paths.append(path)
+        if not path.exists():
+            start = time.monotonic()
+            anatomy = builder(joint).build(name, data, random_for(name, seed))
+            write_picture(anatomy, path.with_suffix(".png"))
+            anatomy.save(path)
+            progress((position + 1) / len(cases), f"{name.file_name}: {time.monotonic() - start:.1f} s")
+    return paths
+
+
+def builder(joint: str):
+    """The module that makes the cases of a joint: ``case_names()`` and ``build(name, data, random)``."""
+    return importlib.import_module(f"KneeSegLib.training.synthesis.{joint}_cases")
+
+
+def case_names(joint: str, group: Group | None = None) -> list[CaseName]:
+    """All cases of a joint, of one group or of every group."""
+    return [name for name in builder(joint).case_names() if group in (None, name.group)]
+
+
+def random_for(name: CaseName, seed: int) -> np.random.Generator:
+    """The random numbers of a case: they depend on its joint, its subject and the seed, on nothing else."""
+    return np.random.default_rng([seed, zlib.crc32(name.file_name.encode())])

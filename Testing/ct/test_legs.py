@@ -1,0 +1,252 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from KneeSegLib.anatomy import BONES, SIDES
+from KneeSegLib.ct.joints import find_joints
+from KneeSegLib.ct.legs import find_legs
+from KneeSegLib.ct.localise import CoarseBones, localise
+from KneeSegLib.ct.sides import parting_line, sides_by_anatomy, vote
+from KneeSegLib.geometry.grid import Axis, Box, Grid
+from Testing.phantoms.legs import LOCALISER_CLASSES, SOLIDS, OracleLocaliser, leg_phantom
+
+
+def found_in(phantom, localiser=None):
+    hu = sitk.GetArrayFromImage(phantom.image)
+    grid = Grid.of_scan(hu.shape, tuple(reversed(phantom.image.GetSpacing())))
+    coarse = localise(localiser or OracleLocaliser(), LOCALISER_CLASSES, hu, grid, 4.0)
+    return find_legs(coarse, Box.of_grid(grid))
+
+
+@pytest.fixture(scope="module")
+def both_legs():
+    return found_in(leg_phantom(spacing_mm=(4.0, 4.0, 4.0)))
+
+
+def test_whole_scan_shows_both_legs_with_three_joints_from_the_top_down(both_legs):
+    assert [leg.side for leg in both_legs] == ["right", "left"]
+    assert all(list(leg.joints) == ["hip", "knee", "ankle"] for leg in both_legs)
+    assert all(set(leg.bones) == set(BONES) for leg in both_legs)
+    assert not any(leg.doubts for leg in both_legs)
+
+
+class KnowsRightLegs(OracleLocaliser):
+    """Gives every bone to a right leg, surer where it lies on the right-hand side of the scan."""
+
+    def forward(self, channels):
+        logits = super().forward(channels)
+        bones = (len(LOCALISER_CLASSES) - 2) // 2
+        right, left = logits[:, 2 : 2 + bones], logits[:, 2 + bones :]
+        return torch.cat([logits[:, :2], torch.maximum(right, left), torch.full_like(left, -10.0)], dim=1)
+
+
+@pytest.mark.parametrize("localiser", [OracleLocaliser(), KnowsRightLegs()])
+def test_a_scan_and_its_mirror_image_give_mirrored_probabilities(localiser):
+    hu = sitk.GetArrayFromImage(leg_phantom(spacing_mm=(4.0, 4.0, 4.0), z_mm=(380.0, 600.0)).image)
+    grid = Grid.of_scan(hu.shape, (4.0, 4.0, 4.0))
+
+    scan = localise(localiser, LOCALISER_CLASSES, hu, grid, 4.0)
+    mirrored = localise(localiser, LOCALISER_CLASSES, hu[..., ::-1].copy(), grid, 4.0)
+
+    for side, other in (SIDES, SIDES[::-1]):
+        np.testing.assert_array_equal(scan.bones[side], mirrored.bones[other][..., ::-1])
+    np.testing.assert_array_equal(scan.other, mirrored.other[..., ::-1])
+
+
+def test_joints_are_where_their_bones_meet(both_legs):
+    centers = {name: joint.center_mm[0] for name, joint in both_legs[0].joints.items()}
+    assert centers["hip"] == pytest.approx(890.0, abs=15.0)
+    assert centers["knee"] == pytest.approx(479.0, abs=8.0)
+    assert centers["ankle"] == pytest.approx(72.0, abs=8.0)
+
+
+def test_whole_joints_are_cut_by_nothing(both_legs):
+    assert not any(joint.cut_by for leg in both_legs for joint in leg.joints.values())
+
+
+@pytest.mark.parametrize(
+    "side, z_mm, joints",
+    [
+        ("right", (380.0, 600.0), ["knee"]),
+        ("left", (380.0, 600.0), ["knee"]),
+        ("left", (0.0, 180.0), ["ankle"]),
+        ("right", (820.0, 1000.0), ["hip"]),
+        ("right", (0.0, 600.0), ["knee", "ankle"]),
+    ],
+)
+def test_part_of_one_leg_is_found_with_its_side(side, z_mm, joints):
+    (leg,) = found_in(leg_phantom((side,), z_mm))
+    assert leg.side == side and list(leg.joints) == joints
+
+
+def test_joint_at_the_end_of_the_scan_is_said_to_be_cut():
+    (leg,) = found_in(leg_phantom(("right",), (455.0, 640.0)))
+    assert leg.joints["knee"].cut_by == ("lower",)
+
+
+def test_joint_at_the_side_of_the_scan_is_said_to_be_cut():
+    (leg,) = found_in(leg_phantom(("right",), (380.0, 600.0), x_mm=(-100.0, -20.0)))
+    assert leg.joints["knee"].cut_by == ("right-hand",)
+
+
+@pytest.mark.parametrize("z_mm", [(560.0, 780.0), (160.0, 380.0)], ids=["thigh", "calf"])
+def test_a_shaft_alone_is_no_joint(z_mm):
+    assert found_in(leg_phantom(("right",), z_mm)) == []
+
+
+def test_a_scan_of_other_bones_shows_no_leg():
+    arms = [("rod", (-120, 0, 12), (0, 200)), ("rod", (120, 0, 12), (0, 200)), ("ball", (0, 40, 100), (25, 25, 90))]
+    assert found_in(leg_phantom(("right",), (560.0, 780.0), other_bones=arms)) == []
+
+
+def test_air_shows_nothing():
+    grid = Grid.of_scan((20, 20, 20), (4.0, 4.0, 4.0))
+    assert localise(OracleLocaliser(), LOCALISER_CLASSES, np.full(grid.shape, -1000, np.int16), grid, 4.0) is None
+
+
+def test_scattered_voxels_are_no_bones():
+    grid = Grid(*(Axis(0.0, 4.0, 40) for _ in range(3)))
+    rng = np.random.default_rng(0)
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    hit = rng.random(grid.shape) < 0.02
+    for index in range(len(BONES)):
+        bones["right"][index][hit & (rng.integers(len(BONES), size=grid.shape) == index)] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0)
+    assert find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid)) == []
+
+
+def test_one_leg_has_one_side_even_if_a_bone_is_taken_for_the_other_sides():
+    (leg,) = found_in(leg_phantom(("left",), (380.0, 600.0)), OracleLocaliser({"fibula_left": "fibula_right"}))
+    assert leg.side == "left" and set(leg.bones) == {"femur", "tibia", "patella", "fibula"}
+    (leg,) = found_in(leg_phantom(("right",), (0.0, 600.0)), OracleLocaliser({"tibia_right": "tibia_left"}))
+    assert leg.side == "right" and set(leg.bones) == set(BONES) - {"hip_bone"}
+
+
+def test_a_femur_taken_for_right_above_and_left_below_is_still_one_leg():
+    class Wavering(OracleLocaliser):
+        def forward(self, volume):
+            logits = super().forward(volume)
+            of_either_side = torch.maximum(logits[:, 2:9, 60:], logits[:, 9:16, 60:])
+            logits[:, 2:9, 60:] = logits[:, 9:16, 60:] = of_either_side
+            return logits
+
+    (leg,) = found_in(leg_phantom(("left",), (420.0, 850.0)), Wavering())
+    assert leg.side == "left"
+
+
+def legs_with_tali_apart(voxels: int, sliver: bool = False) -> int:
+    """How many legs are found where a right and a left talus lie so many empty voxels of 4 mm apart."""
+    grid = Grid(*(Axis(0.0, 4.0, 40) for _ in range(3)))
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    talus, tibia = BONES.index("talus"), BONES.index("tibia")
+    for side, bone, first in (("right", 8, 6), ("left", 14 + voxels, 24)):
+        bones[side][talus, 10:16, 15:21, bone : bone + 6] = 0.9
+        bones[side][tibia, 16:36, 15:21, first : first + 6] = 0.9
+    if sliver:  # of the left talus, taken for the right one's
+        bones["right"][talus, 12:14, 17:19, 12 + voxels] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0) - bones["left"].sum(axis=0)
+    return len(find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid)))
+
+
+def test_a_talus_that_the_line_between_legs_cuts_in_two_is_one_leg():
+    assert legs_with_tali_apart(1) == 1
+    assert legs_with_tali_apart(4) == 2
+
+
+def test_a_sliver_on_the_wrong_side_of_the_line_does_not_make_two_legs_one():
+    assert legs_with_tali_apart(4, sliver=True) == 2
+
+
+def test_a_mirrored_leg_raises_a_doubt():
+    # All bones are called right, but the fibula lies on the left of the tibia.
+    to_right = {f"{bone}_left": f"{bone}_right" for bone in SOLIDS}
+    (leg,) = found_in(leg_phantom(("left",), (380.0, 600.0)), OracleLocaliser(to_right))
+    assert len(leg.doubts) == 1 and "fibula" in leg.doubts[0]
+
+
+def test_parting_line_runs_between_the_legs():
+    right, left = np.zeros((30, 40)), np.zeros((30, 40))
+    right[:, 5:12], left[:, 20:30] = 1.0, 1.0
+    left[10:13, 6] = 1.0  # a few voxels in two minds
+    line = parting_line(right, left, right + left)
+    assert np.all((line >= 12) & (line <= 20))
+
+
+def test_parting_line_of_one_leg_lies_beside_it():
+    right, left = np.zeros((30, 40)), np.zeros((30, 40))
+    right[:, 10:15], left[:, 15:20] = 1.0, 0.8  # the inner half is taken for the other leg
+    line = parting_line(right, left, right + left)
+    assert np.all(line >= 20) or np.all(line <= 10)
+
+
+def test_vote_weighs_bones_by_their_size_and_anatomy_most():
+    assert vote({"femur": (50.0, 0.9), "fibula": (2.0, 0.0)}, {}).side == "left"
+    assert vote({"femur": (50.0, 0.6)}, {"The fibula lies as on the outer side": "right"}).side == "right"
+
+
+def test_a_close_vote_is_a_doubt():
+    assert vote({"femur": (50.0, 0.55)}, {}).doubts
+    assert not vote({"femur": (50.0, 0.95)}, {}).doubts
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_anatomy_tells_the_side_by_fibula_and_pelvis(side):
+    phantom = leg_phantom((side,), (0.0, 1000.0), spacing_mm=(4.0, 4.0, 4.0))
+    (leg,) = found_in(phantom)
+    told = sides_by_anatomy(leg.regions, leg.grid, leg.joints["hip"].center_mm[0])
+    assert len(told) == 2 and set(told.values()) == {side}
+
+
+def blocks(**heights):
+    """One coarse block of 24 mm by 24 mm per bone, between two heights in slices of 4 mm."""
+    grid = Grid(*(Axis(0.0, 4.0, size) for size in (60, 20, 20)))
+    regions = {bone: np.zeros(grid.shape, bool) for bone in heights}
+    for bone, (low, high) in heights.items():
+        regions[bone][low:high, 7:13, 7:13] = True
+    return regions, grid
+
+
+@pytest.mark.parametrize(("asked", "joints"), [(None, ["knee"]), ("knee", ["knee"]), ("ankle", ["ankle"])])
+def test_of_two_joints_in_one_place_the_one_that_was_asked_for_wins(asked, joints):
+    """The upper half of a tibia looks like a femur: by what is seen it is a knee, by what the person says an ankle."""
+    regions, grid = blocks(femur=(30, 42), tibia=(15, 30), talus=(10, 15))
+    confidences = {"femur": 0.8, "tibia": 0.7, "talus": 0.5}
+    assert list(find_joints(regions, confidences, grid, Box.of_grid(grid), asked)) == joints
+
+
+def test_asking_does_not_put_a_knee_far_above_a_hip():
+    """A pelvis that is surely there, and something like a knee 16 cm above it, as a spine may look."""
+    regions, grid = blocks(femur=(2, 10), hip_bone=(10, 18), tibia=(50, 58))
+    regions["femur"][44:50, 7:13, 7:13] = True
+    confidences = {"femur": 0.6, "hip_bone": 0.6, "tibia": 0.5}
+    assert list(find_joints(regions, confidences, grid, Box.of_grid(grid), "knee")) == ["hip"]
+
+
+def test_bones_of_the_joint_that_was_asked_for_are_believed_sooner():
+    regions, grid = blocks(tibia=(20, 60), talus=(12, 20))
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for bone, probability in (("tibia", 0.9), ("talus", 0.42)):
+        bones["right"][BONES.index(bone)][regions[bone]] = probability
+    none = np.where(bones["right"].sum(axis=0) > 0, 0.05, 1.0)
+    coarse = CoarseBones(grid, bones, 1.0 - none - bones["right"].sum(axis=0), none)
+    coarse.other[regions["talus"]] = 0.3
+    assert find_legs(coarse, Box.of_grid(grid)) == []
+    (leg,) = find_legs(coarse, Box.of_grid(grid), "ankle")
+    assert list(leg.joints) == ["ankle"]
+
+
+@pytest.mark.parametrize(("gap_mm", "seen_whole"), [(8.0, True), (40.0, False)])
+def test_a_piece_near_a_bone_belongs_to_it(gap_mm, seen_whole):
+    """The thin wing of a dark hip bone is seen in pieces that are too small to be believed by themselves."""
+    top = 45 + int(gap_mm / 4.0)
+    regions, grid = blocks(femur=(5, 25), hip_bone=(25, 45))
+    piece = np.zeros(grid.shape, bool)
+    piece[top : top + 2, 10:14, 10:14] = True
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for bone, mask in (*regions.items(), ("hip_bone", piece)):
+        bones["right"][BONES.index(bone)][mask] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0)
+    (leg,) = find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid))
+    assert bool(leg.regions["hip_bone"][piece].all()) == seen_whole
+    assert (leg.bones["hip_bone"].box.z[1] > grid.z.positions_mm[top]) == seen_whole

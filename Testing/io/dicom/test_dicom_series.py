@@ -1,0 +1,155 @@
+"""Which series a folder holds and which of them is read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.io.dicom_series import choose_series, list_series
+from KneeSegLib.io.volume import read_volume
+
+SIX = range(0, 18, 3)
+NINE = range(0, 27, 3)
+
+
+def test_series_of_sub_folders_are_listed_with_size_and_spacing(dicom_series, tmp_path):
+    dicom_series(tmp_path / "a", SIX)
+    dicom_series(
+        tmp_path / "b" / "deeper", NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="Leg soft", SeriesNumber=1
+    )
+    soft, bone = list_series(tmp_path)
+    assert (soft.number, soft.description, soft.slices, soft.size, soft.spacing) == (
+        1,
+        "Leg soft",
+        9,
+        (32, 32, 9),
+        (2, 2, 3),
+    )
+    assert (bone.number, bone.uid, bone.modality, bone.slices) == (2, "1.2.3.4", "CT", 6)
+
+
+@pytest.mark.parametrize("wanted", ["2", "1.2.3.4", "4", "...3.4", "leg BONE", "bone"])
+def test_series_is_chosen_by_number_uid_or_description(wanted, dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    dicom_series(tmp_path, NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="Leg soft", SeriesNumber=1)
+    assert choose_series(list_series(tmp_path), wanted).description == "Leg bone"
+
+
+@pytest.mark.parametrize("wanted", ["leg", "1.2.9"])
+def test_ambiguous_or_unknown_series_lists_what_there_is(wanted, dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    dicom_series(tmp_path, NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="Leg soft", SeriesNumber=1)
+    with pytest.raises(InputError, match=rf"'{wanted}'.*1: Leg soft \(CT, 9 slices.*2: Leg bone \(CT, 6 slices"):
+        choose_series(list_series(tmp_path), wanted)
+
+
+def test_largest_ct_is_read_before_a_larger_mr_and_a_note_says_so(dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    dicom_series(tmp_path, NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="Leg soft")
+    dicom_series(tmp_path, range(0, 90, 3), SeriesInstanceUID="1.2.3.6", SeriesDescription="PD", Modality="MR")
+    volume = read_volume(tmp_path)
+    assert (volume.source, volume.modality) == ("Leg soft", "CT")
+    assert "Of 3 series the largest CT was read" in volume.notes[0]
+
+
+def test_largest_mr_is_read_where_there_is_no_ct(dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX, Modality="MR")
+    dicom_series(tmp_path, NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="PD", Modality="MR")
+    assert (read_volume(tmp_path).source, read_volume(tmp_path).modality) == ("PD", "MR")
+
+
+def test_echoes_of_one_series_become_separate_and_the_first_is_read(dicom_series, tmp_path):
+    for echo_time_ms in (10.5, 2.5, 31.5):
+        dicom_series(tmp_path, SIX, Modality="MR", EchoTime=echo_time_ms)
+    found = list_series(tmp_path)
+    assert [series.description for series in found] == [f"Leg bone, echo time {t} ms" for t in ("2.5", "10.5", "31.5")]
+    assert read_volume(tmp_path).source == "Leg bone, echo time 2.5 ms"
+    assert read_volume(tmp_path, "1.2.3.4").source == "Leg bone, echo time 2.5 ms"
+    assert read_volume(tmp_path, "echo time 31.5").source == "Leg bone, echo time 31.5 ms"
+
+
+def test_echo_times_that_differ_without_repeated_positions_stay_together(dicom_series, tmp_path):
+    dicom_series(tmp_path, (0, 6, 12), Modality="MR", EchoTime=10.0)
+    dicom_series(tmp_path, (3, 9, 15), Modality="MR", EchoTime=10.01)
+    assert [series.slices for series in list_series(tmp_path)] == [6]
+
+
+def test_orientations_within_one_series_are_told_apart(dicom_slice, dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    for y in range(3):
+        dicom_slice(tmp_path / f"c{y}.dcm", np.zeros((32, 32), np.uint16), (0, 3 * y, 0), (1, 0, 0, 0, 0, -1))
+    assert sorted(series.slices for series in list_series(tmp_path)) == [3, 6]
+
+
+def test_localisers_colour_other_modalities_and_pictures_without_position_are_left_out(
+    dicom_slice, dicom_series, tmp_path
+):
+    dicom_series(tmp_path, SIX)
+    blank = np.zeros((32, 32), np.uint16)
+    dicom_slice(tmp_path / "scout.dcm", blank, (0, 0, 0), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    dicom_slice(tmp_path / "pet.dcm", blank, (0, 0, 0), Modality="PT")
+    dicom_slice(tmp_path / "screenshot.dcm", blank, (0, 0, 0), ImagePositionPatient=None)
+    dicom_slice(tmp_path / "dose.dcm", np.zeros((32, 96), np.uint16), (0, 0, 0), SamplesPerPixel=3)
+    (tmp_path / "readme.txt").write_text("not an image")
+    assert [series.slices for series in list_series(tmp_path)] == [6]
+
+
+def test_folder_of_localisers_is_refused_with_what_it_holds(dicom_series, tmp_path):
+    dicom_series(tmp_path, (0, 3), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    with pytest.raises(InputError, match="no volume \\(2 localisers\\)"):
+        list_series(tmp_path)
+
+
+def test_empty_folder_is_said_to_be_empty(tmp_path):
+    with pytest.raises(InputError, match="is empty, expected the slices"):
+        read_volume(tmp_path)
+
+
+def test_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no image here" * 20)
+    with pytest.raises(InputError, match="holds 1 files but no image"):
+        read_volume(tmp_path)
+
+
+def test_folder_with_one_volume_file_points_to_that_file(tmp_path):
+    (tmp_path / "knee.nrrd").write_bytes(b"NRRD0004\n" + bytes(200))
+    with pytest.raises(InputError, match="knee.nrrd; give that file"):
+        read_volume(tmp_path)
+
+
+def test_folder_of_damaged_dicom_names_the_first_file(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"")
+    (tmp_path / "b.dcm").write_bytes(bytes(128) + b"DICM" + b"\x02\x00\x10")
+    with pytest.raises(InputError, match="holds 2 DICOM files that cannot be read .*a.dcm"):
+        read_volume(tmp_path)
+
+
+def test_damaged_file_beside_a_whole_series_is_noted(dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    (tmp_path / "zero.dcm").write_bytes(b"")
+    assert "1 damaged files were left out" in read_volume(tmp_path).notes[0]
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match="There is no file or folder .*nowhere"):
+        list_series(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "description", ["Doe left knee", "knee 4711-XY"], ids=["name of the patient", "identity of the patient"]
+)
+def test_description_that_repeats_the_patient_is_not_shown(description, dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX, PatientName="Doe^Jane", PatientID="4711-XY", SeriesDescription=description)
+    volume = read_volume(tmp_path)
+    assert volume.source == "CT series"
+    assert volume.image.GetMetaDataKeys() == ()
+
+
+def test_slices_without_preamble_are_found(dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    for path in tmp_path.iterdir():
+        whole = path.read_bytes()
+        path.write_bytes(whole[132:])
+    assert [series.slices for series in list_series(tmp_path)] == [6]
+    assert read_volume(tmp_path).image.GetSize() == (32, 32, 6)

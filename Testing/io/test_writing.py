@@ -1,0 +1,141 @@
+"""Files and folders appear whole or not at all, and nothing that is not replaced gets lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from KneeSegLib.errors import Cancelled, OutputError
+from KneeSegLib.io.writing import require_writable, write_folder, write_whole
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_file_appears_only_when_it_is_whole(tmp_path):
+    with write_whole(tmp_path / "new" / "a.nii.gz") as partial:
+        partial.write_text("half")
+        assert partial.name.endswith(".nii.gz")
+        assert not (tmp_path / "new" / "a.nii.gz").exists()
+    assert (tmp_path / "new" / "a.nii.gz").read_text() == "half"
+    assert names(tmp_path / "new") == ["a.nii.gz"]
+
+
+@pytest.mark.parametrize("reason", [Cancelled(), KeyboardInterrupt(), RuntimeError("broken")])
+def test_failure_keeps_the_old_file_and_removes_the_new_one(reason, tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(type(reason)), write_whole(tmp_path / "a.txt") as partial:
+        partial.write_text("new")
+        raise reason
+    assert (tmp_path / "a.txt").read_text() == "old" and names(tmp_path) == ["a.txt"]
+
+
+def test_existing_file_is_kept_where_overwriting_is_not_allowed(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(OutputError, match="exists already"), write_whole(tmp_path / "a.txt", overwrite=False):
+        pytest.fail("the block ran")
+
+
+def test_folder_appears_only_when_it_is_whole(tmp_path):
+    with write_folder(tmp_path / "out") as partial:
+        (partial / "case.json").write_text("{}")
+        assert not (tmp_path / "out").exists() and partial.parent == tmp_path
+    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["case.json"]
+
+
+@pytest.mark.parametrize("reason", [Cancelled(), KeyboardInterrupt(), RuntimeError("broken")])
+def test_failure_leaves_neither_folder_nor_its_parents(reason, tmp_path):
+    with pytest.raises(type(reason)), write_folder(tmp_path / "results" / "today" / "out") as partial:
+        (partial / "surfaces").mkdir()
+        raise reason
+    assert names(tmp_path) == []
+
+
+def test_existing_folder_is_refused_before_the_work_begins(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputError, match="out exists already.*--overwrite"), write_folder(tmp_path / "out"):
+        pytest.fail("the block ran")
+
+
+def test_failure_while_overwriting_keeps_the_old_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "case.json").write_text("old")
+    with pytest.raises(RuntimeError), write_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "case.json").write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "out" / "case.json").read_text() == "old" and names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("renames_done", [0, 1])
+def test_interrupt_while_the_new_folder_is_put_in_place_keeps_the_old_one(renames_done, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "case.json").write_text("old")
+    rename, done = os.rename, []
+
+    def interrupted(source, target):
+        if len(done) == renames_done:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        done.append(rename(source, target))
+
+    with pytest.raises(KeyboardInterrupt), write_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "case.json").write_text("new")
+        monkeypatch.setattr(os, "rename", interrupted)
+    assert (tmp_path / "out" / "case.json").read_text() == "old" and names(tmp_path) == ["out"]
+
+
+def test_overwriting_replaces_what_is_new_and_keeps_what_is_not_ours(tmp_path):
+    for name in ("case.json", "surfaces/stale.stl", "IM0001.dcm"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("old")
+    with write_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "case.json").write_text("new")
+        (partial / "surfaces").mkdir()
+    assert (tmp_path / "out" / "case.json").read_text() == "new"
+    assert names(tmp_path / "out") == ["IM0001.dcm", "case.json", "surfaces"]
+    assert names(tmp_path / "out" / "surfaces") == [] and names(tmp_path) == ["out"]
+
+
+def test_link_to_a_folder_stays_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real", target_is_directory=True)
+    with write_folder(tmp_path / "out", overwrite=True) as partial:
+        (partial / "case.json").write_text("new")
+    assert (tmp_path / "out").is_symlink() and names(tmp_path / "real") == ["case.json"]
+
+
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="is a file"), write_folder(tmp_path / "out", overwrite=True):
+        pytest.fail("the block ran")
+
+
+def test_place_that_cannot_be_written_to_is_said(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OutputError, match="choose another place"), write_folder(tmp_path / "file" / "out"):
+        pytest.fail("the block ran")
+
+
+def test_full_disk_is_said_and_leaves_nothing(tmp_path):
+    with pytest.raises(OutputError, match="disk is full .*free some space"), write_folder(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert names(tmp_path) == []
+
+
+def test_error_that_does_not_concern_the_output_passes_unchanged(tmp_path):
+    with pytest.raises(FileNotFoundError), write_folder(tmp_path / "out"):
+        Path("/nowhere/at/all").read_text()
+
+
+def test_writability_is_known_before_the_work_and_leaves_no_trace(tmp_path):
+    require_writable(tmp_path / "new" / "out")
+    assert names(tmp_path) == []
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OutputError):
+        require_writable(tmp_path / "file" / "out")
+    with pytest.raises(OutputError, match="exists already"):
+        require_writable(tmp_path)
