@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from KneeSegLib import __version__
+from KneeSegLib.compatibility import find_misfits
 from KneeSegLib.errors import KneeSegError, ModelError, ResourceError
 
 PACKAGES = (
@@ -29,6 +30,7 @@ PACKAGES = (
     "pyyaml",
     "psutil",
 )
+"""MONAI is not among them: which one is needed depends on torch."""
 LEAST_MEMORY_GIB = 3.0
 """What a knee CT of 512 x 512 x 250 voxels may take."""
 
@@ -76,6 +78,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}")
     for package in PACKAGES:
         yield _package(package)
+    yield from _versions_together()
     yield _looked_at("Device", _device)
     yield _looked_at("Memory", _memory)
     yield _disk()
@@ -84,11 +87,30 @@ def examine() -> Iterator[Finding]:
 
 
 def _package(name: str) -> Finding:
+    version = _installed_version(name)
+    if version is not None:
+        return Finding(name, version)
+    error = ResourceError(f"The Python package {name} is missing; install it with: python -m pip install {name}")
+    return Finding(name, "missing", error)
+
+
+def _versions_together() -> Iterator[Finding]:
+    """Whether MONAI and NumPy go with the torch that is there; nothing without torch, whose absence is a finding."""
+    torch, monai, numpy = (_installed_version(name) for name in ("torch", "monai", "numpy"))
+    if torch is None:
+        return
+    misfits = find_misfits(torch, monai, numpy)
+    for misfit in misfits:
+        yield Finding("Versions", misfit.sentence, ResourceError(misfit.sentence))
+    if not misfits:
+        yield Finding("Versions", f"MONAI {monai} and NumPy {numpy} go with torch {torch}")
+
+
+def _installed_version(name: str) -> str | None:
     try:
-        return Finding(name, importlib.metadata.version(name))
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        error = ResourceError(f"The Python package {name} is missing; install it with: python -m pip install {name}")
-        return Finding(name, "missing", error)
+        return None
 
 
 def _looked_at(what: str, look: Callable[[], str]) -> Finding:

@@ -76,9 +76,12 @@ def running_on(device: Device) -> Iterator[None]:
     try:
         with torch.inference_mode():
             yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        # By its text: torch.OutOfMemoryError is there from torch 2.5 on only, and Apple's processors never raise it.
+        if device.torch_name == "cpu" or "out of memory" not in str(error).lower():
+            raise
         raise ResourceError(
-            f"{device.description} ran out of memory; close other programs that use it or choose the device cpu."
+            f"{device.description} ran out of memory; close other programs that use it or choose --device cpu."
         ) from error
     finally:
         torch.set_num_threads(threads_before)

@@ -90,3 +90,31 @@ def test_an_error_in_the_work_reaches_the_caller():
 
     with pytest.raises(ValueError, match="item 0"):
         list(in_order(work, range(5), TWO_THREADS))
+
+
+GRAPHICS_CARD = Device("cuda", "CUDA: a card", 1)
+
+
+def test_a_refusal_reaches_the_caller_on_a_torch_that_has_no_out_of_memory_error(monkeypatch):
+    monkeypatch.delattr(torch, "OutOfMemoryError", raising=False)  # as before torch 2.5
+    with pytest.raises(Cancelled), running_on(TWO_THREADS):
+        raise Cancelled
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)."),
+    ],
+    ids=["cuda", "mps"],
+)
+def test_memory_that_runs_out_on_a_device_is_said_with_its_name(monkeypatch, error):
+    monkeypatch.delattr(torch, "OutOfMemoryError", raising=False)
+    with pytest.raises(ResourceError, match="^CUDA: a card ran out of memory"), running_on(GRAPHICS_CARD):
+        raise error
+
+
+def test_another_error_on_a_device_stays_what_it_is():
+    with pytest.raises(RuntimeError, match="shapes do not match"), running_on(GRAPHICS_CARD):
+        raise RuntimeError("shapes do not match")
