@@ -41,7 +41,7 @@ def wheel(tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
     options = ("--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", target)
     run(sys.executable, "-m", "pip", "wheel", *options, source, cwd=target)
-    (built,) = target.glob("kneeseg-*.whl")
+    (built,) = target.glob("kneeseglib-*.whl")
     return built
 
 

@@ -135,7 +135,7 @@ def complete_metadata(
         "monai_version": _installed("monai", otherwise="1.3.0"),
         "pytorch_version": _installed("torch"),
         "numpy_version": _installed("numpy"),
-        "required_packages_version": {"kneeseg": __version__, "safetensors": _installed("safetensors")},
+        "required_packages_version": {"kneeseglib": __version__, "safetensors": _installed("safetensors")},
         "name": facts["name"],
         "task": facts.get("task", f"Segmentation of {', '.join(facts['classes'][1:])}"),
         "description": facts.get("description", facts["training_statement"]),

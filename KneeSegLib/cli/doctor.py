@@ -22,12 +22,12 @@ PACKAGES = (
     "pydicom",
     "vtk",
     "torch",
+    "monai",
     "safetensors",
     "typer",
     "rich",
     "jinja2",
     "pillow",
-    "pyyaml",
     "psutil",
 )
 """MONAI is not among them: which one is needed depends on torch."""
