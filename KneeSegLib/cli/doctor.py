@@ -22,7 +22,6 @@ PACKAGES = (
     "pydicom",
     "vtk",
     "torch",
-    "monai",
     "safetensors",
     "typer",
     "rich",
