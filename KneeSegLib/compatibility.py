@@ -43,12 +43,12 @@ class Misfit:
 
     Attributes:
         sentence: what was found, what was expected and what to do.
-        requirement: what has to be installed, as pip reads it; None where torch itself is too old.
+        requirement: what is needed instead, as pip reads it.
         no_deps: whether pip has to be told ``--no-deps``, so that it leaves torch and NumPy as they are.
     """
 
     sentence: str
-    requirement: str | None
+    requirement: str
     no_deps: bool = False
 
 
@@ -59,7 +59,9 @@ def find_misfits(torch: str, monai: str | None, numpy: str | None) -> list[Misfi
     """
     fitting = [series for series in SERIES if _numbers(series.lowest_torch) <= _numbers(torch)]
     if not fitting:
-        return [Misfit(f"torch {torch} is too old, expected {SERIES[0].lowest_torch} or later; update PyTorch.", None)]
+        lowest = SERIES[0].lowest_torch
+        sentence = f"torch {torch} is too old, expected {lowest} or later; update PyTorch."
+        return [Misfit(sentence, f"torch>={lowest}")]
     newest = fitting[-1]
     found = []
     fault = _find_fault(torch, monai, numpy, newest)

@@ -1,5 +1,9 @@
 """The Python packages that the child process needs: which are missing, and how they get into Slicer's Python.
 
+torch belongs to the PyTorch extension. MONAI is the one that goes with the torch that is there, installed without its
+dependencies, since pip would otherwise replace torch or NumPy. Where torch is so old that it needs an older NumPy than
+Slicer's (all of macOS today), that is asked for too.
+
 Nothing here runs at import. Packages are looked up by their metadata, so torch is never imported to find out.
 """
 
@@ -10,31 +14,34 @@ from pathlib import Path
 
 import slicer
 
+from KneeSegLib.compatibility import SERIES, Misfit, find_misfits
 from KneeSegLib.errors import ResourceError
 
 REQUIREMENTS_FILE = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
-TORCH = "torch>=2.0"
+TORCH = f"torch>={SERIES[0].lowest_torch}"
 
 
 def missingPackages() -> list[str]:
     """Return the requirements that the installed packages do not meet, torch first."""
-    lines = REQUIREMENTS_FILE.read_text(encoding="utf-8").splitlines()
-    requirements = [TORCH] + [line for line in lines if line and not line.startswith("#")]
-    return [requirement for requirement in requirements if not _isMet(requirement)]
+    torch = [] if _isMet(TORCH) else [TORCH]
+    return [*torch, *(misfit.requirement for misfit in _misfits()), *_unmet()]
 
 
 def ensurePackages() -> None:
     """Install what is missing, after asking the user; call it from a button's handler.
 
     Raises:
-        ResourceError: the user declined, the PyTorch extension is missing, or an installation failed.
+        ResourceError: the user declined, the PyTorch extension is missing, an installation failed, or Slicer has to be
+            restarted first.
     """
     if not _isMet(TORCH):
         _installTorch()
-    missing = missingPackages()
-    if missing:
-        _install(missing)
+    misfits, unmet = _misfits(), _unmet()
+    if misfits or unmet:
+        _install(misfits, unmet)
     requirePackages()
+    if any(not misfit.no_deps for misfit in misfits):
+        raise ResourceError("NumPy was replaced by one that this PyTorch can use; restart Slicer and press Segment.")
 
 
 def requirePackages() -> None:
@@ -47,6 +54,26 @@ def requirePackages() -> None:
         )
 
 
+def _misfits() -> list[Misfit]:
+    """Return which MONAI and NumPy the torch that is there needs instead of what is installed; none without torch."""
+    if not _isMet(TORCH):
+        return []
+    return find_misfits(_version("torch"), _version("monai"), _version("numpy"))
+
+
+def _unmet() -> list[str]:
+    """Return the lines of the requirements file that the installed packages do not meet."""
+    lines = REQUIREMENTS_FILE.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#") and not _isMet(line)]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _isMet(requirement: str) -> bool:
     try:
         from packaging.requirements import Requirement
@@ -54,10 +81,8 @@ def _isMet(requirement: str) -> bool:
         from pip._vendor.packaging.requirements import Requirement
 
     wanted = Requirement(requirement)
-    try:
-        return wanted.specifier.contains(metadata.version(wanted.name), prereleases=True)
-    except metadata.PackageNotFoundError:
-        return False
+    version = _version(wanted.name)
+    return version is not None and wanted.specifier.contains(version, prereleases=True)
 
 
 def _installTorch() -> None:
@@ -68,40 +93,41 @@ def _installTorch() -> None:
             "Segmentation needs PyTorch: install the PyTorch extension in the Extensions Manager, restart Slicer and "
             "press Segment again."
         ) from None
-    try:
-        metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        pass
-    else:
+    if _version("torch") is not None:
         raise ResourceError(
             f"The installed PyTorch is too old ({TORCH} is needed); uninstall it in the PyTorch Utils module, restart "
             "Slicer and press Segment again."
         )
     try:
-        torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.0")
+        torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
+            askConfirmation=True, torchVersionRequirement=TORCH[len("torch") :]
+        )
     except Exception as error:  # pip, network and loader errors of every kind
         raise ResourceError(f"PyTorch could not be installed ({error}); see the Python console for details.") from error
     if torch is None:
         raise ResourceError("Segmentation needs PyTorch, which was not installed; press Segment again to install it.")
 
 
-def _install(packages: list[str]) -> None:
+def _install(misfits: list[Misfit], unmet: list[str]) -> None:
+    alone = [misfit.requirement for misfit in misfits if misfit.no_deps]
+    packages = [*(misfit.requirement for misfit in misfits if not misfit.no_deps), *unmet]
+    question = f"KneeSeg needs Python packages that Slicer does not have yet:\n\n{', '.join([*alone, *packages])}"
+    if not slicer.util.confirmOkCancelDisplay(f"{question}\n\nInstall them now?", "Install Python packages?"):
+        raise ResourceError("The Python packages were not installed; press Segment again to install them.")
     try:
-        try:
-            from slicer.packaging import pip_ensure
-        except ImportError:  # Slicer 5.10
-            _pipInstallIfConfirmed(packages)
-        else:
-            pip_ensure(packages, requester="KneeSeg")
-    except RuntimeError as error:  # how both say that the user declined
-        raise ResourceError("The Python packages were not installed; press Segment again to install them.") from error
+        if alone:
+            slicer.util.pip_install(["--no-deps", *alone])
+        if packages:
+            _pipInstall(packages)
     except Exception as error:  # pip and network errors of every kind
         sentence = f"Python packages could not be installed ({error}); see the Python console for details."
         raise ResourceError(sentence) from error
 
 
-def _pipInstallIfConfirmed(packages: list[str]) -> None:
-    question = f"KneeSeg needs Python packages that Slicer does not have yet:\n\n{', '.join(packages)}"
-    if not slicer.util.confirmOkCancelDisplay(f"{question}\n\nInstall them now?", "Install Python packages?"):
-        raise RuntimeError("declined")
-    slicer.util.pip_install(packages)
+def _pipInstall(packages: list[str]) -> None:
+    try:
+        from slicer.packaging import pip_ensure
+    except ImportError:  # Slicer 5.10
+        slicer.util.pip_install(packages)
+    else:
+        pip_ensure(packages, prompt_install=False, requester="KneeSeg")

@@ -173,8 +173,8 @@ def _show(segmentationNode, surfaces: Mapping[str, vtk.vtkPolyData]) -> None:
 
 def _surfaceFrom(path: Path) -> vtk.vtkPolyData:
     """Read a surface; return it in RAS, with normals for smooth shading."""
-    from KneeSegLib.surfaces import read_surface
     from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
+    from KneeSegLib.surfaces import read_surface
 
     surface = read_surface(path)
     normals = vtk.vtkPolyDataNormals()

@@ -17,6 +17,7 @@ from slicer_support.mrml import REPOSITORY
 from KneeSegLib.errors import ResourceError
 
 IN_EVERY_SLICER = {"numpy", "scipy", "simpleitk", "pydicom", "vtk"}
+CHOSEN_BY_TORCH = {"monai"}
 
 
 class Packages:
@@ -50,7 +51,8 @@ def packaging(monkeypatch, pip_ensure):
 def test_requirements_are_those_of_the_library_beside_what_slicer_brings():
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {line for line in project["dependencies"] if re.match(r"[\w-]+", line)[0].lower() not in IN_EVERY_SLICER}
+    elsewhere = IN_EVERY_SLICER | CHOSEN_BY_TORCH
+    wanted = {line for line in project["dependencies"] if re.match(r"[\w-]+", line)[0].lower() not in elsewhere}
     listed = {
         line for line in requirements.REQUIREMENTS_FILE.read_text(encoding="utf-8").splitlines() if line[0] != "#"
     }
@@ -68,8 +70,21 @@ def test_missing_and_old_packages_are_found(monkeypatch):
 
 @pytest.mark.parametrize("version", ["2.2.2", "2.13.0+cpu", "2.6.0.dev20250101"])
 def test_every_build_of_torch_from_2_0_will_do(monkeypatch, version):
-    Packages(monkeypatch, torch=version)
+    Packages(monkeypatch, torch=version, monai="1.4.0", numpy="1.26.4")
     assert requirements.missingPackages() == []
+
+
+@pytest.mark.parametrize(
+    ("torch", "numpy", "missing"),
+    [
+        ("2.2.2", "2.0.1", ["monai==1.4.*", "numpy<2"]),
+        ("2.7.1+cu126", "2.4.6", ["monai==1.5.*"]),
+        ("2.13.0", "2.4.6", ["monai==1.6.*"]),
+    ],
+)
+def test_monai_and_numpy_are_those_that_go_with_the_torch_that_is_there(monkeypatch, torch, numpy, missing):
+    Packages(monkeypatch, torch=torch, numpy=numpy, monai=None)
+    assert requirements.missingPackages() == missing
 
 
 def test_looking_for_packages_does_not_import_torch():
@@ -117,31 +132,59 @@ def test_declined_torch_is_an_error(monkeypatch):
         requirements.ensurePackages()
 
 
-def test_other_packages_are_ensured_by_slicer(monkeypatch):
-    packages = Packages(monkeypatch, safetensors=None)
-    asked = []
+@pytest.fixture
+def pip(monkeypatch):
+    """Slicer 5.12 whose user agrees to everything; what is asked for counts as installed."""
+    asked = SimpleNamespace(installed=[], questions=[], agrees=True)
 
-    def ensure(wanted, requester):
-        asked.append((wanted, requester))
-        packages.versions.clear()
+    def confirm(text, title):
+        asked.questions.append(text)
+        return asked.agrees
 
-    packaging(monkeypatch, ensure)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", confirm)
+    monkeypatch.setattr(slicer.util, "pip_install", asked.installed.append)
+    packaging(monkeypatch, lambda wanted, prompt_install, requester: asked.installed.append((wanted, requester)))
+    return asked
+
+
+def fulfil(packages: Packages, monkeypatch) -> None:
+    """Let the installation of the test succeed: after it, everything is there."""
+    install = requirements._install
+    monkeypatch.setattr(requirements, "_install", lambda *what: (install(*what), packages.versions.clear()))
+
+
+def test_other_packages_are_ensured_by_slicer(monkeypatch, pip):
+    fulfil(Packages(monkeypatch, safetensors=None), monkeypatch)
     requirements.ensurePackages()
-    assert asked == [(["safetensors>=0.4"], "KneeSeg")]
+    assert pip.installed == [(["safetensors>=0.4"], "KneeSeg")]
 
 
-def test_declined_packages_are_an_error(monkeypatch):
-    def decline(wanted, requester):
-        raise RuntimeError("User declined package installation")
+def test_monai_is_installed_without_its_dependencies_and_torch_is_left_as_it_is(monkeypatch, pip):
+    fulfil(Packages(monkeypatch, torch="2.7.1+cu126", monai=None, safetensors=None), monkeypatch)
+    requirements.ensurePackages()
+    assert pip.installed == [["--no-deps", "monai==1.5.*"], (["safetensors>=0.4"], "KneeSeg")]
+    assert len(pip.questions) == 1 and "monai==1.5.*, safetensors>=0.4" in pip.questions[0]
 
-    Packages(monkeypatch, safetensors=None)
-    packaging(monkeypatch, decline)
+
+def test_numpy_is_lowered_where_torch_is_old_and_slicer_has_to_be_restarted(monkeypatch, pip):
+    fulfil(Packages(monkeypatch, torch="2.2.2", monai="1.4.0", numpy="2.0.1"), monkeypatch)
+    with pytest.raises(ResourceError, match="restart Slicer and press Segment"):
+        requirements.ensurePackages()
+    assert pip.installed == [(["numpy<2"], "KneeSeg")]
+    requirements.ensurePackages()
+    assert len(pip.installed) == 1
+
+
+def test_declined_packages_are_an_error_and_nothing_is_installed(monkeypatch, pip):
+    Packages(monkeypatch, monai=None, safetensors=None)
+    pip.agrees = False
     with pytest.raises(ResourceError, match="press Segment again"):
         requirements.ensurePackages()
+    assert pip.installed == []
 
 
-def test_failed_installation_is_an_error_with_the_cause(monkeypatch):
-    def fail(wanted, requester):
+def test_failed_installation_is_an_error_with_the_cause(monkeypatch, pip):
+    def fail(wanted, prompt_install, requester):
         raise subprocess.CalledProcessError(1, "pip install")
 
     Packages(monkeypatch, safetensors=None)
@@ -150,22 +193,14 @@ def test_failed_installation_is_an_error_with_the_cause(monkeypatch):
         requirements.ensurePackages()
 
 
-@pytest.mark.parametrize("agreed", [True, False])
-def test_slicer_5_10_asks_before_it_installs(monkeypatch, agreed):
-    packages = Packages(monkeypatch, safetensors=None, rich=None)
-    installed = []
-
-    def install(wanted):
-        installed.extend(wanted)
-        packages.versions.clear()
-
-    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: agreed)
-    monkeypatch.setattr(slicer.util, "pip_install", install)
-    if agreed:
+def test_installation_that_changed_nothing_is_an_error(monkeypatch, pip):
+    Packages(monkeypatch, safetensors=None)
+    with pytest.raises(ResourceError, match="not installed .safetensors>=0.4"):
         requirements.ensurePackages()
-        assert installed == ["safetensors>=0.4", "rich>=13"]
-    else:
-        with pytest.raises(ResourceError, match="not installed"):
-            requirements.ensurePackages()
-        assert installed == []
+
+
+def test_slicer_5_10_installs_what_was_agreed_to(monkeypatch, pip):
+    fulfil(Packages(monkeypatch, monai=None, safetensors=None, rich=None, torch="2.8.0"), monkeypatch)
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    requirements.ensurePackages()
+    assert pip.installed == [["--no-deps", "monai==1.6.*"], ["safetensors>=0.4", "rich>=13"]]
