@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from KneeSegLib.errors import ResourceError
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # What Slicer's build tree offers an extension, as far as this one uses it: written from the documented behaviour of
@@ -90,3 +92,20 @@ def test_installed_library_finds_models_and_terminology_in_slicers_tree(modules_
     shipped = {path.parents[1].name for path in (ROOT / "Resources" / "Models").glob("*/configs/metadata.json")}
     assert set(names.split()) == shipped
     assert Path(terminology) == modules_folder / "KneeSegLib" / "Resources" / "Terminology" / "KneeSeg.term.json"
+
+
+def test_slicers_tree_holds_no_training_and_the_command_line_says_how_to_get_it(modules_folder, tmp_path):
+    library = modules_folder / "KneeSegLib"
+    assert not (library / "training").exists() and not (library / "evaluation").exists()
+    assert list(library.rglob("*.npz")) == []
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        # An editable installation of the checkout would lend its folders.
+        "sys.meta_path[:] = [finder for finder in sys.meta_path if 'editable' not in repr(finder).lower()]\n"
+        "from KneeSegLib.cli import main\n"
+        "sys.exit(main(['train', 'ct-knee']))"
+    )
+    command = [sys.executable, "-I", "-c", program, str(modules_folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == ResourceError.exit_status
+    assert "which this installation, such as the one in Slicer, does not contain" in done.stderr

@@ -81,6 +81,17 @@ def test_wheel_holds_every_file_of_library_and_resources_and_no_other(wheel):
     assert sorted(found) == sorted(expected)
 
 
+def test_wheel_holds_the_training_world_and_its_extra_only_names_packages(wheel):
+    """Recipes are in it too; without the extra its commands say how to get it."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        required = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist:")]
+    assert {"KneeSegLib/training/loop.py", "KneeSegLib/training/recipes/ct-knee.yaml"} <= set(names)
+    assert [line for line in required if "pyyaml" in line.lower() and "extra == " not in line] == []
+    assert any("pyyaml" in line.lower() and "training" in line for line in required)
+
+
 def test_installed_wheel_finds_its_own_models_and_terminology(programs, tmp_path):
     program = "from KneeSegLib.io.resources import *; print(models_folder()); print(terminology_file())"
     models, terminology = run(programs / "python", "-c", program, cwd=tmp_path).splitlines()

@@ -12,6 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = {"CMakeLists.txt", "__pycache__"}
+NOT_FOR_SLICER = ("training", "evaluation")
+"""Folders of the library that are an extra: a surgeon's Slicer does not get them."""
+PREPARED_ANATOMY = ".npz"
+"""What only the extra can render an image from."""
 
 
 def files_below(folder: Path, *subfolders: str) -> list[str]:
@@ -25,12 +29,13 @@ def wanted_lists() -> dict[Path, dict[str, list[str]]]:
     """Return, per CMakeLists.txt, the lists it has to have."""
     wanted = {}
     for name in ("KneeSeg", "KneeSegLib"):
-        files = files_below(ROOT / name)
+        files = [path for path in files_below(ROOT / name) if path.split("/")[0] not in NOT_FOR_SLICER]
         wanted[ROOT / name / "CMakeLists.txt"] = {
             "MODULE_PYTHON_SCRIPTS": [path for path in files if path.endswith(".py")],
             "MODULE_PYTHON_RESOURCES": [path for path in files if not path.endswith(".py")],
         }
     shared = files_below(ROOT / "Resources", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
+    shared = [path for path in shared if not path.endswith(PREPARED_ANATOMY)]
     wanted[ROOT / "KneeSegLib" / "CMakeLists.txt"]["SHARED_RESOURCES"] = shared
     return wanted
 

@@ -16,10 +16,10 @@ import typer
 
 from KneeSegLib import __version__
 from KneeSegLib.cli import doctor, evaluate, pipelines, segment, surfaces
+from KneeSegLib.cli.extras import add_extra_commands
 from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
 from KneeSegLib.cli.options import Session
 from KneeSegLib.errors import Cancelled
-from KneeSegLib.training.commands import demo, shape_model, synthesize, train
 
 app = typer.Typer(
     name="kneeseg",
@@ -29,16 +29,13 @@ app = typer.Typer(
 )
 for command in (
     segment.segment,
-    demo.demo,
     evaluate.evaluate,
     surfaces.surfaces,
-    synthesize.synthesize,
-    train.train,
     pipelines.pipelines,
     doctor.doctor,
 ):
     app.command()(command)
-app.add_typer(shape_model.app, name="shape-model")
+add_extra_commands(app)
 
 
 @app.callback(invoke_without_command=True)
