@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.bundles.metadata import FACTS, missing_entries
+from KneeSegLib.bundles.spec import ModelSpec
 from KneeSegLib.errors import ModelError
 from KneeSegLib.io.resources import models_folder
 
@@ -61,6 +62,15 @@ class Bundle:
     def facts(self) -> dict[str, Any]:
         """The section of the metadata that KneeSeg reads: channels, spacing_mm, classes, recipe, sources, figures."""
         return self.metadata[FACTS]
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """What KneeSeg reads of the metadata.
+
+        Raises:
+            ModelError: as :attr:`metadata`; or an entry is not what it should be.
+        """
+        return ModelSpec.of_metadata(self.metadata)
 
     @property
     def sha256(self) -> str:

@@ -46,7 +46,7 @@ OPTIONAL_FACTS = ("temperature", "calibration")
 
 REQUIRED_FACTS = (*GIVEN_FACTS, "network", "sha256")
 
-_CHANNELS = {
+CHANNELS = {
     "slices": ("HU / 1000", "bone window, 200 to 1900 HU", "Laplacian of the bone window"),
     "localiser": ("soft-tissue window, -300 to 300 HU", "bone window, 100 to 1300 HU"),
     "naming": ("bone mask",),
@@ -73,7 +73,7 @@ def missing_entries(metadata: Any) -> list[str]:
 def channel_names(facts: Mapping[str, Any]) -> list[str]:
     """Return what each input channel is: those of the network's ``kind``, then one per neighbouring slice."""
     offsets_mm = facts["channels"].get("neighbour_offsets_mm", ())
-    own = _CHANNELS[facts["kind"]]
+    own = CHANNELS[facts["kind"]]
     return [*own, *(f"{own[0]} of the slice at {offset:+g} mm" for offset in offsets_mm)]
 
 
@@ -90,8 +90,8 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
         raise ValueError(f"The metadata of a bundle needs {', '.join(GIVEN_FACTS)}; missing are {', '.join(missing)}.")
     if facts["name"] != name:
         raise ValueError(f"The folder is called {name} and the bundle {facts['name']}; they need one name.")
-    if facts["kind"] not in _CHANNELS:
-        raise ValueError(f"A bundle is of a kind out of {', '.join(_CHANNELS)}; this one is of kind {facts['kind']!r}.")
+    if facts["kind"] not in CHANNELS:
+        raise ValueError(f"A bundle is of a kind out of {', '.join(CHANNELS)}; this one is of kind {facts['kind']!r}.")
     outputs = network["out_channels"] if "out_channels" in network else network["modes"] + POSE_PARAMETERS
     for names, argument, count in (
         (channel_names(facts), "in_channels", network["in_channels"]),

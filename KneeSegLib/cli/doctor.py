@@ -123,7 +123,7 @@ def _looked_at(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _device() -> str:
-    from KneeSegLib.inference.device import find_device
+    from KneeSegLib.networks.device import find_device
 
     return find_device("auto").description
 

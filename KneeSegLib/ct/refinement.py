@@ -30,9 +30,10 @@ from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid, Slices
 from KneeSegLib.geometry.resample import resampled
 from KneeSegLib.inference.blending import Blend, patch_window
-from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.device import in_order
 from KneeSegLib.inference.placing import patch_grid, spread_out, surface_candidates
 from KneeSegLib.networks.ct_channels import patch_channels
+from KneeSegLib.networks.device import Device
 from KneeSegLib.progress import Progress, no_progress
 
 

@@ -15,8 +15,9 @@ from KneeSegLib.ct.localise import HU_RANGE, OUTSIDE_HU
 from KneeSegLib.ct.seams import Share
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resampled
-from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.device import in_order
 from KneeSegLib.networks.ct_channels import slice_channels
+from KneeSegLib.networks.device import Device
 from KneeSegLib.progress import Progress, no_progress
 
 BATCH_PIXELS = 200_000

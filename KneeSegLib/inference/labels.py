@@ -19,7 +19,8 @@ from KneeSegLib.ct.merging import SURROUNDINGS_MM, box_of_bone, likely_bones
 from KneeSegLib.ct.refinement import Correction
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.geometry.grid import Box, Grid, Slices
-from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.device import in_order
+from KneeSegLib.networks.device import Device
 from KneeSegLib.progress import Progress, no_progress
 
 MARGIN_SCALE = 127

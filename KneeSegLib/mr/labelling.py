@@ -14,10 +14,11 @@ import torch
 from KneeSegLib.anatomy import JOINT_BONES, MENISCI, Side
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resampled
-from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.device import in_order
 from KneeSegLib.inference.labels import LegLabels, empty_margin, label_window
 from KneeSegLib.mr.patches import FineProbabilities
 from KneeSegLib.mr.slices import KneeProbabilities
+from KneeSegLib.networks.device import Device
 from KneeSegLib.progress import Progress, no_progress
 
 MENISCUS_OF_SIDE = ("medial_meniscus", "lateral_meniscus")

@@ -19,10 +19,11 @@ from torch import nn
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resampled
 from KneeSegLib.inference.blending import patch_window
-from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.device import in_order
 from KneeSegLib.inference.placing import spread_out
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.mr.slices import KneeProbabilities, scan_level
+from KneeSegLib.networks.device import Device
 from KneeSegLib.networks.mr_channels import mr_patch_channels, scaled_signal
 from KneeSegLib.progress import Progress, no_progress
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resampled
-from KneeSegLib.inference.device import Device, in_order
+from KneeSegLib.inference.device import in_order
+from KneeSegLib.networks.device import Device
 from KneeSegLib.networks.mr_channels import bright_level, mr_slice_channels, scaled_signal
 from KneeSegLib.progress import Progress, no_progress
 

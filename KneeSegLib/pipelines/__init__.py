@@ -102,7 +102,7 @@ def require_device(device: str) -> None:
     _check_choice("device", device, DEVICE_CHOICES)
     if device in DEVICES_EVERYWHERE:
         return
-    from KneeSegLib.inference.device import find_device
+    from KneeSegLib.networks.device import find_device
 
     find_device(device)
 

@@ -29,10 +29,12 @@ from KneeSegLib.ct.sides import UNSURE_BELOW
 from KneeSegLib.ct.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Box, Grid
-from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
+from KneeSegLib.inference.device import running_on
 from KneeSegLib.inference.labels import LegLabels, follow_cleaning, label_leg
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.memory import require_memory
+from KneeSegLib.networks.device import find_device
+from KneeSegLib.networks.ready import ready_for_inference
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones, require_bones
 from KneeSegLib.pipelines.scan import Scan

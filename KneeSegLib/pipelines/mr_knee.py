@@ -21,7 +21,7 @@ from KneeSegLib.cleaning import clean
 from KneeSegLib.cleaning.attached import keep_attached
 from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Grid
-from KneeSegLib.inference.device import find_device, ready_for_inference, running_on
+from KneeSegLib.inference.device import running_on
 from KneeSegLib.inference.labels import LegLabels, follow_cleaning
 from KneeSegLib.io.resources import shape_models_file
 from KneeSegLib.io.volume import Volume
@@ -34,6 +34,8 @@ from KneeSegLib.mr.shape_fit import FittedShape, ShapeNetwork, SideFound, side_b
 from KneeSegLib.mr.shape_maps import shape_map
 from KneeSegLib.mr.shape_prior import with_shapes
 from KneeSegLib.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
+from KneeSegLib.networks.device import find_device
+from KneeSegLib.networks.ready import ready_for_inference
 from KneeSegLib.pipelines.assembly import case_of
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
 from KneeSegLib.pipelines.scan import Scan

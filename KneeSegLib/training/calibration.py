@@ -49,9 +49,9 @@ def calibrate_bundle(
         InputError: the folder holds no validation people.
         ValueError: the bundle holds a network of another kind.
     """
-    if bundle.facts["kind"] not in CALIBRATED:
-        raise ValueError(f"{bundle.name} is of the kind {bundle.facts['kind']}, which has no temperature.")
-    recipe = recipe_from(bundle.facts["recipe"], bundle.name)
+    if bundle.spec.kind not in CALIBRATED:
+        raise ValueError(f"{bundle.name} is of the kind {bundle.spec.kind}, which has no temperature.")
+    recipe = recipe_from(bundle.spec.recipe, bundle.name)
     logits, targets = looked_at(bundle.network(), recipe, prepared, looks, seed)
     found = fitted(logits, targets)
     report(

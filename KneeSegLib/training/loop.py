@@ -13,7 +13,7 @@ import torch
 
 from KneeSegLib import networks
 from KneeSegLib.errors import InputError
-from KneeSegLib.inference.device import fastest_layout
+from KneeSegLib.networks.ready import fastest_layout
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.objectives import objective_of
 from KneeSegLib.training.recipe import Recipe

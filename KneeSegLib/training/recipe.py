@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -210,7 +211,7 @@ def read_recipe(name_or_path: str | Path, **changes: Any) -> Recipe:
     return recipe
 
 
-def recipe_from(content: dict[str, Any], where: str) -> Recipe:
+def recipe_from(content: Mapping[str, Any], where: str) -> Recipe:
     """Return the recipe that a bundle's metadata hold; what they say beside it (how it was trained) is left out.
 
     Raises:

@@ -166,21 +166,21 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
     from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
     from KneeSegLib.bundles import find_bundle
-    from KneeSegLib.inference.device import ready_for_inference
+    from KneeSegLib.networks.ready import ready_for_inference
     from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE, SPECIALIST_BUNDLES
 
     def network_alone(name: str, batch: int, voxels: Sequence[int], repeat: int = 1) -> float:
         bundle = find_bundle(name)
         network = ready_for_inference(bundle.network(), "cpu")
         padded = [-(-count // network.stride) * network.stride for count in voxels]
-        sample = torch.zeros((batch, bundle.facts["network"]["in_channels"], *padded))
+        sample = torch.zeros((batch, len(bundle.spec.channels), *padded))
         if len(padded) == 2:
             sample = sample.to(memory_format=torch.channels_last)
         network(sample)
         return timed(lambda: [network(sample) for _ in range(repeat)])[0]
 
     def coarse_alone(name: str, mm: Sequence[float]) -> float:
-        spacing_mm = find_bundle(name).facts["spacing_mm"][0]
+        spacing_mm = find_bundle(name).spec.spacing_mm[0]
         return network_alone(name, 1, [ceil(length / spacing_mm) for length in mm])
 
     hu = sitk.GetArrayViewFromImage(case.volume.image)
@@ -194,7 +194,7 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
     def patches_alone() -> tuple[float, str]:
         if not patches:
             return 0.0, "not asked for"
-        shape = find_bundle(REFINEMENT_BUNDLE).facts["patches"]["shape"]
+        shape = find_bundle(REFINEMENT_BUNDLE).spec.patch.shape
         return network_alone(REFINEMENT_BUNDLE, 4, shape, ceil(patches / 4)), f"the network alone on {patches} patches"
 
     def edges(value: int) -> None:

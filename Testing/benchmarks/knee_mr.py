@@ -100,20 +100,20 @@ def floors(grid: tuple[int, ...], patches: int) -> dict[str, tuple[float, str]]:
     import torch
 
     from KneeSegLib.bundles import find_bundle
-    from KneeSegLib.inference.device import ready_for_inference
+    from KneeSegLib.networks.ready import ready_for_inference
     from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE
 
     def alone(name: str, batch: int, shape: tuple[int, ...], repeat: int) -> float:
         bundle = find_bundle(name)
         network = ready_for_inference(bundle.network(), "cpu")
-        sample = torch.zeros((batch, bundle.facts["network"]["in_channels"], *shape))
+        sample = torch.zeros((batch, len(bundle.spec.channels), *shape))
         if len(shape) == 2:
             sample = sample.to(memory_format=torch.channels_last)
         network(sample)
         return timed(lambda: [network(sample) for _ in range(repeat)])[0]
 
     rows, columns, slices = grid
-    patch = tuple(find_bundle(MR_PATCHES_BUNDLE).facts["patches"]["shape"])
+    patch = find_bundle(MR_PATCHES_BUNDLE).spec.patch.shape
     shapes = sum(alone(name, 1, (88, 88, 88), 2) for name in MR_SHAPE_BUNDLES.values())
     return {
         "slices": (

@@ -17,9 +17,9 @@ from KneeSegLib.ct.seams import CREST_MM, CROP_MARGIN_MM, END_MARGIN_MM, FADE_MM
 from KneeSegLib.ct.slices import JointProbabilities, slice_probabilities, specialist_grid
 from KneeSegLib.errors import Cancelled, ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.inference.device import Device
 from KneeSegLib.inference.labels import follow_cleaning, label_leg
 from KneeSegLib.networks import SliceUNet
+from KneeSegLib.networks.device import Device
 
 CPU = Device("cpu", "CPU", 1)
 SCAN_Z = Axis(0.0, 1.0, 1000)

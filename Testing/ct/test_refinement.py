@@ -14,9 +14,9 @@ from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.errors import Cancelled, ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.inference.blending import Blend, patch_window
-from KneeSegLib.inference.device import Device
 from KneeSegLib.inference.labels import label_leg
 from KneeSegLib.inference.placing import patch_grid, spread_out, surface_candidates
+from KneeSegLib.networks.device import Device
 
 CPU = Device("cpu", "CPU", 1)
 SCAN = Grid.of_scan((50, 80, 90), (0.8, 0.5, 0.5))

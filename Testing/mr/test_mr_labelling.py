@@ -5,9 +5,9 @@ import torch
 from KneeSegLib.anatomy import KNEE_MR_CLASSES, SIDES, structure
 from KneeSegLib.errors import Cancelled
 from KneeSegLib.geometry.grid import Grid
-from KneeSegLib.inference.device import find_device
 from KneeSegLib.mr.labelling import label_knee, likely_at, with_bone_odds
 from KneeSegLib.mr.patches import FineProbabilities
+from KneeSegLib.networks.device import find_device
 from Testing.phantoms.mr_probabilities import KNEE_BOXES_MM, box_grid, probabilities_of
 
 GRID = box_grid(2.0)

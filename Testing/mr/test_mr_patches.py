@@ -7,10 +7,10 @@ from KneeSegLib.anatomy import KNEE_MR_CLASSES
 from KneeSegLib.errors import Cancelled
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resampled
-from KneeSegLib.inference.device import find_device
 from KneeSegLib.mr.patches import PLACING, Placing, patch_centers, patch_probabilities
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.mr.slices import KneeProbabilities
+from KneeSegLib.networks.device import find_device
 from Testing.phantoms.mr_images import shipped_models
 from Testing.phantoms.mr_probabilities import KNEE_BOXES_MM, box_grid, probabilities_of
 

@@ -5,7 +5,6 @@ from torch import nn
 
 from KneeSegLib.errors import Cancelled
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.inference.device import find_device
 from KneeSegLib.mr.slices import (
     THINNEST_SLICE_MM,
     across_slices,
@@ -13,6 +12,7 @@ from KneeSegLib.mr.slices import (
     sagittal_probabilities,
     scan_level,
 )
+from KneeSegLib.networks.device import find_device
 
 CLASSES = ("background", "bone")
 SCAN = Grid(Axis(0.0, 1.0, 48), Axis(0.0, 1.0, 32), Axis(0.0, 2.0, 12))

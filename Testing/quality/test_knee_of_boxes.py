@@ -7,9 +7,9 @@ import pytest
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.geometry.grid import Box
-from KneeSegLib.inference.device import find_device
 from KneeSegLib.mr.labelling import label_knee
 from KneeSegLib.mr.shape_fit import FittedShape
+from KneeSegLib.networks.device import find_device
 from KneeSegLib.quality.knee import signs_of_knee
 from Testing.phantoms.mr_images import shipped_models
 from Testing.phantoms.mr_probabilities import KNEE_BOXES_MM, box_grid, probabilities_of

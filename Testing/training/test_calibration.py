@@ -13,7 +13,7 @@ from KneeSegLib.bundles import Bundle, amend_bundle, write_bundle
 from KneeSegLib.ct.seams import Share
 from KneeSegLib.ct.slices import slice_probabilities
 from KneeSegLib.geometry.grid import Axis, Grid
-from KneeSegLib.inference.device import Device
+from KneeSegLib.networks.device import Device
 from KneeSegLib.training.calibration import calibrate_bundle, class_shares, fitted
 from KneeSegLib.training.export import bundle_description
 from KneeSegLib.training.loop import build_network, first_network
@@ -120,10 +120,10 @@ def test_a_temperature_that_is_no_positive_number_is_refused_and_nothing_written
 
 
 def test_the_recipe_in_a_bundle_is_the_one_it_was_trained_by(bundle):
-    recipe = recipe_from(bundle.facts["recipe"], bundle.name)
+    recipe = recipe_from(bundle.spec.recipe, bundle.name)
     assert recipe.shapes == ((64, 64),)
     assert recipe.as_dict() == {
-        key: value for key, value in _tuples(bundle.facts["recipe"]).items() if key in recipe.as_dict()
+        key: value for key, value in _tuples(bundle.spec.recipe).items() if key in recipe.as_dict()
     }
 
 

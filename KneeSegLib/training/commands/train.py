@@ -46,8 +46,8 @@ def train(
     require_existing(prepared)
     if start is not None:
         require_existing(start)
-    from KneeSegLib.inference.device import find_device
     from KneeSegLib.io.writing import require_writable
+    from KneeSegLib.networks.device import find_device
     from KneeSegLib.training.loop import Training
     from KneeSegLib.training.recipe import read_recipe
 
