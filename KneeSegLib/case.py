@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from KneeSegLib.io.volume import Volume
     from KneeSegLib.measurements.cartilage import CartilageMeasurement
+    from KneeSegLib.measurements.surface_map import SurfaceMap
     from KneeSegLib.quality import Verdict
     from KneeSegLib.surfaces import SurfaceQuality
 
@@ -76,20 +77,6 @@ def structures_of(labels: sitk.Image) -> list[FoundStructure]:
         extent = tuple(index for bounds in reversed(box) for index in (bounds.start, bounds.stop - 1))
         found.append(FoundStructure(structure, voxels * voxel_mm3, voxels, touches, extent=extent))
     return found
-
-
-@dataclass(frozen=True)
-class SurfaceMap:
-    """A surface about a structure, LPS, mm, with values on its points; ``name`` says what it shows."""
-
-    structure: Structure
-    name: str
-    surface: vtkPolyData
-
-    @property
-    def file(self) -> str:
-        """Where it lies in a result folder."""
-        return f"{MAPS_NAME}/{self.structure.key}_{self.name}.vtp"
 
 
 @dataclass
@@ -163,7 +150,7 @@ class Case:
             if self.maps:
                 (unfinished / MAPS_NAME).mkdir()
             for entry in self.maps:
-                write_surface(entry.surface, unfinished / entry.file, entry.structure)
+                write_surface(entry.surface, unfinished / _map_file(entry), entry.structure)
             timings["files"] = time.perf_counter() - started
 
             write_report(self, provenance, unfinished / REPORT_NAME, reporting)
@@ -200,7 +187,7 @@ class Case:
             "cartilage_thickness": [_cartilage_record(entry) for entry in self.cartilage],
             "warnings": self.warnings,
             "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME}
-            | ({"maps": [entry.file for entry in self.maps]} if self.maps else {}),
+            | ({"maps": [_map_file(entry) for entry in self.maps]} if self.maps else {}),
             "provenance": provenance,
         }
 
@@ -225,6 +212,10 @@ def saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[str, v
         if unchanged and (folder / before["surface"]["file"]).is_file():
             surfaces[entry.structure.key] = read_surface(folder / before["surface"]["file"])
     return surfaces
+
+
+def _map_file(entry: SurfaceMap) -> str:
+    return f"{MAPS_NAME}/{entry.structure.key}_{entry.name}.vtp"
 
 
 def _box_record(found: FoundStructure) -> dict[str, Extent]:

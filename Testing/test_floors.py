@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("ct", "mr", "cleaning", "quality", "surfaces", "measurements", "planning"),
     ("pipelines",),
-    ("case", "output", "report", "segmentation"),
+    ("case", "assembly", "output", "report", "segmentation"),
     ("cli", "__init__", "__main__"),
 )
 """The rooms of the library on each floor, from the ground. A room is a folder or a file directly below the package."""
@@ -41,10 +41,10 @@ UPWARD_FOR_NOW = frozenset(
         ("KneeSegLib.inference.labels", "KneeSegLib.ct.merging"),
         ("KneeSegLib.inference.labels", "KneeSegLib.ct.refinement"),
         ("KneeSegLib.inference.labels", "KneeSegLib.ct.slices"),
-        ("KneeSegLib.measurements.cartilage", "KneeSegLib.case"),
         ("KneeSegLib.pipelines", "KneeSegLib.case"),
-        ("KneeSegLib.pipelines.assembly", "KneeSegLib.case"),
+        ("KneeSegLib.pipelines.ct_leg", "KneeSegLib.assembly"),
         ("KneeSegLib.pipelines.ct_leg", "KneeSegLib.case"),
+        ("KneeSegLib.pipelines.mr_knee", "KneeSegLib.assembly"),
         ("KneeSegLib.pipelines.mr_knee", "KneeSegLib.case"),
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,12 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
-from KneeSegLib.anatomy import CARTILAGES, SIDES, Side, Structure, structure
+from KneeSegLib.anatomy import CARTILAGES, SIDES, Structure, structure
 from KneeSegLib.geometry.mesh import point_normals, points_of, polydata_with, triangles_of
 from KneeSegLib.measurements.regions import REGIONS, cartilage_regions
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
-
-    from KneeSegLib.case import Case
 
 THICKNESS = "ThicknessMm"
 REGION = "Region"
@@ -56,17 +55,26 @@ class CartilageMeasurement:
     surface: vtkPolyData
 
 
-def measure_cartilage(case: Case) -> list[CartilageMeasurement]:
-    """Measure every bone of ``case`` that carries cartilage."""
-    surfaces = case.surfaces()
+def measure_cartilage(
+    labels: sitk.Image, margins: Mapping[str, sitk.Image], surfaces: Mapping[str, vtkPolyData]
+) -> list[CartilageMeasurement]:
+    """Measure every bone that carries cartilage.
+
+    Args:
+        labels: values of :mod:`KneeSegLib.anatomy`.
+        margins: by structure key, images on crops of the same grid, positive inside the structure; cartilage without
+            one is measured from its labels.
+        surfaces: by structure key, LPS, mm, of every structure that ``labels`` hold.
+    """
     measured = []
     for side in SIDES:
         tibia = surfaces.get(structure("tibia", side).key)
         for bone, cartilage in CARTILAGES.items():
-            keys = [structure(name, side).key for name in (bone, cartilage)]
-            if all(key in surfaces for key in keys):
-                middle = surfaces[keys[0]] if bone == "patella" or tibia is None else tibia
-                measured.append(_measured(case, bone, side, _middle_x_mm(middle)))
+            own, cover = structure(bone, side), structure(cartilage, side)
+            if own.key in surfaces and cover.key in surfaces:
+                middle = surfaces[own.key] if bone == "patella" or tibia is None else tibia
+                field = _signed_field(margins.get(cover.key), labels, cover)
+                measured.append(_measure_bone(own, surfaces[own.key], field, _middle_x_mm(middle)))
     return measured
 
 
@@ -91,24 +99,20 @@ def thickness_mm(points: np.ndarray, normals: np.ndarray, field: sitk.Image) -> 
     return np.where(found & after.any(axis=0), np.maximum(last - np.maximum(first, -CONTACT_MM), 0.0), 0.0)
 
 
-def _measured(case: Case, bone: str, side: Side, middle_x_mm: float) -> CartilageMeasurement:
-    own, cover = structure(bone, side), structure(CARTILAGES[bone], side)
-    surface = case.surfaces()[own.key]
+def _measure_bone(bone: Structure, surface: vtkPolyData, field: sitk.Image, middle_x_mm: float) -> CartilageMeasurement:
     points, triangles = points_of(surface), triangles_of(surface)
-    margin = case.margins.get(cover.key)
-    field = _signed(margin, case.labels, cover)
     thickness = thickness_mm(points, point_normals(points, triangles), field)
     covered = thickness > 0
     number = np.zeros(len(points))
     regions = []
     if covered.any():
-        region = cartilage_regions(bone, points, covered, side, middle_x_mm)
+        region = cartilage_regions(bone.tissue.key, points, covered, bone.side, middle_x_mm)
         area = _areas_mm2(points, triangles)
-        for index, name in enumerate(REGIONS[bone]):
+        for index, name in enumerate(REGIONS[bone.tissue.key]):
             regions.append(_region(name, thickness, area, covered & (region == index)))
         number = np.where(covered, region + 1, 0)
     mapped = polydata_with(points, triangles, {THICKNESS: thickness, REGION: number})
-    return CartilageMeasurement(own, cover, tuple(regions), mapped)
+    return CartilageMeasurement(bone, structure(CARTILAGES[bone.tissue.key], bone.side), tuple(regions), mapped)
 
 
 def _region(name: str, thickness: np.ndarray, area_mm2: np.ndarray, inside: np.ndarray) -> RegionThickness:
@@ -127,7 +131,7 @@ def _areas_mm2(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.bincount(triangles.ravel(), np.repeat(area / 3.0, 3), len(points))
 
 
-def _signed(margin: sitk.Image | None, labels: sitk.Image, cover: Structure) -> sitk.Image:
+def _signed_field(margin: sitk.Image | None, labels: sitk.Image, cover: Structure) -> sitk.Image:
     """A field that is positive in a structure: its margin where there is one, else its label."""
     if margin is not None:
         return margin

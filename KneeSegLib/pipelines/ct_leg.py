@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, SIDES, structure
+from KneeSegLib.assembly import assemble_case
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
 from KneeSegLib.cleaning import clean
@@ -35,7 +36,7 @@ from KneeSegLib.io.volume import Volume
 from KneeSegLib.memory import require_memory
 from KneeSegLib.networks.device import find_device
 from KneeSegLib.networks.ready import ready_for_inference
-from KneeSegLib.pipelines.assembly import case_of
+from KneeSegLib.pipelines.findings import Findings, list_labelled
 from KneeSegLib.pipelines.found import doubts_about, legs_asked_for, missing_bones, require_bones
 from KneeSegLib.pipelines.scan import Scan
 from KneeSegLib.pipelines.stopwatch import Stopwatch
@@ -146,10 +147,16 @@ class CtLeg:
                 labelled.append(labels)
         with stopwatch("assembling"):
             finishing(0.0, "Putting the labels on the image's grid")
-            case = case_of(volume, scan.image, labelled, signs, doubts_about(legs, shares, scan.grid))
-            found_keys = {found.structure.key for found in case.structures}
+            found_keys = list_labelled(labelled)
             require_bones(found_keys, legs, volume.source)
-            case.warnings += missing_bones(legs, shares, found_keys)
+            findings = Findings(
+                scan,
+                labelled,
+                signs,
+                warnings=doubts_about(legs, shares, scan.grid),
+                missing=missing_bones(legs, shares, found_keys),
+            )
+            case = assemble_case(volume, findings)
         case.provenance.update(self._provenance(legs, shares, stopwatch))
         finishing(1.0, "Segmented")
         return case

@@ -8,15 +8,16 @@ cartilage and menisci, any sequence, either side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, Side, structure
+from KneeSegLib.assembly import add_cartilage, assemble_case
 from KneeSegLib.bundles import Bundle, find_bundle
-from KneeSegLib.case import Case, SurfaceMap
+from KneeSegLib.case import Case
 from KneeSegLib.cleaning import clean
 from KneeSegLib.cleaning.attached import keep_attached
 from KneeSegLib.errors import ModelError
@@ -25,7 +26,7 @@ from KneeSegLib.inference.device import running_on
 from KneeSegLib.inference.labels import LegLabels, follow_cleaning
 from KneeSegLib.io.resources import shape_models_file
 from KneeSegLib.io.volume import Volume
-from KneeSegLib.measurements.cartilage import measure_cartilage
+from KneeSegLib.measurements.surface_map import SurfaceMap
 from KneeSegLib.memory import require_memory
 from KneeSegLib.mr.bones import KneeBones, knee_bones, require_knee
 from KneeSegLib.mr.labelling import MENISCUS_OF_SIDE, label_knee
@@ -36,7 +37,7 @@ from KneeSegLib.mr.shape_prior import with_shapes
 from KneeSegLib.mr.slices import KneeProbabilities, sagittal_grid, sagittal_probabilities
 from KneeSegLib.networks.device import find_device
 from KneeSegLib.networks.ready import ready_for_inference
-from KneeSegLib.pipelines.assembly import case_of
+from KneeSegLib.pipelines.findings import Findings, list_labelled
 from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
 from KneeSegLib.pipelines.scan import Scan
 from KneeSegLib.pipelines.stopwatch import Stopwatch
@@ -118,18 +119,23 @@ class MrKnee:
                 signs = signs_of_knee(knee, uncleaned, shapes, scan.grid)
         with stopwatch("assembling"):
             finishing(0.2, "Putting the labels on the image's grid")
-            doubts = doubts_about_knee(found, scan.grid)
-            case = case_of(volume, scan.image, [knee], signs, doubts, KNEE_MR)
-            case.warnings += missing_structures(case, found.side)
-            if self.stop_after != "slices":
-                case.maps += [
+            shown = {} if self.stop_after == "slices" else shapes
+            findings = Findings(
+                scan,
+                [knee],
+                signs,
+                KNEE_MR,
+                doubts_about_knee(found, scan.grid),
+                missing_structures(list_labelled([knee]), found.side),
+                [
                     SurfaceMap(structure(bone, found.side), "shape", shape_map(fit, scan.image))
-                    for bone, fit in shapes.items()
-                ]
+                    for bone, fit in shown.items()
+                ],
+            )
+            case = assemble_case(volume, findings)
         with stopwatch("surfaces"):
             finishing(0.4, "Surfaces and cartilage thickness")
-            case.cartilage += measure_cartilage(case)
-            case.maps += [SurfaceMap(entry.bone, "cartilage_thickness", entry.surface) for entry in case.cartilage]
+            add_cartilage(case)
         case.provenance.update(self._provenance(found, bones, shapes, patches, stopwatch))
         finishing(1.0, "Segmented")
         return case
@@ -246,14 +252,13 @@ def cleaned(knee: LegLabels, grid: Grid) -> np.ndarray:
     return labels
 
 
-def missing_structures(case: Case, side: Side) -> list[str]:
-    """Sentences about what every knee has and the labels lack."""
-    there = {found.structure.key for found in case.structures}
+def missing_structures(found: Collection[str], side: Side) -> list[str]:
+    """Sentences about what every knee has and the labels lack; ``found`` are keys of structures."""
     expected = ("patella", *CARTILAGES.values(), *MENISCUS_OF_SIDE)
     return [
         f"The {structure(name, side).name.lower()} was not found: check the image."
         for name in expected
-        if structure(name, side).key not in there
+        if structure(name, side).key not in found
     ]
 
 

@@ -8,7 +8,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.volume import Volume
-from KneeSegLib.measurements.cartilage import CONTACT_MM, REGION, THICKNESS, measure_cartilage, thickness_mm
+from KneeSegLib.measurements.cartilage import CONTACT_MM, REGION, THICKNESS, thickness_mm
 from KneeSegLib.measurements.regions import REGIONS, cartilage_regions
 from Testing.phantoms.joint_surfaces import (
     BALL_MM,
@@ -17,6 +17,7 @@ from Testing.phantoms.joint_surfaces import (
     PLATE_MM,
     ball_depths,
     case_of_depths,
+    measured_cartilage,
     placed,
     plate_depths,
     positions,
@@ -64,7 +65,7 @@ def covered_ball(side="right"):
 
 @pytest.fixture(scope="module")
 def ball():
-    (measured,) = measure_cartilage(case_of_depths(ball_depths("femur", "femoral_cartilage"), "right"))
+    (measured,) = measured_cartilage(case_of_depths(ball_depths("femur", "femoral_cartilage"), "right"))
     return measured
 
 
@@ -113,7 +114,7 @@ def test_the_covered_area_is_that_of_the_cap(ball):
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_all_regions_of_an_even_shell_are_as_thick_as_it_was_made(side):
-    (measured,) = measure_cartilage(covered_ball(side))
+    (measured,) = measured_cartilage(covered_ball(side))
     assert (measured.bone, measured.cartilage) == (structure("femur", side), structure("femoral_cartilage", side))
     regions = [region for region in measured.regions if region.covered_mm2 > 50.0]
     assert len(regions) >= 4
@@ -134,7 +135,7 @@ def test_regions_on_the_map_are_numbered_from_one_and_bare_bone_is_zero(ball):
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_cartilage_on_the_patients_left_of_a_plateau_is_medial_in_a_right_knee(side):
-    (measured,) = measure_cartilage(case_of_depths(plate_depths(from_x_mm=2.0), side))
+    (measured,) = measured_cartilage(case_of_depths(plate_depths(from_x_mm=2.0), side))
     assert (measured.bone, measured.cartilage) == (structure("tibia", side), structure("tibial_cartilage", side))
     regions = {region.name: region for region in measured.regions}
     covered, bare = ("medial plateau", "lateral plateau") if side == "right" else ("lateral plateau", "medial plateau")
@@ -145,7 +146,7 @@ def test_cartilage_on_the_patients_left_of_a_plateau_is_medial_in_a_right_knee(s
 
 
 def test_labels_alone_give_the_thickness_to_half_a_voxel():
-    (measured,) = measure_cartilage(case_of_depths(plate_depths(3.0), "right", margins=False))
+    (measured,) = measured_cartilage(case_of_depths(plate_depths(3.0), "right", margins=False))
     points, thickness = points_of(measured.surface), values_of(measured, THICKNESS)
     inner = (
         (np.abs(points[:, 0]) < PLATE_MM[0] - 6.0) & (np.abs(points[:, 1]) < PLATE_MM[1] - 6.0) & (points[:, 2] > -2)
@@ -155,11 +156,11 @@ def test_labels_alone_give_the_thickness_to_half_a_voxel():
 
 def test_a_bone_without_cartilage_is_not_measured():
     depths = plate_depths()
-    assert measure_cartilage(case_of_depths({"tibia": depths["tibia"]}, "right")) == []
+    assert measured_cartilage(case_of_depths({"tibia": depths["tibia"]}, "right")) == []
 
 
 def test_the_patella_is_parted_at_its_own_middle():
-    (measured,) = measure_cartilage(case_of_depths(ball_depths("patella", "patellar_cartilage"), "left"))
+    (measured,) = measured_cartilage(case_of_depths(ball_depths("patella", "patellar_cartilage"), "left"))
     medial, lateral = measured.regions
     assert (medial.name, lateral.name) == ("medial facet", "lateral facet")
     assert medial.covered_mm2 == pytest.approx(lateral.covered_mm2, rel=0.05)

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import Side, structure
 from KneeSegLib.case import Case, structures_of
 from KneeSegLib.io.volume import Volume
+from KneeSegLib.measurements.cartilage import CartilageMeasurement, measure_cartilage
 
 BALL_MM = 20.0
 COVER_MM = 2.5
@@ -36,6 +37,11 @@ def case_of_depths(depths: Mapping[str, np.ndarray], side: Side, margins: bool =
     provenance = {"version": "0", "pipeline": "mr-knee", "pipeline_title": "MR: knee", "timings": {}}
     signal = Volume(sitk.Cast(image, sitk.sitkInt16), "MR", "phantom")
     return Case(signal, image, fields if margins else {}, structures_of(image), [], provenance)
+
+
+def measured_cartilage(case: Case) -> list[CartilageMeasurement]:
+    """Return what is measured of the cartilage of a case."""
+    return measure_cartilage(case.labels, case.margins, case.surfaces())
 
 
 def placed(array: np.ndarray, spacing_mm: float = 1.0) -> sitk.Image:

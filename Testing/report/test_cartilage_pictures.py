@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from KneeSegLib.measurements.cartilage import measure_cartilage
 from KneeSegLib.report.cartilage import BARE, COLORS, cartilage_pictures, thickness_colors
 from KneeSegLib.report.html import report_html
 from KneeSegLib.report.shading import FROM_ABOVE, FROM_BEHIND, FROM_BELOW, Mesh, shaded
 from Testing.measurements.test_cartilage import covered_ball
+from Testing.phantoms.joint_surfaces import measured_cartilage
 
 
 def test_thickness_runs_through_the_scale_and_bare_bone_is_apart():
@@ -35,7 +35,7 @@ def test_points_of_two_colours_are_drawn_in_both():
 
 def test_the_report_shows_regions_and_their_thickness():
     case = covered_ball()
-    case.cartilage = measure_cartilage(case)
+    case.cartilage = measured_cartilage(case)
     (picture,) = cartilage_pictures(case.cartilage)
     assert picture.caption == "Right femur, from below"
     page = report_html(case, {"statement": "", "software": {}})

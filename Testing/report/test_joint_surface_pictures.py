@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from KneeSegLib.measurements.cartilage import measure_cartilage
 from KneeSegLib.report.cartilage import BARE, COLORS, SCALE_MM, cartilage_pictures, css_gradient, thickness_colors
 from KneeSegLib.report.html import report_html
-from Testing.phantoms.joint_surfaces import ball_depths, case_of_depths, plate_depths, positions
+from Testing.phantoms.joint_surfaces import ball_depths, case_of_depths, measured_cartilage, plate_depths, positions
 
 
 def pixels_of(picture) -> np.ndarray:
@@ -25,7 +24,7 @@ def colourful(pixels: np.ndarray) -> np.ndarray:
 
 def measured_plate(side, **more):
     case = case_of_depths(plate_depths(**more), side)
-    case.cartilage += measure_cartilage(case)
+    case.cartilage += measured_cartilage(case)
     return case
 
 
@@ -50,7 +49,7 @@ def test_the_scale_has_every_colour_once():
 def test_from_above_the_patients_left_is_on_the_left_where_the_letter_says(side):
     x, _, _ = positions()
     case = case_of_depths(plate_depths(np.where(x > 0, 3.8, 1.2)), side)
-    (picture,) = cartilage_pictures(measure_cartilage(case))
+    (picture,) = cartilage_pictures(measured_cartilage(case))
     assert picture.caption == f"{side.capitalize()} tibia, from above"
     assert picture.letters == ("A", "P", "L", "R")
     pixels = pixels_of(picture)
@@ -79,7 +78,7 @@ def test_one_thickness_has_one_colour_and_it_is_that_of_the_scale():
 
 def test_the_femur_is_seen_from_below():
     case = case_of_depths(ball_depths("femur", "femoral_cartilage"), "left")
-    (picture,) = cartilage_pictures(measure_cartilage(case))
+    (picture,) = cartilage_pictures(measured_cartilage(case))
     pixels = pixels_of(picture)
     assert picture.caption == "Left femur, from below"
     assert colourful(pixels)[pixels.shape[0] // 2, pixels.shape[1] // 2]
@@ -88,7 +87,7 @@ def test_the_femur_is_seen_from_below():
 def test_a_bone_whose_cartilage_lies_nowhere_on_it_gets_no_picture():
     depths = plate_depths()
     depths["tibial_cartilage"] = np.roll(depths["tibial_cartilage"], 20, axis=0)
-    measured = measure_cartilage(case_of_depths(depths, "right"))
+    measured = measured_cartilage(case_of_depths(depths, "right"))
     assert len(measured) == 1 and measured[0].regions == ()
     assert cartilage_pictures(measured) == []
 

@@ -1,0 +1,50 @@
+"""What a pipeline found in one scan: data alone. :func:`KneeSegLib.assembly.assemble_case` makes a case of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from KneeSegLib.anatomy import structure_of_label
+from KneeSegLib.cleaning.components import boxes_of
+from KneeSegLib.quality import SHIPPED, Signs, Thresholds
+
+if TYPE_CHECKING:
+    from KneeSegLib.inference.labels import LegLabels
+    from KneeSegLib.measurements.surface_map import SurfaceMap
+    from KneeSegLib.pipelines.scan import Scan
+
+BONE_LIMITS: Mapping[str, Thresholds] = MappingProxyType({"bone": SHIPPED})
+"""Of pipelines that label bones only."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a pipeline found in one scan.
+
+    Attributes:
+        scan: the volume turned to the patient's axes; its grid is the one that the legs' places refer to.
+        legs: labels and margins, each on its crop of that grid. Where two overlap, the first one keeps its voxels.
+        features: quality features of each structure that the labels hold, by its key.
+        limits: from which value on a feature is a reason to check the structure, by kind of tissue.
+        warnings: sentences about the whole scan.
+        missing: sentences about structures that should be there and are not.
+        maps: surfaces with values to show beside the labels.
+        provenance: JSON-able facts for the record, as :class:`~KneeSegLib.case.Case` describes them.
+    """
+
+    scan: Scan
+    legs: Sequence[LegLabels]
+    features: Mapping[str, Signs]
+    limits: Mapping[str, Thresholds] = field(default_factory=lambda: BONE_LIMITS)
+    warnings: Sequence[str] = ()
+    missing: Sequence[str] = ()
+    maps: Sequence[SurfaceMap] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def list_labelled(legs: Sequence[LegLabels]) -> set[str]:
+    """Return the keys of the structures that the labels of ``legs`` hold."""
+    return {structure_of_label(value).key for leg in legs for value in boxes_of(leg.labels)}
