@@ -12,13 +12,13 @@ from KneeSegLib import __version__
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, structures_of
 from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
-from KneeSegLib.geometry.orientation import crop_onto_grid, onto_grid
+from KneeSegLib.geometry.orientation import restore_crop_orientation, restore_orientation
 from KneeSegLib.inference.labels import LegLabels, follow_cleaning
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.measurements.cartilage import measure_cartilage
 from KneeSegLib.measurements.surface_map import SurfaceMap
 from KneeSegLib.pipelines.findings import Findings
-from KneeSegLib.quality import verdict_on, warning_of
+from KneeSegLib.quality import assess_quality, describe_flag
 
 
 def assemble_case(volume: Volume, findings: Findings) -> Case:
@@ -31,13 +31,13 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
         A case without cartilage thickness (:func:`add_cartilage`), because that takes the surfaces.
     """
     labels = _merge_legs(findings.legs, findings.scan.image)
-    labels = onto_grid(labels, volume.image)
+    labels = restore_orientation(labels, volume.image)
     found = structures_of(labels)
     checks = []
     for entry in found:
         features, limits = findings.features[entry.structure.key], findings.limits[entry.structure.tissue.kind]
-        entry.verdict = verdict_on(entry.structure, features, limits)
-        if (check := warning_of(entry.structure, entry.verdict)) is not None:
+        entry.quality = assess_quality(entry.structure, features, limits)
+        if (check := describe_flag(entry.structure, entry.quality)) is not None:
             checks.append(check)
         volume_cm3 = entry.volume_mm3 / 1000.0
         if volume_cm3 < LEAST_VOLUME_CM3.get(entry.structure.tissue.key, 0.0):
@@ -84,5 +84,5 @@ def _place_margins(findings: Findings, reference: sitk.Image) -> dict[str, sitk.
             image.SetSpacing(turned.GetSpacing())
             image.SetDirection(turned.GetDirection())
             image.SetOrigin(turned.TransformIndexToPhysicalPoint(first[::-1]))
-            margins[structure(bone, leg.side).key] = crop_onto_grid(image, reference)
+            margins[structure(bone, leg.side).key] = restore_crop_orientation(image, reference)
     return margins

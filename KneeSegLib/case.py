@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import STRUCTURES, Structure
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME, Extent, write_segmentation
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.io.writing import write_folder
 from KneeSegLib.progress import Progress, each, no_progress, parts
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from KneeSegLib.io.volume import Volume
     from KneeSegLib.measurements.cartilage import CartilageMeasurement
     from KneeSegLib.measurements.surface_map import SurfaceMap
-    from KneeSegLib.quality import Verdict
+    from KneeSegLib.quality import QualityResult
     from KneeSegLib.surfaces import SurfaceQuality
 
 CASE_FORMAT = "KneeSeg case"
-CASE_FORMAT_VERSION = 1
+CASE_FORMAT_VERSION = 2
 """Raised when a field of ``case.json`` changes its meaning or disappears; new fields do not raise it."""
 
 SURFACES_NAME = "surfaces"
@@ -47,7 +47,7 @@ class FoundStructure:
     """A structure that the label image holds.
 
     ``extent`` is its box in voxel indices: first and last i, j, k. ``touches_border`` says that the box reaches an edge
-    of the scan: volume and surface are then those of the part in view. ``warnings`` are sentences. ``verdict`` says how
+    of the scan: volume and surface are then those of the part in view. ``warnings`` are sentences. ``quality`` says how
     far it can be relied on; None where no pipeline judged it.
     """
 
@@ -57,7 +57,7 @@ class FoundStructure:
     touches_border: bool
     warnings: list[str] = field(default_factory=list)
     extent: Extent = (0, -1, 0, -1, 0, -1)
-    verdict: Verdict | None = None
+    quality: QualityResult | None = None
 
 
 def structures_of(labels: sitk.Image) -> list[FoundStructure]:
@@ -155,7 +155,7 @@ class Case:
 
             write_report(self, provenance, unfinished / REPORT_NAME, reporting)
             record = json.dumps(
-                strict(self._record(provenance, qualities)), indent=2, allow_nan=False, ensure_ascii=False
+                as_strict_json(self._record(provenance, qualities)), indent=2, allow_nan=False, ensure_ascii=False
             )
             (unfinished / RECORD_NAME).write_text(record + "\n", encoding="utf-8", newline="\n")
         progress(1.0, "Saved")
@@ -208,7 +208,10 @@ def saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[str, v
     surfaces = {}
     for entry in found:
         before = saved.get(entry.structure.key, {})
-        unchanged = (before.get("voxels"), before.get("box_index")) == (entry.voxels, strict(_box_record(entry)))
+        unchanged = (before.get("voxels"), before.get("box_index")) == (
+            entry.voxels,
+            as_strict_json(_box_record(entry)),
+        )
         if unchanged and (folder / before["surface"]["file"]).is_file():
             surfaces[entry.structure.key] = read_surface(folder / before["surface"]["file"])
     return surfaces
@@ -251,7 +254,7 @@ def _structure_record(found: FoundStructure, surface: vtkPolyData, quality: Surf
             "quality": quality,
             "problems": quality.problems,
         },
-        "quality": found.verdict,
+        "quality": found.quality,
         "warnings": found.warnings,
     }
 

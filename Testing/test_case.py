@@ -16,7 +16,7 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import structures_of
 from KneeSegLib.errors import Cancelled, OutputError
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from Testing.phantoms.cases import (
     KNEE_BOXES,
     KNEE_SHAPE,
@@ -98,7 +98,7 @@ def test_the_segmentation_file_holds_the_labels(saved):
 
 
 def test_the_record_describes_input_structures_and_origin(record):
-    assert (record["format"], record["format_version"]) == ("KneeSeg case", 1)
+    assert (record["format"], record["format_version"]) == ("KneeSeg case", 2)
     assert record["statement"] == TRAINING_STATEMENT
     assert record["input"]["source"] == "CT knee 1.0"
     assert record["input"]["spacing_mm"] == list(SPACING_MM)
@@ -133,14 +133,14 @@ def test_the_record_says_how_far_each_structure_can_be_relied_on(tmp_path, recor
     assert levels.pop("patella_right") == "check"
     assert set(levels.values()) == {"good"}
     (patella,) = (entry["quality"] for entry in judged["structures"] if entry["key"] == "patella_right")
-    assert list(patella) == ["level", "reasons", "limits", "notes", "signs"]
+    assert list(patella) == ["level", "reasons", "limits", "notes", "features"]
     assert len(patella["reasons"]) == 1 and "jumps by 4.0 mm" in patella["reasons"][0]
-    assert patella["signs"]["jump_mm"] == 4.0 and patella["signs"]["edge_hu"] is None
+    assert patella["features"]["jump_mm"] == 4.0 and patella["features"]["edge_hu"] is None
     assert record["structures"][0]["quality"] is None  # where no pipeline judged
 
 
 def test_not_a_number_becomes_null():
-    assert strict({"a": float("nan"), "b": (np.float32(np.inf), np.int64(3)), "c": np.array([1.5])}) == {
+    assert as_strict_json({"a": float("nan"), "b": (np.float32(np.inf), np.int64(3)), "c": np.array([1.5])}) == {
         "a": None,
         "b": [None, 3],
         "c": [1.5],

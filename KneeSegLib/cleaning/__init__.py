@@ -3,8 +3,9 @@
 Names come first. A network that sees the edge of a bone well may still call a part of it by its neighbour's name;
 removing everything but the largest component of each name would turn that into a hole, where renaming makes it whole.
 
-Arrays are indexed [z, y, x] with z along the body's long axis, as :func:`KneeSegLib.io.volume.to_lps` leaves them, and
-``spacing_mm`` is in the same order. The array's border is taken for the border of the image: bone there is cut off.
+Arrays are indexed [z, y, x] with z along the body's long axis, as
+:func:`KneeSegLib.geometry.orientation.reorient_to_lps` leaves them, and ``spacing_mm`` is in the same order. The
+array's border is taken for the border of the image: bone there is cut off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from KneeSegLib.anatomy import LONG_BONES, Structure
-from KneeSegLib.cleaning.closing import closing_with_ball
+from KneeSegLib.cleaning.closing import close_with_ball
 from KneeSegLib.cleaning.components import (
     Anchor,
     Spacing,
@@ -25,12 +26,12 @@ from KneeSegLib.cleaning.components import (
 )
 from KneeSegLib.cleaning.heads import HEADED
 from KneeSegLib.cleaning.holes import fill_holes
-from KneeSegLib.cleaning.renaming import rename_by_neighbour
+from KneeSegLib.cleaning.relabelling import relabel_by_neighbour
 
-__all__ = ["clean", "closing_with_ball", "fill_holes", "keep_component_that_belongs", "rename_by_neighbour"]
+__all__ = ["clean_labels", "close_with_ball", "fill_holes", "keep_component_that_belongs", "relabel_by_neighbour"]
 
 
-def clean(
+def clean_labels(
     labels: np.ndarray,
     spacing_mm: Spacing,
     structures: Sequence[Structure],
@@ -44,7 +45,7 @@ def clean(
         structures: which to clean; all other labels stay untouched.
         anchors: where a structure is known to be, by its key; without one its largest component counts.
     """
-    cleaned = rename_by_neighbour(labels, spacing_mm, structures, anchors)
+    cleaned = relabel_by_neighbour(labels, spacing_mm, structures, anchors)
     boxes = boxes_of(cleaned)
     for structure in structures:
         box = boxes.get(structure.label_value)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from KneeSegLib.cleaning.components import Spacing
 
 
-def closing_with_ball(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> np.ndarray:
+def close_with_ball(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> np.ndarray:
     """Return the morphological closing of ``mask`` with a ball; a large ball costs no more than a small one.
 
     Equal to a dilation and an erosion with the voxels whose centres lie within ``radius_mm`` of the ball's centre, on

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from KneeSegLib.anatomy import Structure
-from KneeSegLib.cleaning.heads import severed_heads
-from KneeSegLib.cleaning.shafts import continues_the_shaft
+from KneeSegLib.cleaning.heads import find_severed_heads
+from KneeSegLib.cleaning.shafts import find_shaft_continuations
 
 Spacing = tuple[float, float, float]
 """In mm, in the array's order of axes: (z, y, x)."""
@@ -30,11 +30,11 @@ def keep_component_that_belongs(
     """Return the part of ``mask`` that is the structure: one component, and what visibly continues it.
 
     The component with the largest overlap with ``anchor``, or the largest one without an anchor. Components are
-    connected through faces of voxels, as surfaces are. Of a bone, a further piece stays when it continues the shaft
+    connected through faces of voxels, as surfaces are. Of a bone, a further component stays when it continues the shaft
     beyond a gap (a bone that leaves the field of view and comes back, slices lost to metal): see
-    :func:`KneeSegLib.cleaning.shafts.continues_the_shaft`; or when it is the head that belongs to the shaft, if it has
-    one (:func:`KneeSegLib.cleaning.heads.severed_heads`). Of cartilage and meniscus, which may be several plates,
-    every piece of at least a tenth of the main one stays.
+    :func:`KneeSegLib.cleaning.shafts.find_shaft_continuations`; or when it is the head that belongs to the shaft, if it
+    has one (:func:`KneeSegLib.cleaning.heads.find_severed_heads`). Of cartilage and meniscus, which may be several
+    plates, every component of at least a tenth of the main one stays.
 
     Args:
         mask: bool (Z, Y, X).
@@ -48,18 +48,18 @@ def keep_component_that_belongs(
     if count < 2:
         return mask.copy()
     voxels = np.bincount(components.ravel(), minlength=count + 1)
-    main = main_component(components, voxels, anchor)
+    main = find_main_component(components, voxels, anchor)
     keep = np.zeros(count + 1, bool)
     keep[main] = True
     if kind != "bone":
         keep[1:] |= voxels[1:] >= _SMALLEST_PIECE_OF_CARTILAGE * voxels[main]
         return keep[components]
     if headed:
-        keep |= severed_heads(components, voxels, main, spacing_mm)
-    return keep[components] | continues_the_shaft(components, voxels, main, spacing_mm, cut_faces)
+        keep |= find_severed_heads(components, voxels, main, spacing_mm)
+    return keep[components] | find_shaft_continuations(components, voxels, main, spacing_mm, cut_faces)
 
 
-def main_component(components: np.ndarray, voxels: np.ndarray, anchor: Anchor | None) -> int:
+def find_main_component(components: np.ndarray, voxels: np.ndarray, anchor: Anchor | None) -> int:
     """Return the number of the component with most voxels in the anchor, or most voxels at all."""
     if anchor is not None:
         anchored = components[anchor]

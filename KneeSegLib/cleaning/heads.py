@@ -13,7 +13,7 @@ _SMALLEST_MM3 = 8000.0
 _LARGEST_GAP_MM = 12.0
 
 
-def severed_heads(
+def find_severed_heads(
     components: np.ndarray, voxels: np.ndarray, main: int, spacing_mm: tuple[float, float, float]
 ) -> np.ndarray:
     """Return bool (number of components + 1,): which of a femur's pieces are too large and too near to be strays.

@@ -18,7 +18,7 @@ _FEWEST_POINTS = 4
 """Fewer voxels run nowhere."""
 
 
-def continues_the_shaft(
+def find_shaft_continuations(
     components: np.ndarray,
     voxels: np.ndarray,
     main: int,

@@ -103,7 +103,7 @@ def result_record(case: Case, folder: Path) -> dict[str, Any]:
                 "volume_mm3": round(found.volume_mm3, 3),
                 "voxels": found.voxels,
                 "touches_border": found.touches_border,
-                "quality": found.verdict.level if found.verdict else None,
+                "quality": found.quality.level if found.quality else None,
                 "warnings": found.warnings,
             }
             for found in case.structures
@@ -123,7 +123,7 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
     table.add_column("Remarks")
     for found in case.structures:
         remarks = [*(["reaches the edge of the scan"] if found.touches_border else []), *found.warnings]
-        quality = found.verdict.name if found.verdict else ""
+        quality = found.quality.name if found.quality else ""
         table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", quality, "; ".join(remarks))
     console.print(table)
     console.print(f"Result: {folder}", soft_wrap=True, markup=False)

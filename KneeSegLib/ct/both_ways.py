@@ -15,11 +15,11 @@ from KneeSegLib.anatomy import BONES, JOINT_BONES, Side
 from KneeSegLib.ct.legs import Leg
 from KneeSegLib.ct.naming import Names
 from KneeSegLib.ct.slices import JointProbabilities
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 
 CLEAR = 0.25
-"""From this certainty on the networks have settled the side; below it the verdict calls a side a close decision. On
-hips, ankles (one of them real) and one knee the right side had 0.24 to 0.8, on another knee next to nothing."""
+"""From this certainty on the networks have settled the side; below it the quality result calls a side a close decision.
+On hips, ankles (one of them real) and one knee the right side had 0.24 to 0.8, on another knee next to nothing."""
 
 
 def agreement(answers: Sequence[JointProbabilities], names: Names) -> float:
@@ -27,7 +27,7 @@ def agreement(answers: Sequence[JointProbabilities], names: Names) -> float:
     agreed = bone = 0.0
     for answer in answers:
         joint = JOINT_BONES[answer.share.joint]
-        sliced = resampled(answer.values[1 : 1 + len(joint)], answer.grid, names.grid)
+        sliced = resample_to(answer.values[1 : 1 + len(joint)], answer.grid, names.grid)
         named = names.values[[BONES.index(name) for name in joint]].float()
         here = sliced.sum(dim=0)
         agreed += float(torch.minimum(sliced, named * here).sum())

@@ -28,7 +28,7 @@ from KneeSegLib.ct.naming import Names
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.ct.spreading import spread_shares
 from KneeSegLib.geometry.grid import Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _located(localiser: CoarseBones, side: Side, grid: Grid) -> tuple[torch.Tens
 
 
 def _at(values: torch.Tensor, source: Grid, target: Grid, places: torch.Tensor) -> torch.Tensor:
-    return resampled(values, source, target).reshape(len(values), -1)[:, places]
+    return resample_to(values, source, target).reshape(len(values), -1)[:, places]
 
 
 def _with_other(shares: torch.Tensor, other: float) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 from KneeSegLib.anatomy import BONES, SIDES, Side
 from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.windows import coarse_probabilities
 from KneeSegLib.networks.ct_channels import localiser_channels
 from KneeSegLib.progress import Progress, no_progress, part
@@ -46,7 +46,7 @@ def coarse_scan(
 ) -> tuple[torch.Tensor, Grid]:
     """Average a scan to cubes of ``spacing_mm``; returns ``(D, H, W)`` HU and its grid, centred on the scan's."""
     coarse = Grid(*(Axis.covering(axis.low_mm, axis.high_mm, spacing_mm) for axis in grid))
-    return resampled(hu, grid, coarse, outside=OUTSIDE_HU, clip=HU_RANGE, device=device), coarse
+    return resample_to(hu, grid, coarse, outside=OUTSIDE_HU, clip=HU_RANGE, device=device), coarse
 
 
 def body_part(hu: torch.Tensor, grid: Grid) -> tuple[slice, slice, slice] | None:

@@ -10,7 +10,7 @@ import torch
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.geometry.grid import Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 
 SURROUNDINGS_MM = 3.0
 """How far around a bone's likely voxels its surface is looked for."""
@@ -25,7 +25,7 @@ def likely_bones(answers: Sequence[JointProbabilities], bones: Sequence[str], gr
             continue
         for channel, bone in channels_of(answer):
             if bone in bones:
-                found = resampled(answer.values[channel], answer.grid, grid)
+                found = resample_to(answer.values[channel], answer.grid, grid)
                 likely[list(bones).index(bone)].addcmul_(found, weights)
     return likely
 

@@ -13,7 +13,7 @@ from KneeSegLib.anatomy import BONES, OTHER, Side
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.windows import coarse_probabilities
 from KneeSegLib.progress import Progress, no_progress
 
@@ -39,7 +39,7 @@ def bone_map(answers: Sequence[JointProbabilities], spacing_mm: float, side: Sid
     for answer in answers:
         weights = torch.from_numpy(answer.share.weights(answer.grid.z.positions_mm).astype(np.float32))
         bone = (1.0 - answer.values[0].float()) * weights[:, None, None]
-        merged += resampled(bone, answer.grid, grid)
+        merged += resample_to(bone, answer.grid, grid)
     return merged.clamp(0.0, 1.0), grid
 
 

@@ -28,7 +28,7 @@ from KneeSegLib.ct.merging import box_of_bone, likely_bones, weights_of_bone
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid, Slices
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.blending import Blend, patch_window
 from KneeSegLib.inference.device import in_order
 from KneeSegLib.inference.placing import patch_grid, spread_out, surface_candidates
@@ -184,7 +184,7 @@ def _looked_at(
     """Yield batches of patches with how much more likely ``(N, D, H, W)`` the bone is in them than it was so far."""
 
     def differences(batch: list[Grid]) -> torch.Tensor:
-        image = torch.stack([resampled(hu, scan, patch, outside=OUTSIDE_HU, clip=HU_RANGE) for patch in batch])
+        image = torch.stack([resample_to(hu, scan, patch, outside=OUTSIDE_HU, clip=HU_RANGE) for patch in batch])
         prior = torch.stack([known_so_far(answers, bone, patch) for patch in batch])
         logits = network(patch_channels(image, prior).to(device.torch_name))
         return logits.softmax(dim=1)[:, 1].to("cpu", torch.float32) - prior

@@ -14,7 +14,7 @@ from KneeSegLib.anatomy import Side
 from KneeSegLib.ct.localise import HU_RANGE, OUTSIDE_HU
 from KneeSegLib.ct.seams import Share
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.device import in_order
 from KneeSegLib.networks.ct_channels import slice_channels
 from KneeSegLib.networks.device import Device
@@ -91,7 +91,9 @@ def slice_probabilities(
     reach = ceil(max((abs(offset) for offset in neighbour_offsets_mm), default=0.0) / grid.z.spacing_mm)
     above, below = _slices_to_spare(grid.z, scan.z, reach)
     extended = Axis(grid.z.first_mm - below * grid.z.step_mm, grid.z.step_mm, grid.z.count + below + above)
-    volume = resampled(hu, scan, grid._replace(z=extended), outside=OUTSIDE_HU, clip=HU_RANGE, device=device.torch_name)
+    volume = resample_to(
+        hu, scan, grid._replace(z=extended), outside=OUTSIDE_HU, clip=HU_RANGE, device=device.torch_name
+    )
     step = slice_step if grid.z.spacing_mm < THIN_SLICE_MM else 1
     thinned = grid._replace(z=grid.z.thinned(step))
     positions = torch.arange(below, below + grid.z.count, step)

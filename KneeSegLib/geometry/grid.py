@@ -1,9 +1,9 @@
 """Regular grids whose axes run along the patient: what separable resampling needs to know, and nothing else.
 
 Positions are millimetres along the axes of the scan turned towards the patient
-(:func:`KneeSegLib.geometry.orientation.to_lps`): z to the head, y to the back, x to the patient's left, each counted
-from the centre of the scan's first voxel. A grid whose x axis has a negative step sees the patient in a mirror: this is
-how left legs are shown to networks that know right ones. """
+(:func:`KneeSegLib.geometry.orientation.reorient_to_lps`): z to the head, y to the back, x to the patient's left, each
+counted from the centre of the scan's first voxel. A grid whose x axis has a negative step sees the patient in a mirror:
+this is how left legs are shown to networks that know right ones."""
 
 from __future__ import annotations
 

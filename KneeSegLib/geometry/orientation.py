@@ -17,7 +17,7 @@ _PERPENDICULAR = 1e-3  # largest cosine between in-plane axes that counts as rou
 _DRIFT_PIXELS = 0.25  # sideways drift of the last slice against the first that counts as rounding
 
 
-def to_lps(image: sitk.Image) -> sitk.Image:
+def reorient_to_lps(image: sitk.Image) -> sitk.Image:
     """Return ``image`` with its axes reordered and flipped to lie as near to the patient's axes as they can.
 
     The array ``[z, y, x]`` of the result runs inferior to superior, anterior to posterior and from the patient's
@@ -32,13 +32,13 @@ def to_lps(image: sitk.Image) -> sitk.Image:
     return image
 
 
-def onto_grid(labels: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """Undo :func:`to_lps`: return ``labels``, which lie on the grid of ``to_lps(reference)``, on that of ``reference``.
+def restore_orientation(labels: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Undo :func:`reorient_to_lps` for ``labels`` that lie on the grid of ``reorient_to_lps(reference)``.
 
     No interpolation; size, spacing, origin and direction are those of ``reference`` to the last bit. Any pixel type.
 
     Raises:
-        ValueError: ``labels`` do not lie on the grid of ``to_lps(reference)``.
+        ValueError: ``labels`` do not lie on the grid of ``reorient_to_lps(reference)``.
     """
     turned = _turned_back(labels, reference)
     if turned.GetSize() != reference.GetSize() or _first_voxel(turned, reference) != (0, 0, 0):
@@ -50,8 +50,8 @@ def onto_grid(labels: sitk.Image, reference: sitk.Image) -> sitk.Image:
     return turned
 
 
-def crop_onto_grid(crop: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """Like :func:`onto_grid`, for an image that covers only a part of ``to_lps(reference)``.
+def restore_crop_orientation(crop: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Like :func:`restore_orientation`, for an image that covers only a part of ``reorient_to_lps(reference)``.
 
     Spacing and direction of the result are those of ``reference``; its origin is the centre of the reference voxel
     with which it begins.
@@ -71,7 +71,7 @@ def crop_onto_grid(crop: sitk.Image, reference: sitk.Image) -> sitk.Image:
     return turned
 
 
-def straightened(image: sitk.Image, fill: float) -> tuple[sitk.Image, float]:
+def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, float]:
     """Return ``image`` on a grid with perpendicular axes, and the degrees by which its slices lean (0: untouched).
 
     Slices whose centres drift sideways (CT with a tilted gantry) stay in their planes and are shifted within them by

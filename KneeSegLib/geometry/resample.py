@@ -48,7 +48,7 @@ def _tent_integral(t: np.ndarray) -> np.ndarray:
     return np.where(t < 0.0, (1.0 + t) ** 2 / 2.0, 1.0 - (1.0 - t) ** 2 / 2.0)
 
 
-def resampled(
+def resample_to(
     values: np.ndarray | torch.Tensor,
     source: Grid,
     target: Grid,

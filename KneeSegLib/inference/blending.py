@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from KneeSegLib.geometry.grid import Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 
 
 def patch_window(shape: tuple[int, int, int], ramp: float) -> torch.Tensor:
@@ -37,7 +37,7 @@ class Blend:
         part = self.grid.part(here)
         if not all(part.shape):
             return
-        weighted, weight = resampled(torch.stack([values * self.window, self.window]), patch, part)
+        weighted, weight = resample_to(torch.stack([values * self.window, self.window]), patch, part)
         self._sum[here] += weighted
         self._weight[here] += weight
 

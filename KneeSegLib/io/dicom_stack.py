@@ -11,10 +11,10 @@ import pydicom
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.geometry.orientation import straightened
+from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.dicom_headers import Slice
 from KneeSegLib.io.dicom_series import SAME_POSITION_MM, Series, positions_along_normal
-from KneeSegLib.io.intensities import LOWEST_HU, hounsfield, value_range
+from KneeSegLib.io.intensities import LOWEST_HU, replace_padding_values, value_range
 from KneeSegLib.memory import require_memory
 
 _NAMED = 3  # places named in one sentence
@@ -27,10 +27,10 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     """Return the volume of ``series`` with the values that its rescale tags give, and notes on how it was made.
 
     The third axis of the image runs along the slices' normal. Where the gantry was tilted, slices are shifted within
-    their planes onto a rectangular grid (:func:`KneeSegLib.geometry.orientation.straightened`): **labels made from that
-    image lie on the straightened grid**, which has the same slices but more rows or columns than the stored ones. Both
-    are in the patient's coordinates, so surfaces and overlays by position are right on either; only index by index they
-    differ. A note says so.
+    their planes onto a rectangular grid (:func:`KneeSegLib.geometry.orientation.straighten_gantry_tilt`): **labels made
+    from that image lie on the straightened grid**, which has the same slices but more rows or columns than the stored
+    ones. Both are in the patient's coordinates, so surfaces and overlays by position are right on either; only index by
+    index they differ. A note says so.
 
     Raises:
         InputError: a single slice; slices missing, doubled, unevenly spaced or out of line; a file that cannot be
@@ -47,8 +47,8 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     image.SetSpacing([*stack[0].spacing, length_mm])
     image.SetDirection(np.column_stack([across, down, step / np.linalg.norm(step)]).ravel())
     if series.modality == "CT":
-        image = hounsfield(image)
-    straight, lean = straightened(image, LOWEST_HU if series.modality == "CT" else value_range(image)[0])
+        image = replace_padding_values(image)
+    straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else value_range(image)[0])
     if not lean:
         image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
         return image, []

@@ -23,7 +23,7 @@ _SURELY_FAT_HU = -50
 _INT16 = np.iinfo(np.int16)
 
 
-def compacted(image: sitk.Image, name: str) -> sitk.Image:
+def convert_to_compact_type(image: sitk.Image, name: str) -> sitk.Image:
     """Return ``image`` as int16 where that holds every value exactly, else as float32. ``name`` is for the sentence.
 
     Raises:
@@ -43,7 +43,7 @@ def compacted(image: sitk.Image, name: str) -> sitk.Image:
     return _cast(image, sitk.sitkFloat32)
 
 
-def hounsfield(image: sitk.Image) -> sitk.Image:
+def replace_padding_values(image: sitk.Image) -> sitk.Image:
     """Return a CT image with what scanners write outside their field of view (-2000, -3024, 63536...) set to -1024.
 
     Values above 32767 are such markers too: negative numbers of 16 bits that were read as positive ones.
@@ -55,10 +55,10 @@ def hounsfield(image: sitk.Image) -> sitk.Image:
     array[array > _INT16.max] = LOWEST_HU
     clean = sitk.GetImageFromArray(array)
     clean.CopyInformation(image)
-    return compacted(clean, "the image")
+    return convert_to_compact_type(clean, "the image")
 
 
-def guessed_modality(image: sitk.Image) -> Modality | None:
+def guess_modality(image: sitk.Image) -> Modality | None:
     """Return "CT" where the values can only be Hounsfield units with air and bone among them, else None."""
     low, high = value_range(image)
     return "CT" if low <= _SURELY_AIR_HU and high >= _SURELY_BONE_HU else None

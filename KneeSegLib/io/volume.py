@@ -2,12 +2,12 @@
 
     >>> volume = read_volume("scans/leg_ct/")
     >>> check_ct(volume)
-    >>> image = to_lps(volume.image)
-    >>> labels_on_input_grid = onto_grid(labels, volume.image)
+    >>> image = reorient_to_lps(volume.image)
+    >>> labels_on_input_grid = restore_orientation(labels, volume.image)
 
 The parts live in :mod:`~KneeSegLib.io.dicom_series` (which series), :mod:`~KneeSegLib.io.dicom_stack` (slices to
 volume), :mod:`~KneeSegLib.io.image_files` (NRRD, NIfTI...), :mod:`~KneeSegLib.geometry.orientation` (orientation) and
-:mod:`~KneeSegLib.io.intensities`. """
+:mod:`~KneeSegLib.io.intensities`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.errors import InputError
-from KneeSegLib.geometry.orientation import crop_onto_grid, onto_grid, straightened, to_lps
+from KneeSegLib.geometry.orientation import (
+    reorient_to_lps,
+    restore_crop_orientation,
+    restore_orientation,
+    straighten_gantry_tilt,
+)
 from KneeSegLib.io.dicom_headers import is_dicom, slices_of_file
 from KneeSegLib.io.dicom_series import (
     FolderContent,
@@ -35,9 +40,9 @@ from KneeSegLib.io.intensities import (
     Modality,
     check_hounsfield,
     check_varied,
-    compacted,
-    guessed_modality,
-    hounsfield,
+    convert_to_compact_type,
+    guess_modality,
+    replace_padding_values,
     value_range,
 )
 
@@ -46,11 +51,11 @@ __all__ = [
     "Volume",
     "check_ct",
     "check_mr",
-    "crop_onto_grid",
+    "restore_crop_orientation",
     "list_series",
-    "onto_grid",
+    "restore_orientation",
     "read_volume",
-    "to_lps",
+    "reorient_to_lps",
     "write_image",
 ]
 
@@ -153,11 +158,11 @@ def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Vol
 
 
 def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: list[str]) -> Volume:
-    image = compacted(image, f"'{source}'")
-    modality = modality or guessed_modality(image)
+    image = convert_to_compact_type(image, f"'{source}'")
+    modality = modality or guess_modality(image)
     if modality == "CT":
-        image = hounsfield(image)
-    image, lean = straightened(image, LOWEST_HU if modality == "CT" else value_range(image)[0])
+        image = replace_padding_values(image)
+    image, lean = straighten_gantry_tilt(image, LOWEST_HU if modality == "CT" else value_range(image)[0])
     if lean:
         notes = [
             *notes,

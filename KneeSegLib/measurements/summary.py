@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from KneeSegLib.anatomy import STRUCTURES
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import Agreement
 from KneeSegLib.measurements.metrics import METRICS
 
@@ -75,7 +75,7 @@ def as_json(cases: Cases) -> dict[str, Any]:
             {"case": case, "structures": [_agreement_as_json(agreement) for agreement in agreements.values()]}
             for case, agreements in cases.items()
         ],
-        "summary": {key: strict(summary) for key, summary in summarize(cases).items()},
+        "summary": {key: as_strict_json(summary) for key, summary in summarize(cases).items()},
     }
 
 
@@ -86,5 +86,5 @@ def _agreement_as_json(agreement: Agreement) -> dict[str, Any]:
         "presence": agreement.presence,
         "reference_mm3": round(agreement.reference_mm3, 3),
         "prediction_mm3": round(agreement.prediction_mm3, 3),
-        "metrics": strict(agreement.metrics),
+        "metrics": as_strict_json(agreement.metrics),
     }

@@ -12,7 +12,7 @@ from scipy import ndimage
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.crops import SPACING_MM
 from KneeSegLib.mr.slices import KneeProbabilities
 
@@ -64,7 +64,7 @@ def knee_bones(probabilities: KneeProbabilities, scan: Grid) -> KneeBones:
     grid = Grid(*(Axis.covering(low, high, SPACING_MM) for low, high in box))
     likely, inside = {}, {}
     for bone in JOINT_BONES["knee"]:
-        values = resampled(probabilities.of(bone), probabilities.grid, grid)
+        values = resample_to(probabilities.of(bone), probabilities.grid, grid)
         pieces, count = ndimage.label((values > 0.5).numpy())
         if not count:
             continue

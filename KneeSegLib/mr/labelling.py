@@ -13,7 +13,7 @@ import torch
 
 from KneeSegLib.anatomy import JOINT_BONES, MENISCI, Side
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.device import in_order
 from KneeSegLib.inference.labels import LegLabels, empty_margin, label_window
 from KneeSegLib.mr.patches import FineProbabilities
@@ -88,11 +88,11 @@ def likely_at(slices: KneeProbabilities, patches: FineProbabilities | None, grid
 
     As in the paper those of slices and patches are added; divided by two, they sum to one again.
     """
-    likely = resampled(slices.values[1:], slices.grid, grid)
+    likely = resample_to(slices.values[1:], slices.grid, grid)
     if patches is None:
         return likely
-    share = resampled(patches.share, patches.grid, grid)
-    return (likely + resampled(patches.values[1:], patches.grid, grid)) / (1.0 + share)
+    share = resample_to(patches.share, patches.grid, grid)
+    return (likely + resample_to(patches.values[1:], patches.grid, grid)) / (1.0 + share)
 
 
 def with_bone_odds(likely: torch.Tensor, classes: Sequence[str], odds: Mapping[str, float] = BONE_ODDS) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.blending import patch_window
 from KneeSegLib.inference.device import in_order
 from KneeSegLib.inference.placing import spread_out
@@ -115,10 +115,10 @@ def patch_probabilities(
     half = size * spacing_mm / 2.0
     bounds = zip(centers_mm.min(axis=0) - half, centers_mm.max(axis=0) + half)
     grid = Grid(*(Axis.covering(low, high + spacing_mm, spacing_mm) for low, high in bounds))
-    image = resampled(signal, scan, grid, device=device.torch_name)
+    image = resample_to(signal, scan, grid, device=device.torch_name)
     volume = scaled_signal(image, scan_level(signal)).permute(2, 0, 1).contiguous()
     known = (
-        resampled(slices.values, slices.grid, grid, device=device.torch_name).half().permute(0, 3, 1, 2).contiguous()
+        resample_to(slices.values, slices.grid, grid, device=device.torch_name).half().permute(0, 3, 1, 2).contiguous()
     )
     first = np.array([axis.first_mm for axis in grid])
     starts = np.rint((centers_mm - first) / spacing_mm - (size - 1) / 2.0).astype(int)

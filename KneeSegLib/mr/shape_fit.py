@@ -17,7 +17,7 @@ from torch import nn
 
 from KneeSegLib.anatomy import SIDES, Side
 from KneeSegLib.geometry.grid import Axis, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.bones import KneeBones
 from KneeSegLib.mr.crops import SPACING_MM, crop_centre
 from KneeSegLib.mr.settling import FARTHEST_MM, SETTLING, distance_at, edge_say, settled, surface_distance_mm
@@ -80,8 +80,8 @@ def fit_shape(shape: ShapeNetwork, bones: KneeBones, bone: str, side: Side, devi
     half = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
     crop = Grid(*(Axis(float(middle) - half, SPACING_MM, INPUT_SIZE) for middle in centre[::-1]))
     crop = crop.mirrored() if side == "left" else crop
-    own = resampled(bones.likely[bone], bones.grid, crop)
-    rest = [resampled(likely, bones.grid, crop) for name, likely in bones.likely.items() if name != bone]
+    own = resample_to(bones.likely[bone], bones.grid, crop)
+    rest = [resample_to(likely, bones.grid, crop) for name, likely in bones.likely.items() if name != bone]
     others = torch.stack(rest).sum(dim=0) if rest else torch.zeros_like(own)
     seen = shape.network(torch.stack([own, others])[None].to(device)).float().cpu().numpy()[0]
 

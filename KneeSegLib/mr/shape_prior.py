@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from KneeSegLib.anatomy import Side
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.mesh import directed_edges, point_normals
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.mr.slices import KneeProbabilities
 
@@ -69,7 +69,7 @@ def with_shapes(
         beyond = np.sign(distance_mm) * (np.abs(distance_mm) - prior.free_mm).clip(min=0.0)
         log_odds = heard * (-beyond / prior.softness_mm).clip(-prior.most, prior.most)
         place = slices.grid.slices_within(Box.of_grid(grid))
-        change = resampled(torch.from_numpy(log_odds.astype(np.float32)), grid, slices.grid.part(place))
+        change = resample_to(torch.from_numpy(log_odds.astype(np.float32)), grid, slices.grid.part(place))
         likely = values[(slice(None), *place)].float()
         likely[slices.classes.index(bone)] *= change.exp()
         values[(slice(None), *place)] = (likely / likely.sum(dim=0).clamp(min=1e-6)).half()

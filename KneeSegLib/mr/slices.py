@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.device import in_order
 from KneeSegLib.networks.device import Device
 from KneeSegLib.networks.mr_channels import bright_level, mr_slice_channels, scaled_signal
@@ -80,7 +80,7 @@ def sagittal_probabilities(
     Raises:
         Cancelled: raised by ``progress`` between two batches of slices.
     """
-    image = resampled(signal, scan, grid, device=device.torch_name)
+    image = resample_to(signal, scan, grid, device=device.torch_name)
     volume = scaled_signal(image, scan_level(signal)).permute(2, 0, 1).contiguous()
     positions = torch.arange(grid.x.count)
     batches = positions.split(max(BATCH_PIXELS // (grid.z.count * grid.y.count), 1))

@@ -18,7 +18,7 @@ from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER, SIDES, structure
 from KneeSegLib.assembly import assemble_case
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
-from KneeSegLib.cleaning import clean
+from KneeSegLib.cleaning import clean_labels
 from KneeSegLib.ct.both_ways import agreement, settled
 from KneeSegLib.ct.fusion import fused, weights_for
 from KneeSegLib.ct.legs import Leg, find_legs
@@ -49,7 +49,7 @@ from KneeSegLib.pipelines.table import (
     Quality,
 )
 from KneeSegLib.progress import Progress, no_progress, parts
-from KneeSegLib.quality import Signs, disputed_shares, signs_of_leg
+from KneeSegLib.quality import QualityFeatures, measure_disputed_fractions, measure_leg_features
 
 BYTES_PER_VOXEL = 6.0
 BYTES_ANYWAY = 0.9e9
@@ -114,7 +114,7 @@ class CtLeg:
             shares = {leg.side: shares_of(leg, self.pipeline.joints, scan.grid.z) for leg in legs}
             other_leg = coarse if len(found) > 1 else None
             labelled = []
-            signs: dict[str, Signs] = {}
+            signs: dict[str, QualityFeatures] = {}
             for leg, working in zip(legs, parts(segmenting, [self._work(shares[leg.side]) for leg in legs])):
                 refinement = REFINEMENT_WORK if self.quality.refines else 0
                 slicing, naming, refining, labelling, cleaning = parts(working, (70, 8, refinement, 14, 8))
@@ -127,7 +127,7 @@ class CtLeg:
                         fused(answer, names, other_leg, leg.side, weights_for(answer.share.joint, scan.grid))
                         for answer in sliced
                     ]
-                    disputed = disputed_shares(sliced, answers)
+                    disputed = measure_disputed_fractions(sliced, answers)
                     del sliced  # as large as the answers
                 corrections: dict[str, Correction] = {}
                 if self.quality.refines:
@@ -143,7 +143,7 @@ class CtLeg:
                     uncleaned = labels.labels
                     self._clean(labels, leg, scan.grid)
                 with stopwatch("checking"):
-                    signs |= signs_of_leg(labels, uncleaned, disputed, leg, scan.values, scan.grid, corrections)
+                    signs |= measure_leg_features(labels, uncleaned, disputed, leg, scan.values, scan.grid, corrections)
                 labelled.append(labels)
         with stopwatch("assembling"):
             finishing(0.0, "Putting the labels on the image's grid")
@@ -227,7 +227,7 @@ class CtLeg:
         crop = grid.part(labels.place)
         structures = [structure(bone, leg.side) for bone in BONES]
         anchors = {structure(name, leg.side).key: crop.slices_within(bone.box) for name, bone in leg.bones.items()}
-        follow_cleaning(labels, clean(labels.labels, grid.spacing_mm, structures, anchors))
+        follow_cleaning(labels, clean_labels(labels.labels, grid.spacing_mm, structures, anchors))
 
     def _network(self, name: str) -> tuple[nn.Module, dict[str, Any]]:
         """Load a network when it is first needed; one that is damaged or missing is said so then."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.anatomy import structure_of_label
 from KneeSegLib.cleaning.components import boxes_of
-from KneeSegLib.quality import SHIPPED, Signs, Thresholds
+from KneeSegLib.quality import BONE_CT_LIMITS, QualityFeatures, QualityLimits
 
 if TYPE_CHECKING:
     from KneeSegLib.inference.labels import LegLabels
     from KneeSegLib.measurements.surface_map import SurfaceMap
     from KneeSegLib.pipelines.scan import Scan
 
-BONE_LIMITS: Mapping[str, Thresholds] = MappingProxyType({"bone": SHIPPED})
+BONE_LIMITS: Mapping[str, QualityLimits] = MappingProxyType({"bone": BONE_CT_LIMITS})
 """Of pipelines that label bones only."""
 
 
@@ -37,8 +37,8 @@ class Findings:
 
     scan: Scan
     legs: Sequence[LegLabels]
-    features: Mapping[str, Signs]
-    limits: Mapping[str, Thresholds] = field(default_factory=lambda: BONE_LIMITS)
+    features: Mapping[str, QualityFeatures]
+    limits: Mapping[str, QualityLimits] = field(default_factory=lambda: BONE_LIMITS)
     warnings: Sequence[str] = ()
     missing: Sequence[str] = ()
     maps: Sequence[SurfaceMap] = ()

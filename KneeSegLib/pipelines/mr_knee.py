@@ -18,7 +18,7 @@ from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, Side, structure
 from KneeSegLib.assembly import add_cartilage, assemble_case
 from KneeSegLib.bundles import Bundle, find_bundle
 from KneeSegLib.case import Case
-from KneeSegLib.cleaning import clean
+from KneeSegLib.cleaning import clean_labels
 from KneeSegLib.cleaning.attached import keep_attached
 from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Grid
@@ -43,8 +43,8 @@ from KneeSegLib.pipelines.scan import Scan
 from KneeSegLib.pipelines.stopwatch import Stopwatch
 from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE, Pipeline, Stage
 from KneeSegLib.progress import Progress, no_progress, parts
-from KneeSegLib.quality import KNEE_MR
-from KneeSegLib.quality.knee import signs_of_knee
+from KneeSegLib.quality import KNEE_MR_LIMITS
+from KneeSegLib.quality.knee import measure_knee_features
 from KneeSegLib.shape.model_file import read_shape_models
 
 BYTES_PER_VOXEL = 8.0
@@ -116,7 +116,7 @@ class MrKnee:
                 uncleaned = knee.labels
                 follow_cleaning(knee, cleaned(knee, scan.grid))
             with stopwatch("checking"):
-                signs = signs_of_knee(knee, uncleaned, shapes, scan.grid)
+                signs = measure_knee_features(knee, uncleaned, shapes, scan.grid)
         with stopwatch("assembling"):
             finishing(0.2, "Putting the labels on the image's grid")
             shown = {} if self.stop_after == "slices" else shapes
@@ -124,7 +124,7 @@ class MrKnee:
                 scan,
                 [knee],
                 signs,
-                KNEE_MR,
+                KNEE_MR_LIMITS,
                 doubts_about_knee(found, scan.grid),
                 missing_structures(list_labelled([knee]), found.side),
                 [
@@ -240,7 +240,7 @@ class MrKnee:
 def cleaned(knee: LegLabels, grid: Grid) -> np.ndarray:
     """The labels of a knee with one piece of each bone, and cartilage and menisci only where they belong."""
     spacing_mm, side = grid.spacing_mm, knee.side
-    labels = clean(knee.labels, spacing_mm, [structure(bone, side) for bone in JOINT_BONES["knee"]])
+    labels = clean_labels(knee.labels, spacing_mm, [structure(bone, side) for bone in JOINT_BONES["knee"]])
     for bone, cartilage in CARTILAGES.items():
         value = structure(cartilage, side).label_value
         mask = labels == value

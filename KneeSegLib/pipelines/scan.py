@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.geometry.grid import Grid
-from KneeSegLib.io.volume import Volume, to_lps
+from KneeSegLib.io.volume import Volume, reorient_to_lps
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,6 @@ class Scan:
     @classmethod
     def of(cls, volume: Volume) -> Scan:
         """Turn a volume; values are those of the image, not copied where nothing has to be turned."""
-        image = to_lps(volume.image)
+        image = reorient_to_lps(volume.image)
         values = sitk.GetArrayViewFromImage(image)
         return cls(image, values, Grid.of_scan(values.shape, tuple(reversed(image.GetSpacing()))))

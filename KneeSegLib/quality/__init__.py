@@ -1,9 +1,9 @@
 """How far each labelled bone can be relied on, without knowing the truth: signs are measured, then judged.
 
-    >>> verdict_on(structure("femur_right"), signs["femur_right"]).level        # doctest: +SKIP
+    >>> assess_quality(structure("femur_right"), features["femur_right"]).level        # doctest: +SKIP
     'good'
 
-One file per kind of sign: :mod:`~KneeSegLib.quality.certainty` (of the networks),
+One file per kind of sign: :mod:`~KneeSegLib.quality.uncertainty` (of the networks),
 :mod:`~KneeSegLib.quality.agreement` (with the localiser), :mod:`~KneeSegLib.quality.edges` and
 :mod:`~KneeSegLib.quality.values` (in the image),
 :mod:`~KneeSegLib.quality.outlines` (from slice to slice), :mod:`~KneeSegLib.quality.metal`,
@@ -12,22 +12,22 @@ One file per kind of sign: :mod:`~KneeSegLib.quality.certainty` (of the networks
 
 from __future__ import annotations
 
-from KneeSegLib.quality.certainty import disputed_shares
-from KneeSegLib.quality.measuring import signs_of_leg
-from KneeSegLib.quality.signs import Signs
-from KneeSegLib.quality.thresholds import KNEE_MR, SHIPPED, Thresholds
-from KneeSegLib.quality.verdict import LEVEL_NAMES, Level, Verdict, verdict_on, warning_of
+from KneeSegLib.quality.assessment import LEVEL_NAMES, Level, QualityResult, assess_quality, describe_flag
+from KneeSegLib.quality.features import QualityFeatures
+from KneeSegLib.quality.leg import measure_leg_features
+from KneeSegLib.quality.settings import BONE_CT_LIMITS, KNEE_MR_LIMITS, QualityLimits
+from KneeSegLib.quality.uncertainty import measure_disputed_fractions
 
 __all__ = [
-    "KNEE_MR",
+    "KNEE_MR_LIMITS",
     "LEVEL_NAMES",
     "Level",
-    "SHIPPED",
-    "Signs",
-    "Thresholds",
-    "Verdict",
-    "disputed_shares",
-    "signs_of_leg",
-    "verdict_on",
-    "warning_of",
+    "BONE_CT_LIMITS",
+    "QualityFeatures",
+    "QualityLimits",
+    "QualityResult",
+    "measure_disputed_fractions",
+    "measure_leg_features",
+    "assess_quality",
+    "describe_flag",
 ]

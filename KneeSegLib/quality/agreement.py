@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ONE_VOXEL_AROUND = np.ones((3, 3, 3), bool)
 
 
-def tolerant_dice(first: np.ndarray, second: np.ndarray) -> float:
+def compute_tolerant_dice(first: np.ndarray, second: np.ndarray) -> float:
     """Return the Dice overlap of two masks (Z, Y, X) in which a voxel also counts as common beside the other mask.
 
     A bone that is thinner than a voxel of the grid is not punished for where its voxel came to lie. 0 where one of
@@ -27,7 +27,7 @@ def tolerant_dice(first: np.ndarray, second: np.ndarray) -> float:
     return common / total
 
 
-def agreement_with_region(mask: np.ndarray, grid: Grid, region: np.ndarray, coarse: Grid) -> float:
+def measure_region_agreement(mask: np.ndarray, grid: Grid, region: np.ndarray, coarse: Grid) -> float:
     """Return how well a mask agrees with a coarse region, where the mask's grid reaches.
 
     Args:
@@ -39,4 +39,4 @@ def agreement_with_region(mask: np.ndarray, grid: Grid, region: np.ndarray, coar
     seen = np.zeros(region.shape, bool)
     seen[np.ix_(*within)] = mask[np.ix_(*(index[inside] for index, inside in zip(indices, within)))]
     segmented = within[0]
-    return tolerant_dice(seen[segmented], region[segmented])
+    return compute_tolerant_dice(seen[segmented], region[segmented])

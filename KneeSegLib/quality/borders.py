@@ -13,7 +13,7 @@ LENGTHWISE = BORDERS[0]
 """The borders at which every long bone in a scan of one joint ends."""
 
 
-def border_areas_mm2(
+def measure_border_areas_mm2(
     mask: np.ndarray, place: Sequence[slice], shape: Sequence[int], spacing_mm: Sequence[float]
 ) -> dict[str, float]:
     """Return the area in which a bone touches each border of the scan, only those that it touches.

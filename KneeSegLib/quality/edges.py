@@ -20,19 +20,19 @@ _NORMAL_FROM_MEDIAN = 1.4826
 
 
 @dataclass(frozen=True)
-class Edges:
-    """See the fields of the same name of :class:`~KneeSegLib.quality.signs.Signs`."""
+class EdgeFeatures:
+    """See the fields of the same name of :class:`~KneeSegLib.quality.features.QualityFeatures`."""
 
     edge_hu: float
-    edgeless_share: float
-    air_share: float
-    blank_share: float
-    contact_share: float
+    edgeless_fraction: float
+    air_fraction: float
+    blank_fraction: float
+    contact_fraction: float
 
 
-def edges_of(
+def measure_edges(
     mask: np.ndarray, others: np.ndarray, hu: np.ndarray, spacing_mm: Sequence[float], faces: int = _FACES_PER_AXIS
-) -> Edges:
+) -> EdgeFeatures:
     """Look at the image across an even selection of the faces between the bone's voxels and those around.
 
     Args:
@@ -58,21 +58,21 @@ def edges_of(
         air.append(outside < AIR_HU)
         blank.append(((far == far[0]).all(axis=0) & (far[0] > lowest) & (far[0] < highest) & in_view)[~touches])
     if not contact:
-        return Edges(nan, nan, nan, nan, nan)
-    contact_share = float(np.concatenate(contact).mean())
-    if contact_share == 1.0:
-        return Edges(nan, nan, nan, nan, contact_share)
+        return EdgeFeatures(nan, nan, nan, nan, nan)
+    contact_fraction = float(np.concatenate(contact).mean())
+    if contact_fraction == 1.0:
+        return EdgeFeatures(nan, nan, nan, nan, contact_fraction)
     steps = np.concatenate(steps)
-    return Edges(
+    return EdgeFeatures(
         edge_hu=float(np.median(steps)),
-        edgeless_share=float(np.mean(steps < LEAST_EDGE_HU)),
-        air_share=float(np.concatenate(air).mean()),
-        blank_share=float(np.concatenate(blank).mean()),
-        contact_share=contact_share,
+        edgeless_fraction=float(np.mean(steps < LEAST_EDGE_HU)),
+        air_fraction=float(np.concatenate(air).mean()),
+        blank_fraction=float(np.concatenate(blank).mean()),
+        contact_fraction=contact_fraction,
     )
 
 
-def noise_of(hu: np.ndarray) -> float:
+def estimate_noise_hu(hu: np.ndarray) -> float:
     """Return the standard deviation of white noise in a CT (Z, Y, X) from its mixed second differences, in HU.
 
     Robust, since most voxels lie on no edge (after Immerkaer, *Fast noise variance estimation*, 1996, with a median

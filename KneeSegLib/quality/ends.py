@@ -16,7 +16,7 @@ _DENSE_HU = 150.0
 """Above soft tissue: bone with little marrow in it, even in a scan of low values."""
 
 
-def going_on_share(
+def measure_continuing_fraction(
     mask: np.ndarray, bones: np.ndarray, hu: np.ndarray, soft_tissue_hu: float, spacing_mm: Sequence[float]
 ) -> float:
     """Return how much of the dense bone just within an end of the label goes on, without a label, just beyond it.
@@ -28,7 +28,7 @@ def going_on_share(
         mask: bool (Z, Y, X), the bone, with some voxels around it; an end near the array's border does not count.
         bones: bool, every bone.
         hu: the image.
-        soft_tissue_hu: around the bone, see :func:`~KneeSegLib.quality.values.soft_tissue_hu`.
+        soft_tissue_hu: around the bone, see :func:`~KneeSegLib.quality.values.measure_soft_tissue_hu`.
         spacing_mm: (z, y, x).
 
     Returns:

@@ -10,10 +10,10 @@ import numpy as np
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.cleaning.components import boxes_of
-from KneeSegLib.quality.borders import border_areas_mm2
-from KneeSegLib.quality.certainty import doubtful_band_mm
-from KneeSegLib.quality.measuring import changed_voxels
-from KneeSegLib.quality.signs import Signs
+from KneeSegLib.quality.borders import measure_border_areas_mm2
+from KneeSegLib.quality.features import QualityFeatures
+from KneeSegLib.quality.leg import count_changed_voxels
+from KneeSegLib.quality.uncertainty import measure_uncertain_band_mm
 
 if TYPE_CHECKING:
     from KneeSegLib.geometry.grid import Grid
@@ -24,9 +24,9 @@ WHOLE_IN_VIEW = ("patella",)
 """Of the bones of a knee only this one is in view as a whole, so that its size can be judged."""
 
 
-def signs_of_knee(
+def measure_knee_features(
     labelled: LegLabels, before_cleaning: np.ndarray, shapes: Mapping[str, FittedShape], grid: Grid
-) -> dict[str, Signs]:
+) -> dict[str, QualityFeatures]:
     """Return the signs of every structure that the labels of a knee hold, by its key.
 
     Args:
@@ -39,7 +39,7 @@ def signs_of_knee(
 
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     boxes = boxes_of(labels)
-    changed = changed_voxels(before_cleaning, labels)
+    changed = count_changed_voxels(before_cleaning, labels)
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
     found = {}
     for tissue, margin in labelled.margins.items():
@@ -50,17 +50,17 @@ def signs_of_knee(
         mask = labels[box] == value
         volume_cm3 = float(np.count_nonzero(mask)) * voxel_cm3
         in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
-        borders = border_areas_mm2(mask, in_scan, grid.shape, spacing_mm)
+        borders = measure_border_areas_mm2(mask, in_scan, grid.shape, spacing_mm)
         certainty = margin.values * np.float32(1.0 / MARGIN_SCALE)
         shape_mm = shapes[tissue].mean_residual_mm if tissue in shapes else None
-        found[structure(tissue, labelled.side).key] = Signs(
+        found[structure(tissue, labelled.side).key] = QualityFeatures(
             volume_cm3=volume_cm3,
             extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
             whole=tissue in WHOLE_IN_VIEW and not borders,
             border_mm2=borders,
             slice_mm=grid.x.spacing_mm,
-            doubtful_band_mm=doubtful_band_mm(certainty, labels[margin.place] == value, spacing_mm),
-            cleaned_share=changed.get(value, 0) * voxel_cm3 / volume_cm3,
+            uncertain_band_mm=measure_uncertain_band_mm(certainty, labels[margin.place] == value, spacing_mm),
+            cleaned_fraction=changed.get(value, 0) * voxel_cm3 / volume_cm3,
             shape_residual_mm=nan if shape_mm is None else shape_mm,
             shape_lost=shape_mm is not None and isnan(shape_mm),
         )

@@ -15,7 +15,7 @@ LEAST_PIECE_MM3 = 40.0
 """Smaller pieces are noise on dense bone."""
 
 
-def metal_voxels(hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+def find_metal(hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """Return the positions (N, 3) of the voxels that belong to a piece of metal.
 
     Args:
@@ -34,13 +34,13 @@ def metal_voxels(hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     return np.argwhere(large[pieces]) + (first, 0, 0)
 
 
-def metal_cm3_near(
+def measure_metal_cm3(
     metal: np.ndarray, box: Sequence[slice], spacing_mm: Sequence[float], reach_mm: float = 5.0
 ) -> float:
     """Return the volume of metal in a bone's box and ``reach_mm`` around it.
 
     Args:
-        metal: see :func:`metal_voxels`.
+        metal: see :func:`find_metal`.
     """
     near = np.ones(len(metal), bool)
     for axis, (bounds, step_mm) in enumerate(zip(box, spacing_mm)):

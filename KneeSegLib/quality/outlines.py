@@ -17,14 +17,14 @@ _ENDS_MM = 15.0
 """At its ends a bone is several knobs, which appear one after the other: no jumps are looked for there."""
 
 
-class Steps(NamedTuple):
+class OutlineSteps(NamedTuple):
     """``jump_mm``: the largest step beyond what is usual around it. ``sway_mm``: the median step per mm of height."""
 
     jump_mm: float
     sway_mm: float
 
 
-def steps_of(mask: np.ndarray, spacing_mm: Sequence[float]) -> Steps:
+def measure_outline_steps(mask: np.ndarray, spacing_mm: Sequence[float]) -> OutlineSteps:
     """Measure how far the outline moves sideways along the leg.
 
     Args:
@@ -40,7 +40,7 @@ def steps_of(mask: np.ndarray, spacing_mm: Sequence[float]) -> Steps:
     inner = _sideways_mm(mask[ends : len(mask) - ends], spacing_mm, lag)
     usual_mm = ndimage.median_filter(inner, 4 * lag + 1, mode="nearest") if inner.size else inner
     every = _sideways_mm(mask, spacing_mm, 1)
-    return Steps(
+    return OutlineSteps(
         float((inner - usual_mm).max()) if inner.size > 2 * lag else nan,
         float(np.median(every)) / slice_mm if every.size else nan,
     )

@@ -41,7 +41,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
 )
 
 
-def size_doubt(bone: str, volume_cm3: float, length_mm: float, whole: bool) -> str | None:
+def describe_implausible_size(bone: str, volume_cm3: float, length_mm: float, whole: bool) -> str | None:
     """Return in a sentence what is impossible about a bone's size; None where nothing is.
 
     Args:

@@ -11,7 +11,7 @@ from KneeSegLib.quality.edges import AIR_HU
 _LEAST_CUT_OFF_SHARE = 0.02
 
 
-def soft_tissue_hu(hu: np.ndarray, bones: np.ndarray) -> float:
+def measure_soft_tissue_hu(hu: np.ndarray, bones: np.ndarray) -> float:
     """Return the median of what is neither bone nor air: fat has -100 HU, muscle 50. NaN where there is no such voxel.
 
     Args:
@@ -22,7 +22,7 @@ def soft_tissue_hu(hu: np.ndarray, bones: np.ndarray) -> float:
     return float(np.median(soft)) if soft.size else nan
 
 
-def ceiling_hu(hu: np.ndarray, bone: np.ndarray) -> float:
+def find_ceiling_hu(hu: np.ndarray, bone: np.ndarray) -> float:
     """Return the value at which the bone's own values were cut off; NaN where they were not.
 
     They were if many voxels have exactly the highest value, as no measured values do.

@@ -18,7 +18,7 @@ from KneeSegLib.report.solids import solid_pictures
 
 if TYPE_CHECKING:
     from KneeSegLib.case import Case
-    from KneeSegLib.quality import Verdict
+    from KneeSegLib.quality import QualityResult
 
 _TILT_WORTH_SAYING_DEGREES = 5.0
 
@@ -73,7 +73,7 @@ def report_html(case: Case, provenance: Mapping[str, Any], progress: Progress = 
         size=case.labels.GetSize(),
         spacing=case.labels.GetSpacing(),
         warnings=[*case.volume.notes, *case.warnings, *(text for found in case.structures for text in found.warnings)],
-        shared_limits=shared_limits([found.verdict for found in case.structures if found.verdict]),
+        shared_limits=shared_limits([found.quality for found in case.structures if found.quality]),
         regions=shown,
         cartilage=case.cartilage,
         joint_surfaces=cartilage_pictures(case.cartilage),
@@ -115,11 +115,11 @@ def what_was_found(structures: Sequence[Structure]) -> str:
     return f"{bones[0].side.capitalize()} {listed}" if len(sides) == 1 else f"Both legs: {listed}"
 
 
-def shared_limits(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return the limits that all of several verdicts name, which need to be said only once."""
-    if len(verdicts) < 2:
+def shared_limits(results: Sequence[QualityResult]) -> list[str]:
+    """Return the limits that all of several results name, which need to be said only once."""
+    if len(results) < 2:
         return []
-    return [limit for limit in verdicts[0].limits if all(limit in verdict.limits for verdict in verdicts)]
+    return [limit for limit in results[0].limits if all(limit in result.limits for result in results)]
 
 
 def _date(text: str | None) -> str:

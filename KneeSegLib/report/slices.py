@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Structure
-from KneeSegLib.geometry.orientation import to_lps
+from KneeSegLib.geometry.orientation import reorient_to_lps
 from KneeSegLib.report.contours import contour_lines, svg_path
 from KneeSegLib.report.planes import LETTERS, Box, Grid, Window, box_of, tilt_degrees
 
@@ -73,8 +73,8 @@ class SlicePainter:
         """
         self._given_labels = labels
         # Array views live only as long as their images.
-        self._lps_image, self._lps_labels = to_lps(image), to_lps(labels)
-        self._margins = {key: to_lps(margin) for key, margin in margins.items()}
+        self._lps_image, self._lps_labels = reorient_to_lps(image), reorient_to_lps(labels)
+        self._margins = {key: reorient_to_lps(margin) for key, margin in margins.items()}
         self._image = sitk.GetArrayViewFromImage(self._lps_image)
         self.labels = sitk.GetArrayViewFromImage(self._lps_labels)
         self.grid = Grid.of(self._lps_labels)

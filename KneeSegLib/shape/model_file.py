@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from KneeSegLib.errors import InputError, ModelError
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.shape.model import BONES, Provenance, Quality, ShapeModel
 
@@ -43,7 +43,7 @@ def write_shape_models(models: Mapping[str, ShapeModel], path: str | Path, overw
         for name, kind in _KINDS.items()
     }
     bones = {bone: {"provenance": model.provenance, "quality": model.quality} for bone, model in models.items()}
-    text = json.dumps(strict({"format": FORMAT, "bones": bones}), allow_nan=False)
+    text = json.dumps(as_strict_json({"format": FORMAT, "bones": bones}), allow_nan=False)
     with write_whole(path, overwrite) as unfinished:
         save_file(arrays, unfinished, {_TEXT: text})
 

@@ -6,7 +6,7 @@ import torch
 
 from KneeSegLib.anatomy import OTHER
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.networks.ct_channels import patch_channels
 from KneeSegLib.training.priors import imperfect_prior
 from KneeSegLib.training.samples import Samples, SampleSource
@@ -88,7 +88,7 @@ def scanned_in_slices(hu: torch.Tensor, spacing_mm: float, apart_mm: float) -> t
         return hu
     fine = Grid.of_scan(tuple(hu.shape), (spacing_mm,) * 3)
     thick = fine._replace(z=Axis.covering(*Box.of_grid(fine).z, apart_mm))
-    return resampled(resampled(hu, fine, thick), thick, fine)
+    return resample_to(resample_to(hu, fine, thick), thick, fine)
 
 
 def _patch_at(

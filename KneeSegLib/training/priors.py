@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.training.synthesis.fields import chance, occupancy, smooth_noise, smoothstep, uniform
 
 Bounds = tuple[float, float]
@@ -73,10 +73,10 @@ def imperfect_prior(
 
     fine = Grid.of_scan(shape, (spacing_mm,) * 3)
     coarse = _slice_grid(fine, (max(errors.spacing_mm, slices_apart_mm), errors.spacing_mm, errors.spacing_mm))
-    displaced = resampled(displaced, fine, coarse)
+    displaced = resample_to(displaced, fine, coarse)
     jitter = uniform(errors.slice_jitter_mm, generator) * torch.randn(coarse.z.count, 1, 1, generator=generator)
     prior = torch.sigmoid(-(displaced + jitter) / uniform(errors.softness_mm, generator))
-    prior = resampled(prior, coarse, fine)
+    prior = resample_to(prior, coarse, fine)
 
     if chance(errors.leak_probability, generator):
         leak = smoothstep(smooth_noise(shape, spacing_mm, 12.0, generator), -0.3, 0.7) * uniform((0.3, 1.0), generator)

@@ -7,7 +7,7 @@ Scans of people whom no network was trained on are rendered, spoilt as ``damage.
 slices, wrong values...) and segmented. A structure is flagged when its level is "check", or, where it is missing, when
 a warning names it or the same bone of the other side, which lies in its place, is flagged. Dice is measured against the
 anatomy that was rendered. A run that refuses a scan in a sentence claims nothing; such runs are counted apart.
-Thresholds are chosen on ``--group validation``, figures are those of ``--group test``.
+Limits are chosen on ``--group validation``, figures are those of ``--group test``.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
 from KneeSegLib.case import FoundStructure, structures_of
 from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.pipelines.table import QUALITIES
-from KneeSegLib.quality import Signs, verdict_on
+from KneeSegLib.quality import QualityFeatures, assess_quality
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import synthesize_case
 from KneeSegLib.training.synthesis.placement import PreparedPerson
@@ -85,7 +85,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
             for name in wanted:
                 spoilt = DAMAGES[name](scan, np.random.default_rng([options.seed, number]))
                 run = {"person": path.stem, "damage": name, **segmented(spoilt, joint, side, options.quality)}
-                runs.append(strict(run))
+                runs.append(as_strict_json(run))
                 options.output.write_text(json.dumps(runs, indent=1), encoding="utf-8")
                 print(f"{path.stem}, {name}: {summary(runs[-1])}", flush=True)
     return runs
@@ -98,13 +98,13 @@ def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]
         case = ks.segment(image, pipeline=f"ct-{joint}", quality=quality, device="cpu")
     except KneeSegError as error:
         return {"refused": str(error)}
-    signs = {found.structure.key: dataclasses.asdict(found.verdict.signs) for found in case.structures}
+    features = {found.structure.key: dataclasses.asdict(found.quality.features) for found in case.structures}
     agreements = evaluate(truth, case.labels)
     there = {found.structure for found in structures_of(truth) if found.volume_mm3 / 1000.0 >= least_cm3(found)}
     expected = {bone.key for bone in there if bone.side == side and bone.tissue.key in JOINT_BONES[joint]}
-    dice = {key: agreements[key].metrics["dice"] for key in expected | set(signs)}
+    dice = {key: agreements[key].metrics["dice"] for key in expected | set(features)}
     dice = {key: 0.0 if math.isnan(value) else value for key, value in dice.items()}
-    return {"dice": dice, "signs": signs, "warnings": case.warnings}
+    return {"dice": dice, "features": features, "warnings": case.warnings}
 
 
 def least_cm3(found: FoundStructure) -> float:
@@ -133,11 +133,11 @@ class Judged:
 
 def judged(run: dict[str, Any]) -> Iterator[Judged]:
     """Apply this checkout's thresholds to the signs of a run."""
-    signs = {
-        key: Signs(**{name: math.nan if value is None else value for name, value in values.items()})
-        for key, values in run.get("signs", {}).items()
+    features = {
+        key: QualityFeatures(**{name: math.nan if value is None else value for name, value in values.items()})
+        for key, values in run.get("features", {}).items()
     }
-    reasons = {key: verdict_on(structure(key), of_it).reasons for key, of_it in signs.items()}
+    reasons = {key: assess_quality(structure(key), of_it).reasons for key, of_it in features.items()}
     for key, dice in run.get("dice", {}).items():
         if key not in reasons:
             missing = structure(key)

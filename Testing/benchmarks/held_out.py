@@ -28,7 +28,7 @@ from people import prepared_people
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.pipelines import QUALITIES
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
@@ -54,7 +54,7 @@ def main() -> None:
     results = {}
     for joint in options.joint or ("hip", "knee", "ankle"):
         results[joint] = measured(joint, options)
-    options.output.write_text(json.dumps(strict(results), indent=1), encoding="utf-8")
+    options.output.write_text(json.dumps(as_strict_json(results), indent=1), encoding="utf-8")
     print(f"\nFull figures: {options.output}")
 
 

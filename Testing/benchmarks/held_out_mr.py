@@ -40,7 +40,7 @@ from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.resources import shape_models_file
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.mr.crops import SPACING_MM
 from KneeSegLib.mr.settling import edge_say, settled, surface_distance_mm
@@ -84,7 +84,7 @@ class Tally:
     Attributes:
         surface_mm: by bone, how far the points of each fitted shape lie from the true surface.
         landmark_mm: by bone, how far from their own places.
-        flags: stage, key, Dice and verdict of each structure.
+        flags: stage, key, Dice and result of each structure.
         wrong_sides: knees taken for one of the other side.
     """
 
@@ -143,7 +143,7 @@ def main() -> None:
         "wrong_sides": tally.wrong_sides,
         "flags": tally.flags,
     }
-    options.output.write_text(json.dumps(strict(record), indent=1), encoding="utf-8")
+    options.output.write_text(json.dumps(as_strict_json(record), indent=1), encoding="utf-8")
     print(f"Full figures: {options.output}")
 
 
@@ -213,7 +213,7 @@ def measure(
     }
     for entry in found.structures if right else ():
         dice = agreements[entry.structure.key].metrics["dice"]
-        tally.flags.append({"stage": stage, "key": entry.structure.tissue.key, "dice": dice, "verdict": entry.verdict})
+        tally.flags.append({"stage": stage, "key": entry.structure.tissue.key, "dice": dice, "result": entry.quality})
     row = "  ".join(f"{k.rpartition('_')[0]} {v.metrics['dice']:.3f}" for k, v in agreements.items())
     print(
         f"{truth.subject} ({side}{'' if right else ', TAKEN FOR THE OTHER'}, {stage}, {seconds:.0f} s): {row}",
@@ -229,7 +229,7 @@ def measure(
 def print_flags(flags: list[dict]) -> None:
     """Say how many structures were marked "Check", by how good they were."""
     for low, high in ((0.0, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.01)):
-        levels = [flag["verdict"].level for flag in flags if low <= flag["dice"] < high]
+        levels = [flag["result"].level for flag in flags if low <= flag["dice"] < high]
         print(f"Dice {low:.2f} to {min(high, 1.0):.2f}: {levels.count('check')} of {len(levels)} marked Check")
 
 

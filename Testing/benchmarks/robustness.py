@@ -5,7 +5,7 @@
 
 Every row is an ordinary scan of a joint (0.7 mm, moderate kernel, 15 HU of noise) with one thing changed. The images
 come from the renderer that the networks were trained with: the table says what they can take, not how well they do on
-real scans. A figure with an exclamation mark was flagged, by the verdict or, where the bone is missing, by a warning.
+real scans. A figure with an exclamation mark was flagged, by the result or, where the bone is missing, by a warning.
 Femurs and tibias below a Dice of 0.95 that were not flagged are named at the end.
 """
 
@@ -31,7 +31,7 @@ from people import prepared_people
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.pipelines import QUALITIES
 from KneeSegLib.training.synthesis import knee_cases
@@ -181,7 +181,7 @@ def main() -> None:
             results[joint][name] = figures
             cells = [_cell([one[key] for one in figures if key in one]) for key in bones]
             print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    options.output.write_text(json.dumps(strict(results), indent=1), encoding="utf-8")
+    options.output.write_text(json.dumps(as_strict_json(results), indent=1), encoding="utf-8")
     silent = list(unflagged(results))
     print(f"\nFemurs and tibias below {MAIN_DICE} that were not flagged: {', '.join(silent) or 'none'}.")
     print(f"Full figures: {options.output}")
@@ -209,7 +209,7 @@ def measured(case: SyntheticCase, joint: str, side: str, quality: str) -> dict[s
     except KneeSegError as error:  # refused in a sentence: nothing is claimed that could be believed
         print(f"    {case.subject}: {error}", file=sys.stderr)
         return {structure(bone, "right").key: Figures(None, True) for bone in JOINT_BONES[joint]}
-    levels = {one.structure.key: one.verdict.level for one in found.structures}
+    levels = {one.structure.key: one.quality.level for one in found.structures}
     figures = {}
     for key, agreement in evaluate(case.labels, found.labels).items():
         named = structure(key)

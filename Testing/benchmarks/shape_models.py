@@ -22,7 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.training.shape_models import bone_image, build
 from KneeSegLib.training.shape_models.correspondence import correspondence_error
 from KneeSegLib.training.synthesis.distance import Grid, signed_distance
@@ -47,7 +47,7 @@ def main() -> None:
     for family, shapes in (("limb", _people), ("warped", _warped)):
         vertices = shapes(model, arguments.bone, arguments.cases, np.random.default_rng(11))
         record[family] = _measured(vertices, model.triangles[arguments.bone], arguments)
-    print(json.dumps(strict(record), indent=2))
+    print(json.dumps(as_strict_json(record), indent=2))
 
 
 def _people(model: LimbModel, bone: str, count: int, random: np.random.Generator) -> np.ndarray:

@@ -20,7 +20,7 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
-from KneeSegLib.cleaning import clean, closing_with_ball
+from KneeSegLib.cleaning import clean_labels, close_with_ball
 from KneeSegLib.surfaces import decimate, surface_file_name, surface_of, surface_quality, write_surface
 
 SIZE = (250, 512, 512)
@@ -79,10 +79,10 @@ def main() -> None:
 
     print(f"{'stage':34s} {'wall':>9s} {'processor':>9s}")
     timed("floor: connected components once", lambda: ndimage.label(labels))
-    timed("cleaning, whole volume", lambda: clean(labels, SPACING_MM, BONES))
+    timed("cleaning, whole volume", lambda: clean_labels(labels, SPACING_MM, BONES))
     crop = np.ascontiguousarray(labels[:, 106:406, 106:406])
-    timed("cleaning, 250 x 300 x 300", lambda: clean(crop, SPACING_MM, BONES))
-    timed("closing of the femur, 4.5 mm", lambda: closing_with_ball(labels == BONES[0].label_value, 4.5, SPACING_MM))
+    timed("cleaning, 250 x 300 x 300", lambda: clean_labels(crop, SPACING_MM, BONES))
+    timed("closing of the femur, 4.5 mm", lambda: close_with_ball(labels == BONES[0].label_value, 4.5, SPACING_MM))
     timed("floor: four bare isosurfaces", lambda: [surface_of(image, bone, smoothing="none") for bone in BONES])
     timed("four surfaces, from labels", lambda: [surface_of(image, bone) for bone in BONES])
     surfaces = timed(

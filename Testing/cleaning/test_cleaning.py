@@ -5,7 +5,13 @@ import pytest
 from scipy import ndimage
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.cleaning import clean, closing_with_ball, fill_holes, keep_component_that_belongs, rename_by_neighbour
+from KneeSegLib.cleaning import (
+    clean_labels,
+    close_with_ball,
+    fill_holes,
+    keep_component_that_belongs,
+    relabel_by_neighbour,
+)
 
 FEMUR, TIBIA, FIBULA = (structure(bone, "right") for bone in ("femur", "tibia", "fibula"))
 HIP_BONE = structure("hip_bone", "right")
@@ -46,13 +52,13 @@ def _tube(outer: float, inner: float, slices: int = 30) -> np.ndarray:
 
 
 def test_what_is_right_stays_as_it_is(knee):
-    assert np.array_equal(clean(knee, SPACING, LEG), knee)
+    assert np.array_equal(clean_labels(knee, SPACING, LEG), knee)
 
 
 def test_shaft_called_by_its_neighbours_name_is_renamed_and_not_removed(knee):
     wrong = knee.copy()
     wrong[:20][knee[:20] == TIBIA.label_value] = FEMUR.label_value
-    assert np.array_equal(clean(wrong, SPACING, LEG), knee)
+    assert np.array_equal(clean_labels(wrong, SPACING, LEG), knee)
 
 
 def test_chain_of_wrong_names_is_resolved(knee):
@@ -61,7 +67,7 @@ def test_chain_of_wrong_names_is_resolved(knee):
     is_tibia = knee == TIBIA.label_value
     wrong[10:13][is_tibia[10:13]] = FIBULA.label_value
     wrong[:10][is_tibia[:10]] = FEMUR.label_value
-    assert np.array_equal(rename_by_neighbour(wrong, SPACING, LEG), knee)
+    assert np.array_equal(relabel_by_neighbour(wrong, SPACING, LEG), knee)
 
 
 def test_piece_takes_the_name_of_the_bone_that_it_touches_most(knee):
@@ -69,7 +75,7 @@ def test_piece_takes_the_name_of_the_bone_that_it_touches_most(knee):
     wrong[40:42, 25:35, 25:35] = FIBULA.label_value
     wrong[40:42, 29, 29] = 0
     wrong[40, 25:35, 25:28] = 0
-    renamed = rename_by_neighbour(wrong, SPACING, LEG)
+    renamed = relabel_by_neighbour(wrong, SPACING, LEG)
     assert (renamed[wrong == FIBULA.label_value] == FEMUR.label_value)[-200:].any()
     assert not (renamed[40:42] == FIBULA.label_value).any()
 
@@ -81,7 +87,7 @@ def test_blob_that_merely_touches_a_bone_is_removed_and_not_renamed(knee):
     blob[55, 41:44, 30] = True
     blob &= knee == 0
     wrong[blob] = TIBIA.label_value
-    assert not clean(wrong, SPACING, LEG)[blob].any()
+    assert not clean_labels(wrong, SPACING, LEG)[blob].any()
 
 
 def test_pieces_are_never_renamed_to_a_bone_of_the_other_leg(knee):
@@ -89,7 +95,7 @@ def test_pieces_are_never_renamed_to_a_bone_of_the_other_leg(knee):
     wrong = knee.copy()
     wrong[:20][knee[:20] == TIBIA.label_value] = other.label_value
     wrong[60:70, :8, :8] = other.label_value
-    renamed = rename_by_neighbour(wrong, SPACING, [*LEG, other])
+    renamed = relabel_by_neighbour(wrong, SPACING, [*LEG, other])
     assert np.array_equal(renamed, wrong)
 
 
@@ -97,25 +103,25 @@ def test_cartilage_is_not_renamed_to_the_bone_it_lies_on(knee):
     cartilage = structure("femoral_cartilage", "right")
     labels = knee.copy()
     labels[41, 22:28, 22:38] = labels[41, 32:38, 22:38] = cartilage.label_value
-    assert np.array_equal(clean(labels, SPACING, [*LEG, cartilage]), labels)
+    assert np.array_equal(clean_labels(labels, SPACING, [*LEG, cartilage]), labels)
 
 
 def test_labels_that_were_not_asked_for_stay(knee):
     labels = knee.copy()
     labels[70:75, :5, :5] = FIBULA.label_value
-    assert np.array_equal(clean(labels, SPACING, [FEMUR, TIBIA]), labels)
+    assert np.array_equal(clean_labels(labels, SPACING, [FEMUR, TIBIA]), labels)
 
 
 def test_input_is_not_changed(knee):
     wrong = knee.copy()
     wrong[:5, :5, :5] = FEMUR.label_value
     before = wrong.copy()
-    clean(wrong, SPACING, LEG)
+    clean_labels(wrong, SPACING, LEG)
     assert np.array_equal(wrong, before)
 
 
 def test_labels_without_any_structure_are_fine():
-    assert not clean(np.zeros((4, 5, 6), np.uint8), SPACING, LEG).any()
+    assert not clean_labels(np.zeros((4, 5, 6), np.uint8), SPACING, LEG).any()
 
 
 @pytest.mark.parametrize("as_box", [True, False])
@@ -142,9 +148,9 @@ def test_anchor_that_meets_nothing_falls_back_to_size():
 def test_clean_passes_the_anchor_on(knee):
     wrong = knee.copy()
     wrong[50:80, 2:16, 2:16] = FIBULA.label_value
-    assert (clean(wrong, SPACING, LEG)[:36] != FIBULA.label_value).all()
+    assert (clean_labels(wrong, SPACING, LEG)[:36] != FIBULA.label_value).all()
     anchors = {FIBULA.key: (slice(0, 36), slice(34, 46), slice(42, 54))}
-    assert np.array_equal(clean(wrong, SPACING, LEG, anchors), knee)
+    assert np.array_equal(clean_labels(wrong, SPACING, LEG, anchors), knee)
 
 
 def test_components_that_touch_by_a_corner_are_two():
@@ -185,11 +191,11 @@ def test_a_few_voxels_are_no_shaft_and_have_no_continuation(voxels):
 
 def test_head_that_is_cut_off_stays_the_femurs(hip):
     assert ndimage.label(hip == FEMUR.label_value)[1] == 2
-    assert np.array_equal(clean(hip, SPACING, [FEMUR, HIP_BONE]), hip)
+    assert np.array_equal(clean_labels(hip, SPACING, [FEMUR, HIP_BONE]), hip)
 
 
 def test_piece_too_small_for_a_head_takes_the_name_of_the_socket(hip):
-    smaller = clean(hip, (0.8, 0.8, 0.8), [FEMUR, HIP_BONE])
+    smaller = clean_labels(hip, (0.8, 0.8, 0.8), [FEMUR, HIP_BONE])
     head = np.s_[:, :37]
     assert not (smaller[head] == FEMUR.label_value).any()
     assert (smaller[head][hip[head] == FEMUR.label_value] == HIP_BONE.label_value).all()
@@ -197,7 +203,7 @@ def test_piece_too_small_for_a_head_takes_the_name_of_the_socket(hip):
 
 def test_head_far_from_the_shaft_is_no_part_of_it(hip):
     far = np.insert(hip, [42] * 10, 0, axis=1)
-    assert not (clean(far, SPACING, [FEMUR, HIP_BONE])[:, :37] == FEMUR.label_value).any()
+    assert not (clean_labels(far, SPACING, [FEMUR, HIP_BONE])[:, :37] == FEMUR.label_value).any()
 
 
 def test_far_piece_is_kept_only_where_the_image_explains_the_gap():
@@ -272,7 +278,7 @@ def test_another_bone_inside_a_cavity_is_not_overwritten(knee):
     labels[3:17, 3:17, 3:17] = FEMUR.label_value
     labels[6:14, 6:14, 6:14] = 0
     labels[9:11, 9:11, 9:11] = TIBIA.label_value
-    cleaned = clean(labels, SPACING, LEG)
+    cleaned = clean_labels(labels, SPACING, LEG)
     assert (cleaned == TIBIA.label_value).sum() == 8
     assert (cleaned == FEMUR.label_value).sum() == 14**3 - 8
 
@@ -288,8 +294,8 @@ def test_closing_equals_the_closing_with_a_ball_of_voxels(spacing):
     padded = np.pad(coarse, [(n, n) for n in pad])
     expected = ndimage.binary_closing(padded, ball)[tuple(slice(n, -n) for n in pad)]
     assert expected.sum() > coarse.sum()
-    assert np.array_equal(closing_with_ball(coarse, radius, spacing), expected)
+    assert np.array_equal(close_with_ball(coarse, radius, spacing), expected)
 
 
 def test_closing_of_nothing_is_nothing():
-    assert not closing_with_ball(np.zeros((4, 4, 4), bool), 2.0, SPACING).any()
+    assert not close_with_ball(np.zeros((4, 4, 4), bool), 2.0, SPACING).any()

@@ -55,7 +55,7 @@ def fake_case(monkeypatch, tmp_path):
         voxels=1000,
         touches_border=True,
         warnings=["Thin."],
-        verdict=None,
+        quality=None,
     )
     case = SimpleNamespace(
         volume=SimpleNamespace(notes=("The gantry was tilted by 12 degrees.",)),

@@ -12,7 +12,7 @@ from KneeSegLib.ct.naming import Names
 from KneeSegLib.ct.seams import Share
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.geometry.grid import Axis, Grid
-from KneeSegLib.quality.thresholds import SHIPPED
+from KneeSegLib.quality.settings import BONE_CT_LIMITS
 
 GRID = Grid(*(Axis(0.0, 3.0, 8) for _ in range(3)))
 
@@ -46,8 +46,8 @@ def test_there_is_no_agreement_about_nothing():
     assert agreement([nothing], named(tibia=1.0)) == 0.0
 
 
-def test_a_side_that_is_settled_is_no_close_decision_to_the_verdict():
-    assert SHIPPED.side_certainty <= CLEAR
+def test_a_settled_side_is_no_close_decision_in_the_quality_result():
+    assert BONE_CT_LIMITS.side_certainty <= CLEAR
 
 
 def leg(**more) -> Leg:

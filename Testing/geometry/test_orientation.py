@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from KneeSegLib.geometry.orientation import crop_onto_grid, onto_grid, straightened, to_lps
+from KneeSegLib.geometry.orientation import (
+    reorient_to_lps,
+    restore_crop_orientation,
+    restore_orientation,
+    straighten_gantry_tilt,
+)
 
 SIZE = (3, 4, 5)
 AXIS_ALIGNED = [
@@ -41,32 +46,32 @@ def same_grid(one: sitk.Image, other: sitk.Image) -> bool:
 @pytest.mark.parametrize("direction", [*AXIS_ALIGNED, *random_rotations(40, seed=7)])
 def test_to_lps_moves_no_voxel_and_onto_grid_undoes_it_exactly(direction):
     image = numbered(direction)
-    turned = to_lps(image)
+    turned = reorient_to_lps(image)
     axes = np.array(turned.GetDirection()).reshape(3, 3)
     assert np.linalg.det(axes) > 0 and (np.diag(axes) > 0).all()
     for index in np.ndindex(*turned.GetSize()):
         place = turned.TransformIndexToPhysicalPoint(index)
         assert image[image.TransformPhysicalPointToIndex(place)] == turned[index]
-    back = onto_grid(turned, image)
+    back = restore_orientation(turned, image)
     assert same_grid(back, image)
     assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image))
 
 
 @pytest.mark.parametrize("direction", AXIS_ALIGNED)
 def test_right_angled_grids_end_with_the_patients_own_axes(direction):
-    assert to_lps(numbered(direction)).GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    assert reorient_to_lps(numbered(direction)).GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("direction", random_rotations(40, seed=11))
 def test_each_axis_ends_nearest_to_its_own_patient_axis(direction):
-    cosines = np.abs(np.array(to_lps(numbered(direction)).GetDirection()).reshape(3, 3))
+    cosines = np.abs(np.array(reorient_to_lps(numbered(direction)).GetDirection()).reshape(3, 3))
     best = max(cosines[range(3), order].sum() for order in permutations(range(3)))
     assert np.trace(cosines) == pytest.approx(best)
 
 
 def test_image_that_lies_right_is_returned_itself():
     image = numbered(np.eye(3))
-    assert to_lps(image) is image
+    assert reorient_to_lps(image) is image
 
 
 @pytest.mark.parametrize("codes", ["LPS", "RAS", "PIR", "ASL", "IPL"])
@@ -76,7 +81,7 @@ def test_orientation_agrees_with_nibabel(codes, tmp_path):
     affine = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt(codes), SIZE) @ np.diag([0.7, 1.3, 2.9, 1])
     original = nib.Nifti1Image(values, affine)
     nib.save(original, tmp_path / "image.nii.gz")
-    turned = to_lps(sitk.ReadImage(str(tmp_path / "image.nii.gz")))
+    turned = reorient_to_lps(sitk.ReadImage(str(tmp_path / "image.nii.gz")))
     expected = original.as_reoriented(
         nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt("LPS"))
     )
@@ -88,7 +93,7 @@ def test_orientation_agrees_with_nibabel(codes, tmp_path):
 @pytest.mark.parametrize("direction", [*AXIS_ALIGNED[::5], *random_rotations(10, seed=3)])
 def test_crop_returns_to_the_voxels_it_was_cut_from(direction):
     image = numbered(direction, np.float32)
-    back = crop_onto_grid(to_lps(image)[1:3, 1:, :2], image)
+    back = restore_crop_orientation(reorient_to_lps(image)[1:3, 1:, :2], image)
     assert (back.GetSpacing(), back.GetDirection()) == (image.GetSpacing(), image.GetDirection())
     for index in np.ndindex(*back.GetSize()):
         place = image.TransformPhysicalPointToContinuousIndex(back.TransformIndexToPhysicalPoint(index))
@@ -99,7 +104,7 @@ def test_crop_returns_to_the_voxels_it_was_cut_from(direction):
 def test_labels_of_another_grid_are_refused():
     image = numbered(AXIS_ALIGNED[9])
     with pytest.raises(ValueError, match="do not lie on the reoriented grid"):
-        onto_grid(to_lps(image)[:2], image)
+        restore_orientation(reorient_to_lps(image)[:2], image)
 
 
 def test_labels_shifted_by_a_voxel_are_refused():
@@ -107,7 +112,7 @@ def test_labels_shifted_by_a_voxel_are_refused():
     shifted = sitk.Image(image)
     shifted.SetOrigin(image.TransformIndexToPhysicalPoint((1, 0, 0)))
     with pytest.raises(ValueError, match="do not lie"):
-        onto_grid(shifted, image)
+        restore_orientation(shifted, image)
 
 
 def test_sheared_image_is_straightened_by_position():
@@ -122,7 +127,7 @@ def test_sheared_image_is_straightened_by_position():
     )
     heights = [sitk.VectorIndexSelectionCast(ramp, axis) for axis in range(3)]
     values = heights[0] * 2 - heights[1] + heights[2] * 0.5
-    straight, lean_degrees = straightened(values, fill=-9999)
+    straight, lean_degrees = straighten_gantry_tilt(values, fill=-9999)
     assert lean_degrees == pytest.approx(np.degrees(np.arctan(np.hypot(0.2, 0.1))))
     covered = [i for i in np.ndindex(*straight.GetSize()) if straight[i] > -9999]
     assert len(covered) > 0.9 * 19 * 21 * 24
@@ -135,4 +140,4 @@ def test_sheared_image_is_straightened_by_position():
 
 def test_upright_image_is_not_resampled():
     image = numbered(AXIS_ALIGNED[20])
-    assert straightened(image, 0) == (image, 0.0)
+    assert straighten_gantry_tilt(image, 0) == (image, 0.0)

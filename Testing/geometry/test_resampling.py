@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled, resampling_matrix
+from KneeSegLib.geometry.resample import resample_to, resampling_matrix
 
 SCAN = Axis(0.0, 0.5, 100)
 
@@ -59,7 +59,7 @@ def test_rows_sum_to_one_inside_and_to_zero_outside(step):
 def test_a_linear_field_stays_linear_whichever_way_it_is_resampled(spacing):
     source = Grid.of_scan((60, 50, 40), (0.6, 0.7, 0.8))
     target = Grid(*(Axis(2.0, step, int(24 / step)) for step in spacing)).mirrored()
-    found = resampled(linear_field(source).numpy(), source, target)
+    found = resample_to(linear_field(source).numpy(), source, target)
     inside = (slice(2, -2),) * 3  # the outermost samples average the part of their cell that the source has
     assert torch.allclose(found[inside], linear_field(target)[inside], atol=1e-3)
 
@@ -76,13 +76,13 @@ def test_values_are_clipped_before_they_are_averaged():
     volume[:2] = 0.0
     source = Grid.of_scan(volume.shape, (1.0, 1.0, 1.0))
     target = Grid(*(Axis.covering(axis.low_mm, axis.high_mm, 4.0) for axis in source))
-    assert resampled(volume, source, target, clip=(-1024.0, 3000.0)).item() == pytest.approx(1500.0)
+    assert resample_to(volume, source, target, clip=(-1024.0, 3000.0)).item() == pytest.approx(1500.0)
 
 
 def test_beyond_the_source_is_what_was_said_to_be_outside():
     source = Grid.of_scan((8, 8, 8), (1.0, 1.0, 1.0))
     target = Grid(Axis(-10.0, 1.0, 30), source.y, source.x)
-    found = resampled(np.full(source.shape, 40, np.int16), source, target, outside=-1000.0)
+    found = resample_to(np.full(source.shape, 40, np.int16), source, target, outside=-1000.0)
     assert torch.all(found[:9] == -1000.0) and torch.all(found[20:] == -1000.0)
     assert torch.allclose(found[10:18], torch.tensor(40.0))
 
@@ -91,7 +91,7 @@ def test_a_mirrored_target_is_the_flipped_result():
     volume = np.random.default_rng(1).normal(size=(3, 10, 12, 14)).astype(np.float32)
     source = Grid.of_scan(volume.shape[1:], (1.0, 1.0, 1.0))
     target = Grid(*(Axis(0.7, 0.6, 12) for _ in range(3)))
-    plain, mirrored = resampled(volume, source, target), resampled(volume, source, target.mirrored())
+    plain, mirrored = resample_to(volume, source, target), resample_to(volume, source, target.mirrored())
     assert torch.allclose(plain.flip(-1), mirrored, atol=1e-6)
 
 
@@ -99,4 +99,4 @@ def test_a_read_only_array_is_not_written_to_and_not_copied_whole():
     volume = np.zeros((8, 8, 8), np.int16)
     volume.flags.writeable = False
     source = Grid.of_scan(volume.shape, (1.0, 1.0, 1.0))
-    assert resampled(volume, source, source, outside=-1000.0).abs().max() == 0.0
+    assert resample_to(volume, source, source, outside=-1000.0).abs().max() == 0.0

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.intensities import check_hounsfield, compacted, guessed_modality, hounsfield
+from KneeSegLib.io.intensities import check_hounsfield, convert_to_compact_type, guess_modality, replace_padding_values
 
 
 def image_of(*values, dtype=np.float64) -> sitk.Image:
@@ -16,14 +16,14 @@ def image_of(*values, dtype=np.float64) -> sitk.Image:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
 def test_whole_numbers_become_int16_from_any_type(dtype):
-    compact = compacted(image_of(0, 7, 255, dtype=dtype), "it")
+    compact = convert_to_compact_type(image_of(0, 7, 255, dtype=dtype), "it")
     assert compact.GetPixelID() == sitk.sitkInt16
     assert sitk.GetArrayFromImage(compact).ravel().tolist() == [0, 7, 255]
 
 
 @pytest.mark.parametrize("values", [(0.5, 1.0), (0.0, 40000.0)])
 def test_what_int16_cannot_hold_becomes_float32(values):
-    compact = compacted(image_of(*values), "it")
+    compact = convert_to_compact_type(image_of(*values), "it")
     assert compact.GetPixelID() == sitk.sitkFloat32
     assert tuple(sitk.GetArrayFromImage(compact).ravel()) == values
 
@@ -31,11 +31,11 @@ def test_what_int16_cannot_hold_becomes_float32(values):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers_are_counted_in_the_error(bad):
     with pytest.raises(InputError, match="knee.nii holds 2 voxels that are not numbers"):
-        compacted(image_of(0, bad, 3, bad), "knee.nii")
+        convert_to_compact_type(image_of(0, bad, 3, bad), "knee.nii")
 
 
 def test_padding_below_air_is_clipped_and_metal_is_kept():
-    clean = hounsfield(image_of(-3024, -1207, -1024, 40, 30000, dtype=np.int32))
+    clean = replace_padding_values(image_of(-3024, -1207, -1024, 40, 30000, dtype=np.int32))
     assert sitk.GetArrayFromImage(clean).ravel().tolist() == [-1024, -1024, -1024, 40, 30000]
 
 
@@ -44,7 +44,7 @@ def test_padding_below_air_is_clipped_and_metal_is_kept():
     [(-1024, 1500, "CT"), (-600, 300, "CT"), (0, 4095, None), (-100, 900, None), (-1024, 100, None), (-1, 1, None)],
 )
 def test_ct_is_guessed_only_from_air_and_bone_together(low, high, expected):
-    assert guessed_modality(image_of(low, 0, high)) == expected
+    assert guess_modality(image_of(low, 0, high)) == expected
 
 
 @pytest.mark.parametrize(

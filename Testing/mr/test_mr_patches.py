@@ -6,7 +6,7 @@ from torch import nn
 from KneeSegLib.anatomy import KNEE_MR_CLASSES
 from KneeSegLib.errors import Cancelled
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.patches import PLACING, Placing, patch_centers, patch_probabilities
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.mr.slices import KneeProbabilities
@@ -48,7 +48,7 @@ def femur():
 
 def signal_and_slices():
     random = torch.Generator().manual_seed(0)
-    signal = (resampled(torch.rand(6, 6, 6, generator=random), _coarse(), SCAN) * 1000).round().numpy()
+    signal = (resample_to(torch.rand(6, 6, 6, generator=random), _coarse(), SCAN) * 1000).round().numpy()
     values = torch.zeros((len(KNEE_MR_CLASSES), *SCAN.shape), dtype=torch.float16)
     values[0] = 1.0
     return signal.astype(np.int16), KneeProbabilities(SCAN, values, KNEE_MR_CLASSES)

@@ -7,7 +7,7 @@ import torch
 from KneeSegLib.anatomy import SIDES
 from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.geometry.mesh import point_normals
-from KneeSegLib.geometry.resample import resampled
+from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.mr.shape_prior import PRIOR, _rim, signed_distance_mm, with_shapes
 from KneeSegLib.mr.slices import KneeProbabilities
@@ -35,7 +35,7 @@ def slices_like(fit: FittedShape, side="right") -> tuple[KneeProbabilities, torc
     values = torch.full((2, *grid.shape), 0.3, dtype=torch.float16)
     values[0] = 0.7
     fields = torch.from_numpy(np.stack([distance, heard.astype(float)]).astype(np.float32))
-    return KneeProbabilities(grid, values, CLASSES), resampled(fields, own, grid)
+    return KneeProbabilities(grid, values, CLASSES), resample_to(fields, own, grid)
 
 
 @pytest.mark.parametrize("side", SIDES)

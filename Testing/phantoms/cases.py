@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import Structure, structure
 from KneeSegLib.case import Case, structures_of
 from KneeSegLib.io.volume import Volume
-from KneeSegLib.quality import Signs, verdict_on
+from KneeSegLib.quality import QualityFeatures, assess_quality
 
 SPACING_MM = (1.0, 1.25, 2.0)
 
@@ -60,18 +60,18 @@ def knee_case(**changes: object) -> Case:
 
 
 def judged_knee_case(thick: bool = False, **changes: object) -> Case:
-    """Return the knee with verdicts: the patella is to be checked, the others are good, or limited by thick slices."""
+    """Return the knee with results: the patella is to be checked, the others are good, or limited by thick slices."""
     case = knee_case(**changes)
     for found in case.structures:
         doubtful = found.structure.tissue.key == "patella"
-        signs = Signs(
+        features = QualityFeatures(
             found.volume_mm3 / 1000.0,
             (20.0, 20.0, 40.0),
             slice_mm=3.0 if thick else 0.6,
             jump_mm=4.0 if doubtful else 0.1,
             edge_hu=float("nan"),
         )
-        found.verdict = verdict_on(found.structure, signs)
+        found.quality = assess_quality(found.structure, features)
     return case
 
 

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.geometry.orientation import to_lps
+from KneeSegLib.geometry.orientation import reorient_to_lps
 from KneeSegLib.report.planes import PLANES, Grid, Window, box_of, tilt_degrees
 from KneeSegLib.report.regions import joint_regions, shaft_regions
 
@@ -34,7 +34,7 @@ def image_with_marks(direction: np.ndarray) -> sitk.Image:
 
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=lambda direction: "".join(f"{x:+.0f}" for x in direction.ravel()))
 def test_right_is_left_anterior_up_and_superior_up_whatever_the_axes_of_the_scan(direction):
-    image = to_lps(image_with_marks(direction))
+    image = reorient_to_lps(image_with_marks(direction))
     array, grid = sitk.GetArrayViewFromImage(image), Grid.of(image)
     axial, coronal, sagittal = (
         Window(plane, position, (0, rows), (0, columns)).cut(array)
@@ -69,7 +69,7 @@ def test_a_slice_of_a_crop_lies_where_the_crop_lies(plane):
 def test_a_box_keeps_its_voxels_when_the_axes_are_reordered():
     image = image_with_marks(DIRECTIONS[29])
     index = np.argwhere(sitk.GetArrayViewFromImage(image))[0][::-1]
-    turned = to_lps(image)
+    turned = reorient_to_lps(image)
     box = box_of([bound for i in index for bound in (i, i)], image, turned)
     assert sitk.GetArrayViewFromImage(turned)[box].tolist() == [[[100]]]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from KneeSegLib.io.strict_json import strict
+from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.shape.model import ShapeModel
 from KneeSegLib.training.shape_models.build import Build
 
@@ -70,7 +70,7 @@ def print_model(console: Console, model: ShapeModel) -> None:
 
 def build_as_json(build: Build) -> dict[str, Any]:
     """What became of each case, and the model's figures."""
-    return strict(
+    return as_strict_json(
         {
             **model_as_json(build.model),
             "reference": build.reference,
@@ -81,7 +81,7 @@ def build_as_json(build: Build) -> dict[str, Any]:
 
 def model_as_json(model: ShapeModel) -> dict[str, Any]:
     """Sizes, provenance and quality; the arrays are in the file."""
-    return strict(
+    return as_strict_json(
         {
             "bone": model.bone,
             "points": len(model.mean),

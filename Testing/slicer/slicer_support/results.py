@@ -40,7 +40,7 @@ def judgedResult(resultFolder: Path, folder: Path, **levels: str) -> Path:
     record = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     for entry in record["structures"]:
         level = levels[entry["key"]]
-        entry["quality"] = {"level": level, "reasons": [], "limits": [], "notes": [], "signs": {}}
+        entry["quality"] = {"level": level, "reasons": [], "limits": [], "notes": [], "features": {}}
         if level == "check":
             record["warnings"].append(f"Check the {entry['name'].lower()}. Its outline jumps.")
     (folder / "case.json").write_text(json.dumps(record), encoding="utf-8")

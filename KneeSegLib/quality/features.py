@@ -1,4 +1,4 @@
-"""What can be measured about one labelled bone without knowing the truth. Numbers only; what they mean: ``verdict``."""
+"""What can be measured about one labelled bone without knowing the truth. Numbers only; what they mean: ``result``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import nan
 
 
 @dataclass(frozen=True)
-class Signs:
+class QualityFeatures:
     """The signs of one structure; NaN where one could not be measured. ``case.json`` holds them under these names.
 
     Attributes:
@@ -17,20 +17,20 @@ class Signs:
         whole: it touches no border, neither of the scan nor of the stretch of leg that was segmented.
         border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
         slice_mm: distance of the scan's slices: across the leg in CT, from one side of a knee to the other in MR.
-        doubtful_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.
-        disputed_share: share of its probability that the slices and the naming network give to different bones.
+        uncertain_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.
+        disputed_fraction: fraction of its probability that the slices and the naming network give to different bones.
         refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
         localiser_agreement: Dice of its labels and the localiser's coarse region, with one coarse voxel of tolerance.
         localiser_certainty: mean probability that the localiser gives its region; 0 where it saw none.
         side_certainty: how clearly the leg is a right or a left one, 0..1.
-        cleaned_share: volume that cleaning took away or renamed, as a share of the bone's.
-        pieces: of how many pieces that share no face of a voxel it consists.
-        contact_share: share of its surface that lies against another bone with nothing in between.
+        cleaned_fraction: volume that cleaning took away or renamed, as a fraction of the bone's.
+        components: of how many connected components (by faces of voxels) it consists.
+        contact_fraction: fraction of its surface that lies against another bone with nothing in between.
         edge_hu: median step of the image across its surface, from outside in.
-        edgeless_share: share of its surface at which the image has no such step.
-        air_share: share of its surface that lies at air.
-        blank_share: share of its surface beyond which the image is exactly constant.
-        going_on_share: share of the dense bone at an end of it that goes on beyond without a label.
+        edgeless_fraction: fraction of its surface at which the image has no such step.
+        air_fraction: fraction of its surface that lies at air.
+        blank_fraction: fraction of its surface beyond which the image is exactly constant.
+        continuing_fraction: fraction of the dense bone at an end of it that goes on beyond without a label.
         noise_hu: standard deviation of the noise around it.
         soft_tissue_hu: median of what is neither bone nor air around it.
         ceiling_hu: the value at which its own values were cut off; NaN where they were not.
@@ -46,20 +46,20 @@ class Signs:
     whole: bool = False
     border_mm2: Mapping[str, float] = field(default_factory=dict)
     slice_mm: float = nan
-    doubtful_band_mm: float = nan
-    disputed_share: float = nan
+    uncertain_band_mm: float = nan
+    disputed_fraction: float = nan
     refined_mm: float = nan
     localiser_agreement: float = nan
     localiser_certainty: float = nan
     side_certainty: float = nan
-    cleaned_share: float = nan
-    pieces: int = 1
-    contact_share: float = nan
+    cleaned_fraction: float = nan
+    components: int = 1
+    contact_fraction: float = nan
     edge_hu: float = nan
-    edgeless_share: float = nan
-    air_share: float = nan
-    blank_share: float = nan
-    going_on_share: float = nan
+    edgeless_fraction: float = nan
+    air_fraction: float = nan
+    blank_fraction: float = nan
+    continuing_fraction: float = nan
     noise_hu: float = nan
     soft_tissue_hu: float = nan
     ceiling_hu: float = nan

@@ -11,15 +11,20 @@ import torch
 from KneeSegLib.ct.seams import Share
 from KneeSegLib.ct.slices import JointProbabilities
 from KneeSegLib.geometry.grid import Axis, Grid
-from KneeSegLib.quality.agreement import agreement_with_region, tolerant_dice
-from KneeSegLib.quality.borders import border_areas_mm2
-from KneeSegLib.quality.certainty import disputed_shares, doubtful_band_mm, refined_mm, surface_area_mm2
-from KneeSegLib.quality.edges import edges_of, noise_of
-from KneeSegLib.quality.ends import going_on_share
-from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
-from KneeSegLib.quality.outlines import steps_of
-from KneeSegLib.quality.sizes import SIZES, size_doubt
-from KneeSegLib.quality.values import ceiling_hu, soft_tissue_hu
+from KneeSegLib.quality.agreement import compute_tolerant_dice, measure_region_agreement
+from KneeSegLib.quality.borders import measure_border_areas_mm2
+from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
+from KneeSegLib.quality.ends import measure_continuing_fraction
+from KneeSegLib.quality.metal import find_metal, measure_metal_cm3
+from KneeSegLib.quality.outlines import measure_outline_steps
+from KneeSegLib.quality.sizes import SIZES, describe_implausible_size
+from KneeSegLib.quality.uncertainty import (
+    measure_disputed_fractions,
+    measure_refinement_mm,
+    measure_surface_area_mm2,
+    measure_uncertain_band_mm,
+)
+from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
 
 SPACING_MM = (1.0, 0.5, 2.0)
 
@@ -31,7 +36,7 @@ def box(shape=(40, 60, 30), low=10, high=20) -> np.ndarray:
 
 
 def test_the_area_of_a_box_is_that_of_its_six_faces():
-    assert surface_area_mm2(box(), SPACING_MM) == pytest.approx(2 * (10 * 5 + 10 * 20 + 5 * 20))
+    assert measure_surface_area_mm2(box(), SPACING_MM) == pytest.approx(2 * (10 * 5 + 10 * 20 + 5 * 20))
 
 
 @pytest.mark.parametrize("thickness_mm", [1.0, 3.0])
@@ -39,7 +44,7 @@ def test_the_doubtful_band_is_as_thick_as_it_is_whatever_the_size_of_the_bone(th
     for radius_mm in (15.0, 25.0):
         distance_mm = radius_mm - np.sqrt(sum((a - 30.0) ** 2 for a in np.indices((61, 61, 61))))
         margin = np.clip(distance_mm / thickness_mm, -1.0, 1.0)  # half of it is doubtful, on both sides
-        band_mm = doubtful_band_mm(margin, distance_mm > 0, (1.0, 1.0, 1.0))
+        band_mm = measure_uncertain_band_mm(margin, distance_mm > 0, (1.0, 1.0, 1.0))
         city_block = 1.5  # what voxel faces add to the area of a ball
         assert band_mm * city_block == pytest.approx(thickness_mm, rel=0.1)
 
@@ -47,10 +52,12 @@ def test_the_doubtful_band_is_as_thick_as_it_is_whatever_the_size_of_the_bone(th
 def test_doubt_inside_the_bone_counts_too():
     mask = box()
     margin = np.where(mask, 0.9, -0.9)
-    sure_mm = doubtful_band_mm(margin, mask, SPACING_MM)
+    sure_mm = measure_uncertain_band_mm(margin, mask, SPACING_MM)
     margin[12:18, 12:18, 12:18] = 0.1
     assert sure_mm == 0.0
-    assert doubtful_band_mm(margin, mask, SPACING_MM) == pytest.approx(6**3 / surface_area_mm2(mask, SPACING_MM))
+    assert measure_uncertain_band_mm(margin, mask, SPACING_MM) == pytest.approx(
+        6**3 / measure_surface_area_mm2(mask, SPACING_MM)
+    )
 
 
 def answer_of(femur: float, tibia: float) -> JointProbabilities:
@@ -61,25 +68,25 @@ def answer_of(femur: float, tibia: float) -> JointProbabilities:
 
 
 def test_what_naming_changes_is_disputed():
-    shares = disputed_shares([answer_of(0.8, 0.0)], [answer_of(0.2, 0.6)])
+    shares = measure_disputed_fractions([answer_of(0.8, 0.0)], [answer_of(0.2, 0.6)])
     assert shares["femur"] == pytest.approx(0.6 / 0.8, abs=1e-3)
     assert shares["tibia"] == pytest.approx(1.0, abs=1e-3)
-    assert disputed_shares([answer_of(0.8, 0.1)], [answer_of(0.8, 0.1)])["femur"] == 0.0
+    assert measure_disputed_fractions([answer_of(0.8, 0.1)], [answer_of(0.8, 0.1)])["femur"] == 0.0
 
 
 def test_a_refinement_that_wins_a_layer_moves_the_surface_by_its_thickness():
     before, after = box(), box(low=10, high=20)
     after[20, 10:20, 10:20] = True  # one layer of 1 mm on one of six faces
-    moved_mm = refined_mm((after.astype(float) - before), before, SPACING_MM)
-    assert moved_mm == pytest.approx(1.0 * (5 * 20) / surface_area_mm2(before, SPACING_MM))
+    moved_mm = measure_refinement_mm((after.astype(float) - before), before, SPACING_MM)
+    assert moved_mm == pytest.approx(1.0 * (5 * 20) / measure_surface_area_mm2(before, SPACING_MM))
 
 
 def test_a_thin_bone_beside_its_coarse_voxels_still_agrees():
     first, second = np.zeros((2, 6, 6, 6), bool)
     first[:, 2, 2], second[:, 3, 3] = True, True
-    assert tolerant_dice(first, second) == 1.0
-    assert tolerant_dice(first, np.roll(second, 2, axis=2)) == 0.0
-    assert tolerant_dice(first, np.zeros_like(first)) == 0.0
+    assert compute_tolerant_dice(first, second) == 1.0
+    assert compute_tolerant_dice(first, np.roll(second, 2, axis=2)) == 0.0
+    assert compute_tolerant_dice(first, np.zeros_like(first)) == 0.0
 
 
 def test_agreement_is_measured_where_something_was_segmented_only():
@@ -89,8 +96,8 @@ def test_agreement_is_measured_where_something_was_segmented_only():
     mask[:, 8:24, 8:24] = True
     region = np.zeros(coarse.shape, bool)
     region[:, 2:6, 2:6] = True  # from the lowest slice on, 20 mm below the mask
-    assert agreement_with_region(mask, fine, region, coarse) == 1.0
-    assert agreement_with_region(mask, fine, np.roll(region, 4, axis=1), coarse) < 0.5
+    assert measure_region_agreement(mask, fine, region, coarse) == 1.0
+    assert measure_region_agreement(mask, fine, np.roll(region, 4, axis=1), coarse) < 0.5
 
 
 def image_with(mask: np.ndarray, inside_hu=800.0, outside_hu=50.0, noise_hu=10.0) -> np.ndarray:
@@ -100,9 +107,14 @@ def image_with(mask: np.ndarray, inside_hu=800.0, outside_hu=50.0, noise_hu=10.0
 
 def test_a_bone_with_its_edges_has_nothing_to_report():
     mask = box()
-    found = edges_of(mask, np.zeros_like(mask), image_with(mask), SPACING_MM)
+    found = measure_edges(mask, np.zeros_like(mask), image_with(mask), SPACING_MM)
     assert found.edge_hu == pytest.approx(750.0, abs=10.0)
-    assert (found.edgeless_share, found.air_share, found.blank_share, found.contact_share) == (0.0, 0.0, 0.0, 0.0)
+    assert (found.edgeless_fraction, found.air_fraction, found.blank_fraction, found.contact_fraction) == (
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    )
 
 
 def test_a_surface_drawn_through_the_middle_of_the_bone_has_no_edge_there():
@@ -110,8 +122,8 @@ def test_a_surface_drawn_through_the_middle_of_the_bone_has_no_edge_there():
     hu = image_with(mask)
     half = mask.copy()
     half[15:] = False
-    found = edges_of(half, np.zeros_like(half), hu, (1.0, 1.0, 1.0))
-    assert found.edgeless_share == pytest.approx(100 / (2 * 100 + 4 * 50), abs=0.01)
+    found = measure_edges(half, np.zeros_like(half), hu, (1.0, 1.0, 1.0))
+    assert found.edgeless_fraction == pytest.approx(100 / (2 * 100 + 4 * 50), abs=0.01)
 
 
 def test_values_that_end_at_those_of_a_window_are_not_blank():
@@ -119,49 +131,49 @@ def test_values_that_end_at_those_of_a_window_are_not_blank():
     hu = image_with(mask)
     hu[:, :, 20:] = -200
     hu[:, 20:, :20] = 1500
-    found = edges_of(mask, np.zeros_like(mask), hu.clip(-100, 400), (1.0, 1.0, 1.0))
-    assert found.blank_share == 0.0
+    found = measure_edges(mask, np.zeros_like(mask), hu.clip(-100, 400), (1.0, 1.0, 1.0))
+    assert found.blank_fraction == 0.0
 
 
-@pytest.mark.parametrize(("beside", "sign"), [(-1000.0, "air_share"), (0.0, "blank_share")])
+@pytest.mark.parametrize(("beside", "sign"), [(-1000.0, "air_fraction"), (0.0, "blank_fraction")])
 def test_a_face_at_air_or_at_a_blank_part_is_noticed(beside, sign):
     mask = box((40, 40, 40))
     hu = image_with(mask)
     hu[:4] -= 150  # fat: nothing is darker than a blank part only where the image ends in a window
     hu[:, :, 20:] = beside
-    found = edges_of(mask, np.zeros_like(mask), hu, (1.0, 1.0, 1.0))
+    found = measure_edges(mask, np.zeros_like(mask), hu, (1.0, 1.0, 1.0))
     assert getattr(found, sign) == pytest.approx(1 / 6, abs=0.01)
-    assert found.air_share + found.blank_share == pytest.approx(1 / 6, abs=0.01)
+    assert found.air_fraction + found.blank_fraction == pytest.approx(1 / 6, abs=0.01)
 
 
 def test_contact_with_another_bone_is_no_missing_edge():
     mask = box((40, 40, 40))
     other = np.zeros_like(mask)
     other[:, :, 20:25] = True
-    found = edges_of(mask, other, image_with(mask | other), (1.0, 1.0, 1.0))
-    assert found.contact_share == pytest.approx(1 / 6, abs=0.01)
-    assert found.edgeless_share == 0.0
+    found = measure_edges(mask, other, image_with(mask | other), (1.0, 1.0, 1.0))
+    assert found.contact_fraction == pytest.approx(1 / 6, abs=0.01)
+    assert found.edgeless_fraction == 0.0
 
 
 def test_noise_is_measured_between_edges():
     mask = box((24, 60, 60))
-    assert noise_of(image_with(mask, noise_hu=60.0)) == pytest.approx(60.0, rel=0.05)
-    assert np.isnan(noise_of(np.full((4, 9, 9), -1000, np.int16)))
+    assert estimate_noise_hu(image_with(mask, noise_hu=60.0)) == pytest.approx(60.0, rel=0.05)
+    assert np.isnan(estimate_noise_hu(np.full((4, 9, 9), -1000, np.int16)))
 
 
 def test_soft_tissue_is_what_is_neither_bone_nor_air():
     mask = box((24, 60, 60))
     hu = image_with(mask, outside_hu=50.0)
     hu[:, :30] = -1000
-    assert soft_tissue_hu(hu, mask) == pytest.approx(50.0, abs=1.0)
-    assert np.isnan(soft_tissue_hu(np.full((2, 2, 2), -1000, np.int16), np.zeros((2, 2, 2), bool)))
+    assert measure_soft_tissue_hu(hu, mask) == pytest.approx(50.0, abs=1.0)
+    assert np.isnan(measure_soft_tissue_hu(np.full((2, 2, 2), -1000, np.int16), np.zeros((2, 2, 2), bool)))
 
 
 def test_values_that_pile_up_at_the_highest_one_were_cut_off():
     mask = box((24, 60, 60))
     hu = image_with(mask, inside_hu=800.0, noise_hu=60.0)
-    assert np.isnan(ceiling_hu(hu, mask))
-    assert ceiling_hu(np.minimum(hu, 400), mask) == 400.0
+    assert np.isnan(find_ceiling_hu(hu, mask))
+    assert find_ceiling_hu(np.minimum(hu, 400), mask) == 400.0
 
 
 def shaft(slices=60, lean=0.2, radius=12.0, jump_mm=0.0, jitter_mm=0.0, slice_mm=1.0) -> np.ndarray:
@@ -178,8 +190,8 @@ def shaft(slices=60, lean=0.2, radius=12.0, jump_mm=0.0, jitter_mm=0.0, slice_mm
 @pytest.mark.parametrize("slice_mm", [0.6, 1.0, 3.0])
 def test_a_leaning_shaft_does_not_jump_and_a_torn_one_does(slice_mm):
     slices = round(60 / slice_mm)
-    whole = steps_of(shaft(slices, slice_mm=slice_mm), (slice_mm, 1.0, 1.0))
-    torn = steps_of(shaft(slices, slice_mm=slice_mm, jump_mm=6.0), (slice_mm, 1.0, 1.0))
+    whole = measure_outline_steps(shaft(slices, slice_mm=slice_mm), (slice_mm, 1.0, 1.0))
+    torn = measure_outline_steps(shaft(slices, slice_mm=slice_mm, jump_mm=6.0), (slice_mm, 1.0, 1.0))
     assert whole.jump_mm < 0.5
     assert 2.0 < torn.jump_mm < 5.0
 
@@ -187,16 +199,16 @@ def test_a_leaning_shaft_does_not_jump_and_a_torn_one_does(slice_mm):
 def test_a_bone_that_only_grows_wider_does_not_move():
     z, y, x = np.indices((50, 80, 80))
     cone = (y - 40) ** 2 + (x - 40) ** 2 < (8.0 + 0.5 * z) ** 2
-    assert steps_of(cone, (1.0, 1.0, 1.0)) == (0.0, 0.0)
+    assert measure_outline_steps(cone, (1.0, 1.0, 1.0)) == (0.0, 0.0)
 
 
 def test_trembling_is_a_steady_sway():
-    assert steps_of(shaft(), (1.0, 1.0, 1.0)).sway_mm < 0.2
-    assert steps_of(shaft(jitter_mm=1.5), (1.0, 1.0, 1.0)).sway_mm > 0.4
+    assert measure_outline_steps(shaft(), (1.0, 1.0, 1.0)).sway_mm < 0.2
+    assert measure_outline_steps(shaft(jitter_mm=1.5), (1.0, 1.0, 1.0)).sway_mm > 0.4
 
 
 def test_too_few_slices_say_nothing():
-    assert np.isnan(steps_of(shaft(slices=1), (1.0, 1.0, 1.0))).all()
+    assert np.isnan(measure_outline_steps(shaft(slices=1), (1.0, 1.0, 1.0))).all()
 
 
 def tube_in_flesh(slices=40, tilt=0.0) -> np.ndarray:
@@ -215,26 +227,26 @@ def test_a_shaft_labelled_half_way_goes_on_and_one_that_ends_does_not(tilt):
     z, y, x = np.indices(hu.shape, dtype=float)
     whole = np.hypot(y - 25.0 - tilt * z, x - 25.0) < 12.0
     half = whole & (z > 4) & (z < 20)
-    assert going_on_share(half, half, hu, 40.0, (1.0, 1.0, 1.0)) > 0.8
+    assert measure_continuing_fraction(half, half, hu, 40.0, (1.0, 1.0, 1.0)) > 0.8
     ended = np.where((z <= 4) | (z >= 20), 40.0, hu)
-    assert going_on_share(half, half, ended, 40.0, (1.0, 1.0, 1.0)) == 0.0
+    assert measure_continuing_fraction(half, half, ended, 40.0, (1.0, 1.0, 1.0)) == 0.0
     # What goes on under another bone's name is not missing.
-    assert going_on_share(half, whole, hu, 40.0, (1.0, 1.0, 1.0)) == 0.0
+    assert measure_continuing_fraction(half, whole, hu, 40.0, (1.0, 1.0, 1.0)) == 0.0
     # Neither is metal bone.
     nailed = np.where(whole & ~half, 3000.0, hu)
-    assert going_on_share(half, half, nailed, 40.0, (1.0, 1.0, 1.0)) == 0.0
+    assert measure_continuing_fraction(half, half, nailed, 40.0, (1.0, 1.0, 1.0)) == 0.0
 
 
 def test_a_shaft_that_the_scan_ends_has_no_end_to_look_at():
     hu = tube_in_flesh()
-    assert np.isnan(going_on_share(hu > 1000.0, hu > 1000.0, hu, 40.0, (1.0, 1.0, 1.0)))
+    assert np.isnan(measure_continuing_fraction(hu > 1000.0, hu > 1000.0, hu, 40.0, (1.0, 1.0, 1.0)))
 
 
 def test_every_border_is_called_by_its_name():
     mask = np.ones((4, 5, 6), bool)
     place, spacing_mm = (slice(0, 4), slice(7, 12), slice(4, 10)), (2.0, 1.0, 1.0)
-    assert border_areas_mm2(mask, place, (40, 12, 40), spacing_mm) == {"lower": 30.0, "back": 48.0}
-    assert set(border_areas_mm2(mask, [slice(0, n) for n in mask.shape], mask.shape, spacing_mm)) == {
+    assert measure_border_areas_mm2(mask, place, (40, 12, 40), spacing_mm) == {"lower": 30.0, "back": 48.0}
+    assert set(measure_border_areas_mm2(mask, [slice(0, n) for n in mask.shape], mask.shape, spacing_mm)) == {
         "lower", "upper", "front", "back", "right-hand", "left-hand",
     }  # fmt: skip
 
@@ -243,22 +255,22 @@ def test_metal_is_a_piece_and_scattered_bright_voxels_are_not():
     hu = np.zeros((30, 40, 40), np.int16)
     hu[5:15, 10:14, 10:14] = 3071
     hu[::7, ::5, 30::3] = 3071
-    metal = metal_voxels(hu, (1.0, 1.0, 1.0))
+    metal = find_metal(hu, (1.0, 1.0, 1.0))
     assert len(metal) == 10 * 4 * 4
-    assert metal_cm3_near(metal, (slice(0, 30),) * 3, (1.0, 1.0, 1.0)) == pytest.approx(0.16)
-    assert metal_cm3_near(metal, (slice(0, 30), slice(0, 30), slice(20, 30)), (1.0, 1.0, 1.0)) == 0.0
-    assert metal_cm3_near(metal, (slice(0, 30), slice(0, 30), slice(17, 30)), (1.0, 1.0, 1.0)) == pytest.approx(0.08)
+    assert measure_metal_cm3(metal, (slice(0, 30),) * 3, (1.0, 1.0, 1.0)) == pytest.approx(0.16)
+    assert measure_metal_cm3(metal, (slice(0, 30), slice(0, 30), slice(20, 30)), (1.0, 1.0, 1.0)) == 0.0
+    assert measure_metal_cm3(metal, (slice(0, 30), slice(0, 30), slice(17, 30)), (1.0, 1.0, 1.0)) == pytest.approx(0.08)
 
 
 def test_dense_bone_is_no_metal():
-    assert not len(metal_voxels(np.full((9, 9, 9), 2300, np.int16), (1.0, 1.0, 1.0)))
+    assert not len(find_metal(np.full((9, 9, 9), 2300, np.int16), (1.0, 1.0, 1.0)))
 
 
 def test_a_bone_cut_by_the_scan_may_be_small_but_not_too_large():
-    assert size_doubt("femur", 100.0, 90.0, whole=False) is None
-    assert "100 cm3" in size_doubt("femur", 100.0, 420.0, whole=True)
-    assert "mm long" in size_doubt("patella", 15.0, 97.0, whole=False)
-    assert size_doubt("patella", 15.0, 40.0, whole=True) is None
+    assert describe_implausible_size("femur", 100.0, 90.0, whole=False) is None
+    assert "100 cm3" in describe_implausible_size("femur", 100.0, 420.0, whole=True)
+    assert "mm long" in describe_implausible_size("patella", 15.0, 97.0, whole=False)
+    assert describe_implausible_size("patella", 15.0, 40.0, whole=True) is None
 
 
 def test_every_bone_has_a_size():
@@ -269,4 +281,4 @@ def test_every_bone_has_a_size():
 
 def test_correction_may_be_a_tensor_of_half_precision():
     correction = SimpleNamespace(values=torch.full((3, 3, 3), 0.5, dtype=torch.float16))
-    assert refined_mm(correction.values.numpy(), box(), (1.0, 1.0, 1.0)) == pytest.approx(27 * 0.5 / 600)
+    assert measure_refinement_mm(correction.values.numpy(), box(), (1.0, 1.0, 1.0)) == pytest.approx(27 * 0.5 / 600)

@@ -9,14 +9,14 @@ import numpy as np
 from scipy import ndimage
 
 from KneeSegLib.anatomy import Structure
-from KneeSegLib.cleaning.components import Anchor, Spacing, anchor_within, boxes_of, main_component
-from KneeSegLib.cleaning.heads import HEADED, SOCKET, severed_heads
+from KneeSegLib.cleaning.components import Anchor, Spacing, anchor_within, boxes_of, find_main_component
+from KneeSegLib.cleaning.heads import HEADED, SOCKET, find_severed_heads
 
 _SMALLEST_CONTACT = 0.1
 """Contact area, as a share of (volume of the piece) ** (2/3), from which a piece belongs to the bone it touches."""
 
 
-def rename_by_neighbour(
+def relabel_by_neighbour(
     labels: np.ndarray,
     spacing_mm: Spacing,
     structures: Sequence[Structure],
@@ -71,10 +71,10 @@ def _set_strays_aside(
     if count < 2:
         return None
     voxels = np.bincount(components.ravel(), minlength=count + 1)
-    main = main_component(components, voxels, anchor_within(anchors, bone, box))
+    main = find_main_component(components, voxels, anchor_within(anchors, bone, box))
     head = np.zeros(count + 1, bool)
     if bone.tissue.key == HEADED:
-        head = severed_heads(components, voxels, main, spacing_mm)
+        head = find_severed_heads(components, voxels, main, spacing_mm)
     components[components == main] = 0
     within = np.nonzero(components)
     position = np.stack([index + edge.start for index, edge in zip(within, box)])

@@ -1,4 +1,4 @@
-"""From which value on a sign is a reason to look. All of the verdict's numbers stand here."""
+"""From which value on a sign is a reason to look. All of the result's numbers stand here."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Chosen on spoilt scans of validation people with ``Testing/benchmarks/flags.py``; see :class:`Signs` for units.
+class QualityLimits:
+    """Chosen on degraded scans of validation subjects with ``Testing/benchmarks/flags.py``.
+
+    Units are those of :class:`~KneeSegLib.quality.features.QualityFeatures`.
 
     Attributes:
-        doubtful_band_mm: good results stay below 0.8 mm, whatever the size of the bone.
-        disputed_share: fusion is there to settle disputes; where it had to settle so many, it may be wrong too.
+        uncertain_band_mm: good results stay below 0.8 mm, whatever the size of the bone.
+        disputed_fraction: fusion is there to settle disputes; where it had to settle so many, it may be wrong too.
         refined_mm: half a millimetre is the edge that both see; more is another opinion about the bone.
         localiser_agreement: less is no agreement about where the bone is; the localiser sees thin bones faintly.
         side_certainty: less is a toss-up. Scans of one end of a bone are near it.
-        cleaned_share: cleaning removes crumbs; this much is no crumb.
-        contact_share: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
-        edgeless_share: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
-        air_share, blank_share: no bone borders on either.
-        unseen_share: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of
+        cleaned_fraction: cleaning removes crumbs; this much is no crumb.
+        contact_fraction: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
+        edgeless_fraction: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
+        air_fraction, blank_fraction: no bone borders on either.
+        unseen_fraction: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of
             view is no box.
-        going_on_share: long bones that end where they should stay below 0.4, in loud noise below 0.6.
+        continuing_fraction: long bones that end where they should stay below 0.4, in loud noise below 0.6.
         noise_hu: no protocol for bones is as noisy; faint edges drown in less.
         soft_tissue_low_hu, soft_tissue_high_hu: beyond these, values are no Hounsfield units, or shifted ones.
         ceiling_hu: scanners that cut off early do so at 1000 HU and above; a soft-tissue window ends below.
@@ -35,18 +37,18 @@ class Thresholds:
         border_mm2: smaller contact with the scan's border is a grazing one.
     """
 
-    doubtful_band_mm: float = 1.0
-    disputed_share: float = 0.55
+    uncertain_band_mm: float = 1.0
+    disputed_fraction: float = 0.55
     refined_mm: float = 0.5
     localiser_agreement: float = 0.6
     side_certainty: float = 0.25
-    cleaned_share: float = 0.25
-    contact_share: float = 0.2
-    edgeless_share: float = 0.25
-    air_share: float = 0.08
-    blank_share: float = 0.04
-    unseen_share: float = 0.005
-    going_on_share: float = 0.6
+    cleaned_fraction: float = 0.25
+    contact_fraction: float = 0.2
+    edgeless_fraction: float = 0.25
+    air_fraction: float = 0.08
+    blank_fraction: float = 0.04
+    unseen_fraction: float = 0.005
+    continuing_fraction: float = 0.6
     noise_hu: float = 250.0
     soft_tissue_low_hu: float = -350.0
     soft_tissue_high_hu: float = 250.0
@@ -59,14 +61,14 @@ class Thresholds:
     shape_residual_mm: float = 2.5
 
 
-SHIPPED = Thresholds()
+BONE_CT_LIMITS = QualityLimits()
 """Of bones in CT."""
 
-KNEE_MR: Mapping[str, Thresholds] = MappingProxyType(
+KNEE_MR_LIMITS: Mapping[str, QualityLimits] = MappingProxyType(
     {
-        "bone": Thresholds(doubtful_band_mm=1.3, shape_residual_mm=1.2),
-        "cartilage": Thresholds(doubtful_band_mm=0.63),
-        "meniscus": Thresholds(doubtful_band_mm=1.15),
+        "bone": QualityLimits(uncertain_band_mm=1.3, shape_residual_mm=1.2),
+        "cartilage": QualityLimits(uncertain_band_mm=0.63),
+        "meniscus": QualityLimits(uncertain_band_mm=1.15),
     }
 )
 """In MR, by kind of tissue. Read off the six people of ``Testing/benchmarks/held_out_mr.py`` (``--sequence poor-dess``,

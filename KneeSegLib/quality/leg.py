@@ -12,15 +12,15 @@ from scipy import ndimage
 
 from KneeSegLib.anatomy import BONES, structure
 from KneeSegLib.cleaning.components import boxes_of
-from KneeSegLib.quality.agreement import agreement_with_region
-from KneeSegLib.quality.borders import border_areas_mm2
-from KneeSegLib.quality.certainty import doubtful_band_mm, refined_mm
-from KneeSegLib.quality.edges import edges_of, noise_of
-from KneeSegLib.quality.ends import going_on_share
-from KneeSegLib.quality.metal import metal_cm3_near, metal_voxels
-from KneeSegLib.quality.outlines import steps_of
-from KneeSegLib.quality.signs import Signs
-from KneeSegLib.quality.values import ceiling_hu, soft_tissue_hu
+from KneeSegLib.quality.agreement import measure_region_agreement
+from KneeSegLib.quality.borders import measure_border_areas_mm2
+from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
+from KneeSegLib.quality.ends import measure_continuing_fraction
+from KneeSegLib.quality.features import QualityFeatures
+from KneeSegLib.quality.metal import find_metal, measure_metal_cm3
+from KneeSegLib.quality.outlines import measure_outline_steps
+from KneeSegLib.quality.uncertainty import measure_refinement_mm, measure_uncertain_band_mm
+from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
 
 if TYPE_CHECKING:
     from KneeSegLib.ct.legs import Leg
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _AROUND_VOXELS = 5
 
 
-def signs_of_leg(
+def measure_leg_features(
     labelled: LegLabels,
     before_cleaning: np.ndarray,
     disputed: Mapping[str, float],
@@ -39,13 +39,13 @@ def signs_of_leg(
     hu: np.ndarray,
     grid: Grid,
     corrections: Mapping[str, Correction] = MappingProxyType({}),
-) -> dict[str, Signs]:
+) -> dict[str, QualityFeatures]:
     """Return the signs of every bone that the labels of a leg hold, by the key of its structure.
 
     Args:
         labelled: the cleaned labels with their margins.
         before_cleaning: uint8, the labels as they were before, on the same crop.
-        disputed: see :func:`KneeSegLib.quality.certainty.disputed_shares`.
+        disputed: see :func:`KneeSegLib.quality.uncertainty.measure_disputed_fractions`.
         leg: what the localiser found.
         hu: (Z, Y, X), the whole scan on ``grid``.
         corrections: what a refinement added, by bone.
@@ -55,8 +55,8 @@ def signs_of_leg(
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     crop, scan = grid.part(labelled.place), hu[labelled.place]
     boxes = boxes_of(labels)
-    cleaned = changed_voxels(before_cleaning, labels)
-    metal = metal_voxels(scan, spacing_mm)
+    cleaned = count_changed_voxels(before_cleaning, labels)
+    metal = find_metal(scan, spacing_mm)
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
     found = {}
     for bone in BONES:
@@ -69,50 +69,52 @@ def signs_of_leg(
         mask = part == value
         volume_cm3 = float(np.count_nonzero(mask)) * voxel_cm3
         own = tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(around, box))
-        edges = edges_of(mask, (part != 0) & ~mask, scan[around], spacing_mm)
-        steps = steps_of(mask[own], spacing_mm)
-        soft_hu = soft_tissue_hu(scan[around], part != 0)
+        edges = measure_edges(mask, (part != 0) & ~mask, scan[around], spacing_mm)
+        steps = measure_outline_steps(mask[own], spacing_mm)
+        soft_hu = measure_soft_tissue_hu(scan[around], part != 0)
         margin = labelled.margins[bone]
-        band_mm = doubtful_band_mm(
+        band_mm = measure_uncertain_band_mm(
             margin.values * np.float32(1.0 / MARGIN_SCALE), labels[margin.place] == value, spacing_mm
         )
         in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
-        borders = border_areas_mm2(mask[own], in_scan, hu.shape, spacing_mm)
+        borders = measure_border_areas_mm2(mask[own], in_scan, hu.shape, spacing_mm)
         segmented_to_the_end = box[0].start == 0 or box[0].stop == len(labels)
         seen = leg.bones.get(bone)
-        found[structure(bone, leg.side).key] = Signs(
+        found[structure(bone, leg.side).key] = QualityFeatures(
             volume_cm3=volume_cm3,
             extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
             whole=not borders and not segmented_to_the_end,
             border_mm2=borders,
             slice_mm=spacing_mm[0],
-            doubtful_band_mm=band_mm,
-            disputed_share=disputed.get(bone, nan),
-            refined_mm=refined_mm(corrections[bone].values.numpy(), mask, spacing_mm) if bone in corrections else nan,
+            uncertain_band_mm=band_mm,
+            disputed_fraction=disputed.get(bone, nan),
+            refined_mm=measure_refinement_mm(corrections[bone].values.numpy(), mask, spacing_mm)
+            if bone in corrections
+            else nan,
             localiser_agreement=(
-                agreement_with_region(mask, crop.part(around), leg.regions[bone], leg.grid) if seen else 0.0
+                measure_region_agreement(mask, crop.part(around), leg.regions[bone], leg.grid) if seen else 0.0
             ),
             localiser_certainty=seen.confidence if seen else 0.0,
             side_certainty=leg.side_confidence,
-            cleaned_share=cleaned.get(value, 0) * voxel_cm3 / volume_cm3,
-            pieces=ndimage.label(mask[own])[1],
-            contact_share=edges.contact_share,
+            cleaned_fraction=cleaned.get(value, 0) * voxel_cm3 / volume_cm3,
+            components=ndimage.label(mask[own])[1],
+            contact_fraction=edges.contact_fraction,
             edge_hu=edges.edge_hu,
-            edgeless_share=edges.edgeless_share,
-            air_share=edges.air_share,
-            blank_share=edges.blank_share,
-            going_on_share=going_on_share(mask, part != 0, scan[around], soft_hu, spacing_mm),
-            noise_hu=noise_of(scan[around]),
+            edgeless_fraction=edges.edgeless_fraction,
+            air_fraction=edges.air_fraction,
+            blank_fraction=edges.blank_fraction,
+            continuing_fraction=measure_continuing_fraction(mask, part != 0, scan[around], soft_hu, spacing_mm),
+            noise_hu=estimate_noise_hu(scan[around]),
             soft_tissue_hu=soft_hu,
-            ceiling_hu=ceiling_hu(scan[around], mask),
+            ceiling_hu=find_ceiling_hu(scan[around], mask),
             jump_mm=steps.jump_mm,
             sway_mm=steps.sway_mm,
-            metal_cm3=metal_cm3_near(metal, box, spacing_mm),
+            metal_cm3=measure_metal_cm3(metal, box, spacing_mm),
         )
     return found
 
 
-def changed_voxels(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
+def count_changed_voxels(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
     """Return how many voxels each label value lost to the background or to another bone, or won from one."""
     lost = (before != after) & (before != 0)
     was, became = before[lost], after[lost]

@@ -1,4 +1,4 @@
-"""Signs of a knee in MR, and pieces of cartilage that lie on no bone."""
+"""Quality features of a knee in MR, and pieces of cartilage that lie on no bone."""
 
 from types import SimpleNamespace
 
@@ -9,8 +9,8 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.cleaning.attached import keep_attached
 from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.inference.labels import LegLabels, Margin
-from KneeSegLib.quality import verdict_on
-from KneeSegLib.quality.knee import signs_of_knee
+from KneeSegLib.quality import assess_quality
+from KneeSegLib.quality.knee import measure_knee_features
 
 SHAPE = (30, 30, 30)
 
@@ -24,27 +24,27 @@ def labelled(margin_value: int = 127) -> LegLabels:
     return LegLabels("right", labels, place, {"femur": Margin(values, place)})
 
 
-def signs(knee: LegLabels, residual_mm: float = 0.5):
+def features_of(knee: LegLabels, residual_mm: float = 0.5):
     shapes = {"femur": SimpleNamespace(mean_residual_mm=residual_mm)}
-    found = signs_of_knee(knee, knee.labels, shapes, Grid.of_scan(SHAPE, (1.0, 1.0, 1.0)))
+    found = measure_knee_features(knee, knee.labels, shapes, Grid.of_scan(SHAPE, (1.0, 1.0, 1.0)))
     return found["femur_right"]
 
 
 def test_a_certain_bone_that_fits_its_shape_is_good():
-    verdict = verdict_on(structure("femur_right"), signs(labelled()))
-    assert verdict.level == "good"
-    assert verdict.signs.volume_cm3 == pytest.approx(6.0)
-    assert verdict.notes == ("It goes on beyond the upper border of the scan.",)
+    result = assess_quality(structure("femur_right"), features_of(labelled()))
+    assert result.level == "good"
+    assert result.features.volume_cm3 == pytest.approx(6.0)
+    assert result.notes == ("It goes on beyond the upper border of the scan.",)
 
 
 def test_a_bone_far_from_its_shape_is_to_be_checked():
-    verdict = verdict_on(structure("femur_right"), signs(labelled(), residual_mm=4.0))
-    assert verdict.level == "check" and "4.0 mm from its surface" in verdict.reasons[0]
+    result = assess_quality(structure("femur_right"), features_of(labelled(), residual_mm=4.0))
+    assert result.level == "check" and "4.0 mm from its surface" in result.reasons[0]
 
 
 def test_a_network_that_is_sure_of_nothing_is_not_believed():
-    verdict = verdict_on(structure("femur_right"), signs(labelled(margin_value=30)))
-    assert verdict.level == "check" and "unsure of its edge" in verdict.reasons[0]
+    result = assess_quality(structure("femur_right"), features_of(labelled(margin_value=30)))
+    assert result.level == "check" and "unsure of its edge" in result.reasons[0]
 
 
 def test_cartilage_stays_where_it_lies_on_bone():

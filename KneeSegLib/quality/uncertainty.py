@@ -12,13 +12,13 @@ from KneeSegLib.anatomy import JOINT_BONES
 if TYPE_CHECKING:
     from KneeSegLib.ct.slices import JointProbabilities
 
-DOUBTFUL_MARGIN = 0.5
+UNCERTAIN_MARGIN = 0.5
 """A voxel is doubtful where the likeliest class leads by less than this: at best 0.75 against 0.25."""
 
 _STRIDE = 3
 
 
-def doubtful_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """Return the volume of doubtful voxels over the area of the bone's surface: how thick the doubtful layer is.
 
     A sharp edge that a network is sure of gives about as much as half a voxel, whatever the size of the bone; doubt
@@ -29,12 +29,12 @@ def doubtful_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[
         mask: bool, the bone.
         spacing_mm: (z, y, x).
     """
-    area_mm2 = surface_area_mm2(mask, spacing_mm)
-    doubtful = np.count_nonzero(np.abs(margin) < DOUBTFUL_MARGIN)
+    area_mm2 = measure_surface_area_mm2(mask, spacing_mm)
+    doubtful = np.count_nonzero(np.abs(margin) < UNCERTAIN_MARGIN)
     return float(doubtful * np.prod(spacing_mm) / area_mm2) if area_mm2 else 0.0
 
 
-def refined_mm(correction: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+def measure_refinement_mm(correction: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """Return how far a refinement moved a bone's surface on average: the volume it won or lost over its area.
 
     Args:
@@ -42,12 +42,12 @@ def refined_mm(correction: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[fl
         mask: bool (Z, Y, X), the bone.
         spacing_mm: (z, y, x).
     """
-    area_mm2 = surface_area_mm2(mask, spacing_mm)
+    area_mm2 = measure_surface_area_mm2(mask, spacing_mm)
     moved_mm3 = float(np.abs(correction, dtype=np.float32).sum()) * float(np.prod(spacing_mm))
     return moved_mm3 / area_mm2 if area_mm2 else 0.0
 
 
-def surface_area_mm2(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+def measure_surface_area_mm2(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """Return the area of the voxel faces between inside and outside; those on the array's border do not count."""
     area_mm2 = 0.0
     for axis, step_mm in enumerate(spacing_mm):
@@ -56,7 +56,9 @@ def surface_area_mm2(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     return area_mm2
 
 
-def disputed_shares(sliced: Sequence[JointProbabilities], named: Sequence[JointProbabilities]) -> dict[str, float]:
+def measure_disputed_fractions(
+    sliced: Sequence[JointProbabilities], named: Sequence[JointProbabilities]
+) -> dict[str, float]:
     """Return for each bone the share of its probability that the slices alone and the common opinion place differently.
 
     Args:
