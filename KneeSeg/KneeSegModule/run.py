@@ -6,7 +6,6 @@ import enum
 import json
 import logging
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,12 +15,18 @@ from pathlib import Path
 import slicer
 
 from KneeSegLib import errors
+from KneeSegLib.pipelines.table import AUTO
 from KneeSegModule import scene
 from KneeSegModule.choices import Choice, Device, Pipeline, Quality, Side
+from KneeSegModule.dicom_facts import DicomFacts, factsOf
 from KneeSegModule.process import ChildProcess, Runner, childEnvironment, pythonExecutable
+from KneeSegModule.wording import VOLUME_FILE, inPanelWords
 
 GRACE_S = 10.0
 """How long a cancelled process may take to stop by itself (between two slices) before it is ended."""
+
+KILLED_STATUSES = (-9, 128 + 9)
+"""Of a process that the system ended for its memory: the second by way of Slicer's Python, which is a launcher."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,12 @@ class Options:
         for option, known in (("pipeline", Pipeline), ("side", Side), ("quality", Quality), ("device", Device)):
             _checkKnown(option, getattr(self, option), known)
 
-    def arguments(self) -> list[str]:
-        """Return the command line's options."""
-        names = ("pipeline", "side", "quality", "device")
-        return [argument for name in names for argument in (f"--{name}", getattr(self, name))]
+    def arguments(self, facts: DicomFacts) -> list[str]:
+        """Return the command line's options, completed by what DICOM says of the volume."""
+        side = facts.side if self.side == "auto" and facts.modality == "MR" and facts.side else self.side
+        values = {"pipeline": self.pipeline, "side": side, "quality": self.quality, "device": self.device}
+        values["modality"] = facts.modality or "auto"
+        return [argument for name, value in values.items() for argument in (f"--{name}", value)]
 
 
 class State(enum.Enum):
@@ -74,6 +81,7 @@ class SegmentationRun:
         self._runner = runner if runner is not None else ChildProcess()
         self._clock = clock
         self._folder: Path | None = None
+        self._volumeName = ""
         self._grid: tuple[float, ...] = ()
         self._resultFolder: Path | None = None
         self._childError: errors.KneeSegError | None = None
@@ -93,13 +101,21 @@ class SegmentationRun:
         problem = scene.problemWith(self.volumeNode)
         if problem:
             raise errors.InputError(problem)
+        self._volumeName = self.volumeNode.GetName()
+        facts = factsOf(self.volumeNode)
+        if self.options.pipeline == AUTO and facts.modality == "MR" and facts.isNoKnee:
+            sentence = (
+                f"'{self._volumeName}' is an MR of the {facts.bodyPart.lower()}, as DICOM has it, expected one of the "
+                "knee; choose another volume, or --pipeline mr-knee if it does show a knee."
+            )
+            raise errors.InputError(inPanelWords(sentence, self._volumeName))
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="KneeSeg-", dir=_temporaryPath()))
-            volumeFile, target = self._folder / "volume.nrrd", self._folder / "result"
+            volumeFile, target = self._folder / VOLUME_FILE, self._folder / "result"
             scene.writeVolume(self.volumeNode, volumeFile)
             self._grid = scene.gridOf(self.volumeNode)
             command = [pythonExecutable(), "-m", "KneeSegLib", "segment", str(volumeFile), "-o", str(target)]
-            command += [*self.options.arguments(), "--progress", "json", "--cancel-on-stdin-close"]
+            command += [*self.options.arguments(facts), "--progress", "json", "--cancel-on-stdin-close"]
             self._runner.start(command, childEnvironment(), self._folder)
         except OSError as error:
             self._cleanUp()
@@ -158,7 +174,8 @@ class SegmentationRun:
             elif kind == "result":
                 self._resultFolder = Path(event["folder"])
             elif kind == "error":
-                self._childError = _errorOfStatus(int(event["exit_status"]))(str(event["message"]))
+                sentence = inPanelWords(str(event["message"]), self._volumeName, self._folder)
+                self._childError = _errorOfStatus(int(event["exit_status"]))(sentence)
         except (ValueError, KeyError, TypeError):
             logging.info("KneeSeg: %s", line)  # some package wrote to standard output
 
@@ -202,7 +219,7 @@ class SegmentationRun:
             self._folder = None
 
     def _crashSentence(self, exitStatus: int) -> str:
-        if exitStatus == -getattr(signal, "SIGKILL", 9):
+        if exitStatus in KILLED_STATUSES:
             return (
                 "The system ended the segmentation, most often because memory ran out; close other programs or crop "
                 "the volume."

@@ -13,6 +13,7 @@ import vtk
 from KneeSegLib.errors import KneeSegError, ModelError, OutputError
 from KneeSegLib.io.resources import terminology_file
 from KneeSegLib.io.terminology import TERMINOLOGY_NAME
+from KneeSegModule.wording import inPanelWords
 
 LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 """Factors of the coordinates, either way."""
@@ -92,7 +93,7 @@ def addResult(folder: Path, volumeNode):
         raise KneeSegError(UNREADABLE)
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     _placeBeside(volumeNode, segmentationNode)
-    _describe(segmentationNode, case)
+    _describe(segmentationNode, case, volumeNode.GetName())
     _show(segmentationNode, surfaces)
     return segmentationNode
 
@@ -150,10 +151,11 @@ def _placeBeside(volumeNode, segmentationNode) -> None:
         hierarchy.CreateItem(parent, segmentationNode)
 
 
-def _describe(segmentationNode, case: dict) -> None:
+def _describe(segmentationNode, case: dict, volumeName: str) -> None:
     """Let the node say how it was made, wherever the scene is opened."""
     warnings = [*case["input"]["notes"], *case["warnings"]]
     warnings += [warning for found in case["structures"] for warning in found["warnings"]]
+    warnings = [inPanelWords(warning, volumeName) for warning in warnings]
     segmentationNode.SetAttribute(ATTRIBUTE + "Statement", case["statement"])
     segmentationNode.SetAttribute(ATTRIBUTE + "Warnings", json.dumps(warnings))
     segmentationNode.SetAttribute(ATTRIBUTE + "Provenance", json.dumps(case["provenance"]))

@@ -12,7 +12,15 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import InputError
-from KneeSegLib.pipelines.table import AUTO, DEVICE_CHOICES, PIPELINES, QUALITIES, SIDE_CHOICES, STAGES
+from KneeSegLib.pipelines.table import (
+    AUTO,
+    DEVICE_CHOICES,
+    MODALITY_CHOICES,
+    PIPELINES,
+    QUALITIES,
+    SIDE_CHOICES,
+    STAGES,
+)
 from KneeSegLib.progress import parts
 
 if TYPE_CHECKING:
@@ -24,9 +32,11 @@ PipelineName = Enum("PipelineName", [(name, name) for name in PIPELINES], type=s
 QualityName = Enum("QualityName", [(name, name) for name in QUALITIES], type=str)
 SideChoice = Enum("SideChoice", [(name, name) for name in SIDE_CHOICES], type=str)
 StageName = Enum("StageName", [(name, name) for name in STAGES], type=str)
+ModalityChoice = Enum("ModalityChoice", [(name, name) for name in MODALITY_CHOICES], type=str)
 DeviceChoice = Enum("DeviceChoice", [(name, name) for name in DEVICE_CHOICES], type=str)
 
 AUTOMATIC_PIPELINE = PipelineName(AUTO)
+AUTOMATIC_MODALITY = ModalityChoice("auto")
 AUTOMATIC_SIDE = SideChoice("auto")
 AUTOMATIC_DEVICE = DeviceChoice("auto")
 LAST_STAGE = StageName(STAGES[-1])
@@ -50,6 +60,9 @@ def segment(
     series: Annotated[
         str | None, typer.Option(help="Which series of a DICOM folder: its number, UID or description.")
     ] = None,
+    modality: Annotated[
+        ModalityChoice, typer.Option(help="What an image is whose file does not say it; DICOM does.")
+    ] = AUTOMATIC_MODALITY,
     stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = LAST_STAGE,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
@@ -82,6 +95,7 @@ def segment(
         quality=quality.value,
         device=device.value,
         series=series,
+        modality=modality.value,
         stop_after=stop_after.value,
         progress=segmenting,
     )

@@ -81,11 +81,12 @@ class Volume:
     side: Side | None = None
 
 
-def read_volume(path: str | Path | sitk.Image, series: str | None = None) -> Volume:
+def read_volume(path: str | Path | sitk.Image, series: str | None = None, modality: Modality | None = None) -> Volume:
     """Read a folder of DICOM slices (sub-folders included), a DICOM, NRRD, NIfTI or MetaImage file, or take an image.
 
     ``series`` chooses in a DICOM folder: number in the list, UID or its end, or (part of the) description. Without it
-    the largest CT is read, else the largest MR, and a note says so.
+    the largest CT is read, else the largest MR, and a note says so. ``modality`` is that of an image which does not
+    say it itself, where the caller knows; without it a CT is recognised by its values.
 
     The grid of the image is that of the file, with one exception: where slices lean (tilted gantry) it is a
     rectangular grid onto which they were shifted, and labels lie on that
@@ -97,10 +98,12 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None) -> Vol
     """
     if isinstance(path, sitk.Image):
         require_scalar_volume(path, "The image")
-        return _volume(path, None, Volume.source, [])
+        return _volume(path, modality, Volume.source, [])
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the path.")
+    if modality is not None and (path.is_dir() or is_dicom(path)):
+        raise InputError(f"{path.name} is DICOM, which says itself what it is; leave --modality out.")
     if path.is_dir():
         content = existing_folder_content(path)
         return _dicom_volume(content, path, series)
@@ -110,13 +113,13 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None) -> Vol
         raise InputError(
             f"{path.name} is a single image, and a series is chosen only in a DICOM folder; leave the series out."
         )
-    return _volume(read_image_file(path), None, path.name, [])
+    return _volume(read_image_file(path), modality, path.name, [])
 
 
 def check_ct(volume: Volume) -> None:
     """Raise an InputError with one sentence where a CT pipeline cannot work on ``volume``."""
     if volume.modality == "MR":
-        raise InputError(f"'{volume.source}' is an MR image, expected a CT; give a CT of the leg.")
+        raise InputError(f"'{volume.source}' is an MR image, expected a CT; give a CT, or choose --pipeline mr-knee.")
     _check_extent(volume)
     check_varied(volume.image, f"'{volume.source}'")
     check_hounsfield(volume.image, f"'{volume.source}'")
@@ -125,7 +128,7 @@ def check_ct(volume: Volume) -> None:
 def check_mr(volume: Volume) -> None:
     """Raise an InputError with one sentence where an MR pipeline cannot work on ``volume``."""
     if volume.modality == "CT":
-        raise InputError(f"'{volume.source}' is a CT image, expected an MR; choose a CT pipeline or an MR image.")
+        raise InputError(f"'{volume.source}' is a CT image, expected an MR; give an MR, or choose --pipeline ct-leg.")
     _check_extent(volume)
     check_varied(volume.image, f"'{volume.source}'")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.pipelines.table import (
     AUTO,
     DEVICE_CHOICES,
     DEVICES_EVERYWHERE,
+    MODALITY_CHOICES,
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from KneeSegLib.case import Case
+    from KneeSegLib.io.intensities import Modality
     from KneeSegLib.io.volume import Volume
     from KneeSegLib.pipelines.ct_leg import CtLeg
     from KneeSegLib.pipelines.mr_knee import MrKnee
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "DEVICE_CHOICES",
+    "MODALITY_CHOICES",
     "PIPELINES",
     "QUALITIES",
     "SIDE_CHOICES",
@@ -50,6 +53,7 @@ def segment(
     quality: str = "standard",
     device: str = "auto",
     series: str | None = None,
+    modality: str = "auto",
     stop_after: str = STAGES[-1],
     progress: Progress = no_progress,
 ) -> Case:
@@ -62,6 +66,8 @@ def segment(
         quality: a key of :data:`QUALITIES`.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
         series: which series of a DICOM folder, see :func:`KneeSegLib.io.volume.read_volume`.
+        modality: ``"CT"`` or ``"MR"`` for an image whose file does not say it; ``"auto"`` reads it from DICOM, or
+            recognises a CT by its values.
         stop_after: a stage of the MR pipeline, one of :data:`STAGES`, to look at what it comes to without those after
             it.
         progress: told how far the work is; may raise ``Cancelled``.
@@ -76,6 +82,7 @@ def segment(
     _check_choice("pipeline", pipeline, PIPELINES)
     _check_choice("side", side, SIDE_CHOICES)
     _check_choice("quality", quality, QUALITIES)
+    _check_choice("modality", modality, MODALITY_CHOICES)
     _check_choice("stage", stop_after, STAGES)
     require_device(device)
     from KneeSegLib.io.volume import read_volume
@@ -83,11 +90,11 @@ def segment(
     reading, working = parts(progress, (5, 95))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
-    volume = read_volume(input, series)
+    volume = read_volume(input, series, None if modality == "auto" else cast("Modality", modality))
     seconds = time.perf_counter() - started
     chosen = _fitting(PIPELINES[pipeline], volume)
     case = _runner(chosen, side, quality, stop_after, device).segment(volume, working)
-    case.provenance["options"] |= {"pipeline": pipeline, "series": series}
+    case.provenance["options"] |= {"pipeline": pipeline, "series": series, "modality": modality}
     case.provenance["timings"] = {"reading": seconds, **case.provenance["timings"]}
     return case
 
@@ -146,12 +153,16 @@ def _fitting_unknown(volume: Volume) -> Pipeline:
     """The CT pipeline, for an image that does not say what it is; what looks like no CT is not tried as anything else.
 
     Raises:
-        InputError: as :func:`KneeSegLib.io.volume.check_ct`, with a hint.
+        InputError: too small or without content, or its values cannot be a CT's.
     """
-    from KneeSegLib.io.volume import check_ct
+    from KneeSegLib.io.volume import check_ct, check_mr
 
+    check_mr(volume)  # asks for nothing that does not hold for a CT as well
     try:
         check_ct(volume)
-    except InputError as error:
-        raise InputError(f"{error} If it is an MR of the knee, choose the pipeline mr-knee.") from None
+    except InputError:
+        raise InputError(
+            f"It cannot be told whether '{volume.source}' is a CT or an MR; for an MR of the knee choose "
+            "--pipeline mr-knee, for a CT choose --pipeline ct-leg."
+        ) from None
     return PIPELINES["ct-leg"]

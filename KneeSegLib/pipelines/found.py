@@ -42,7 +42,7 @@ def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str)
         )
     if side == "both" and len(shown) < 2:
         raise AnatomyNotFoundError(
-            f"Both legs were asked for, and '{source}' shows only {_joints_of(shown)}; choose that side or 'auto'."
+            f"Both legs were asked for, and '{source}' shows only {_joints_of(shown)}; choose that side or --side auto."
         )
     wanted = [leg for leg in shown if side in ("auto", "both", leg.side)]
     if not wanted and len(shown) == 1 and shown[0].side_confidence < SIDE_DECIDED:
@@ -50,7 +50,7 @@ def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str)
         wanted = [replace(shown[0], side=side, doubts=(doubt,))]
     if not wanted:
         raise AnatomyNotFoundError(
-            f"No {side} leg was found in '{source}', which shows {_joints_of(shown)}; choose that side or 'auto'."
+            f"No {side} leg was found in '{source}', which shows {_joints_of(shown)}; choose that side or --side auto."
         )
     return wanted
 

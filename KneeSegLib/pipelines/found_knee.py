@@ -22,7 +22,7 @@ def asked_side(side: str, source: str) -> Side | None:
     if side == "both":
         raise InputError(
             f"Both sides were asked for, but the MR pipeline takes one knee, and '{source}' is taken for one; "
-            "choose right, left or auto."
+            "choose one side, or --side auto."
         )
     return None if side == "auto" else side
 

@@ -114,6 +114,7 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
     }
 )
 
+MODALITY_CHOICES: tuple[str, ...] = ("auto", "CT", "MR")
 SIDE_CHOICES: tuple[str, ...] = ("auto", "right", "left", "both")
 DEVICE_CHOICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
 DEVICES_EVERYWHERE: tuple[str, ...] = ("auto", "cpu")

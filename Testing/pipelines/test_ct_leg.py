@@ -324,8 +324,13 @@ def test_the_automatic_pipeline_takes_a_ct_to_the_leg_and_an_mr_to_the_knee(knee
 
 def test_an_image_of_unknown_modality_that_is_no_ct_is_not_guessed_at(knee):
     signal = sitk.Cast(knee.image, sitk.sitkInt16) + 1100
-    with pytest.raises(InputError, match="none of them negative.*choose the pipeline mr-knee"):
+    with pytest.raises(InputError, match="cannot be told whether 'knee' is a CT or an MR.*choose --pipeline mr-knee"):
         _fitting(PIPELINES["auto"], Volume(signal, None, "knee"))
+
+
+def test_an_image_of_unknown_modality_that_is_too_small_is_told_so(knee):
+    with pytest.raises(InputError, match="'knee' covers .* give more of the scan"):
+        _fitting(PIPELINES["auto"], Volume(knee.image[:, :, :4], None, "knee"))
 
 
 def test_an_unusable_scan_is_refused_before_torch_is_loaded(tmp_path):

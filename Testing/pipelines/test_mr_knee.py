@@ -13,7 +13,7 @@ from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, SIDES, structure
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError
 from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.geometry.mesh import points_of
-from KneeSegLib.io.volume import Volume
+from KneeSegLib.io.volume import Volume, read_volume
 from KneeSegLib.measurements.cartilage import REGION, THICKNESS
 from KneeSegLib.mr.labelling import MENISCUS_OF_SIDE
 from KneeSegLib.mr.shape_fit import SideFound
@@ -338,8 +338,18 @@ def test_each_pipeline_refuses_the_other_modality(coarse):
 
 
 def test_an_image_that_does_not_say_what_it_is_gets_a_hint(coarse):
-    with pytest.raises(InputError, match="If it is an MR of the knee, choose the pipeline mr-knee"):
+    with pytest.raises(InputError, match="for an MR of the knee choose --pipeline mr-knee, for a CT"):
         ks.segment(coarse.image)
+
+
+def test_an_image_whose_modality_the_caller_knows_needs_no_pipeline(coarse):
+    assert read_volume(coarse.image, modality="MR").modality == "MR"
+    with pytest.raises(InputError, match="is an MR image, expected a CT"):
+        ks.segment(coarse.image, pipeline="ct-knee", modality="MR")
+    with pytest.raises(InputError, match="export the CT with its rescale intercept"):
+        ks.segment(coarse.image, modality="CT")
+    with pytest.raises(InputError, match="no modality 'PET'; choose one of auto, CT, MR"):
+        ks.segment(coarse.image, modality="PET")
 
 
 def test_a_stage_that_does_not_exist_is_named(coarse):

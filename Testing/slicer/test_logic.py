@@ -35,6 +35,17 @@ def test_flat_image_is_refused_by_the_library_in_one_sentence(logic, scene):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
+def test_volume_of_unknown_modality_is_refused_in_the_words_of_the_panel(logic, scene):
+    values = np.random.default_rng(0).integers(0, 900, (40, 64, 64)).astype(np.int16)
+    mr = slicer.util.addVolumeFromArray(values, name="Knee PD")
+    with pytest.raises(errors.InputError) as caught:
+        logic.segment(mr, device="cpu")
+    assert str(caught.value) == (
+        "It cannot be told whether 'Knee PD' is a CT or an MR; for an MR of the knee choose \"MR: knee\" under "
+        '"Pipeline", for a CT choose "CT: whole leg" under "Pipeline".'
+    )
+
+
 def test_progress_callback_can_cancel(logic, volumeNode):
     def cancel(fraction, message):
         raise errors.Cancelled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import slicer
 from KneeSegModule import run as run_module
+from KneeSegModule.dicom_facts import DicomFacts
 from KneeSegModule.run import GRACE_S, Options, SegmentationRun, State
 from slicer_support import mrml
 from slicer_support.runners import FakeRunner, ScriptRunner
@@ -52,6 +53,37 @@ def test_child_is_given_the_volume_the_options_and_the_json_stream(run, runner):
     assert runner.command[runner.command.index("-o") + 1] == str(runner.folder / "result")
 
 
+def optionsGiven(volumeNode, options: Options) -> dict[str, str]:
+    """Return what the child is told, by the name of the option."""
+    runner = FakeRunner()
+    run = SegmentationRun(volumeNode, options, runner)
+    run.start()
+    run.stop(patience_s=0.0)
+    return {name[2:]: value for name, value in zip(runner.command, runner.command[1:]) if name.startswith("--")}
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked", "modality", "side"),
+    [
+        (DicomFacts(), "auto", "auto", "auto"),
+        (DicomFacts("MR", "left", "KNEE"), "auto", "MR", "left"),
+        (DicomFacts("MR", "left", "KNEE"), "right", "MR", "right"),
+        (DicomFacts("CT", "left"), "auto", "CT", "auto"),  # it may show both legs whatever its header says
+    ],
+)
+def test_child_is_told_what_dicom_says_of_the_volume(volumeNode, monkeypatch, facts, asked, modality, side):
+    monkeypatch.setattr(run_module, "factsOf", lambda node: facts)
+    options = optionsGiven(volumeNode, Options(side=asked))
+    assert (options["pipeline"], options["modality"], options["side"]) == ("auto", modality, side)
+
+
+def test_an_mr_of_another_body_part_is_refused_unless_the_knee_is_insisted_on(volumeNode, monkeypatch):
+    monkeypatch.setattr(run_module, "factsOf", lambda node: DicomFacts("MR", "", "HEAD"))
+    with pytest.raises(errors.InputError, match='\'Leg CT\' is an MR of the head.*"MR: knee" under "Pipeline"'):
+        optionsGiven(volumeNode, Options())
+    assert optionsGiven(volumeNode, Options(pipeline="mr-knee"))["pipeline"] == "mr-knee"
+
+
 def test_progress_is_that_of_the_child(run, runner):
     runner.says(event="progress", fraction=0.31, message="Knee, right: slices 40 of 210")
     run.poll()
@@ -84,13 +116,14 @@ def test_result_becomes_a_node_and_the_temporary_files_go(run, runner, resultFol
     assert not runner.folder.exists()
 
 
-def test_error_of_the_child_is_told_in_its_words_and_kind(run, runner):
-    runner.says(event="error", message="No hip, knee or ankle found in volume.nrrd.", exit_status=3)
+def test_error_of_the_child_is_told_by_its_kind_in_the_words_of_the_panel(run, runner):
+    sentence = "No knee was found in 'volume.nrrd'; choose --pipeline ct-hip for that."
+    runner.says(event="error", message=sentence, exit_status=3)
     runner.ends(3)
     run.poll()
     assert run.state is State.failed and segmentations() == 0
     assert type(run.error) is errors.AnatomyNotFoundError
-    assert str(run.error) == "No hip, knee or ankle found in volume.nrrd."
+    assert str(run.error) == 'No knee was found in \'Leg CT\'; choose "CT: hip" under "Pipeline" for that.'
     assert not runner.folder.exists()
 
 
@@ -102,8 +135,9 @@ def test_crash_without_a_word_is_told_with_the_last_line_it_wrote(run, runner):
     assert "broke off" in str(run.error) and "No module named 'typer'" in str(run.error)
 
 
-def test_killed_by_the_system_is_told_as_lack_of_memory(run, runner):
-    runner.ends(-9)
+@pytest.mark.parametrize("status", [-9, 137], ids=["the child", "the interpreter behind Slicer's launcher"])
+def test_killed_by_the_system_is_told_as_lack_of_memory(run, runner, status):
+    runner.ends(status)
     run.poll()
     assert "memory" in str(run.error)
 

@@ -153,3 +153,9 @@ def test_slices_without_preamble_are_found(dicom_series, tmp_path):
         path.write_bytes(whole[132:])
     assert [series.slices for series in list_series(tmp_path)] == [6]
     assert read_volume(tmp_path).image.GetSize() == (32, 32, 6)
+
+
+def test_dicom_says_itself_what_it_is(dicom_series, tmp_path):
+    dicom_series(tmp_path, SIX)
+    with pytest.raises(InputError, match="leave --modality out"):
+        read_volume(tmp_path, modality="MR")
