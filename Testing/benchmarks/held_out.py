@@ -11,7 +11,6 @@ renders the same people in another way, which no network has seen.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -21,28 +20,29 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
 import other_simulator
-from figures_table import show_figures
 from kept_cases import kept
 from people import prepared_people
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError
-from KneeSegLib.io.strict_json import as_strict_json
-from KneeSegLib.measurements.comparison import evaluate
-from KneeSegLib.pipelines import QUALITIES
+from KneeSegLib.evaluation.cohorts import Cohort, checksums_of, write_cohorts
+from KneeSegLib.evaluation.tables import table_of
+from KneeSegLib.measurements.comparison import Agreement, evaluate
+from KneeSegLib.measurements.summary import summarize
+from KneeSegLib.pipelines import PIPELINES, QUALITIES
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
 from KneeSegLib.training.synthesis.placement import PreparedPerson
 
-SHOWN = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
+SIMULATORS = {"own": "the renderer of the training images", "other": "a second simulator"}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
     arguments.add_argument("--output", type=Path, default=Path("work/held_out.json"))
-    arguments.add_argument("--simulator", choices=("own", "other"), default="own")
+    arguments.add_argument("--simulator", choices=tuple(SIMULATORS), default="own")
     arguments.add_argument("--group", choices=("test", "validation"), default="test")
     arguments.add_argument("--quality", choices=tuple(QUALITIES), default="standard")
     arguments.add_argument("--joint", choices=("hip", "knee", "ankle"), action="append")
@@ -51,19 +51,17 @@ def main() -> None:
     arguments.add_argument("--keep", type=Path, metavar="FOLDER", help="rendered images are kept there, and used again")
     options = arguments.parse_args()
     torch.set_num_threads(2)
-    results = {}
-    for joint in options.joint or ("hip", "knee", "ankle"):
-        results[joint] = measured(joint, options)
-    options.output.write_text(json.dumps(as_strict_json(results), indent=1), encoding="utf-8")
+    cohorts = [measured(joint, options) for joint in options.joint or ("hip", "knee", "ankle")]
+    write_cohorts(cohorts, options.output)
     print(f"\nFull figures: {options.output}")
 
 
-def measured(joint: str, options: argparse.Namespace) -> dict:
+def measured(joint: str, options: argparse.Namespace) -> Cohort:
     """Figures of one joint's pipeline over its people, sides pooled by calling every leg a right one.
 
     Distances and overlaps are means over the people in whom a structure was found at all; the table says how many.
     """
-    cases = {}
+    cases: dict[str, dict[str, Agreement]] = {}
     people = prepared_people(options.prepared, joint, options.group)
     for number, path in enumerate(people):
         side = ("right", "left")[number % 2]
@@ -79,7 +77,22 @@ def measured(joint: str, options: argparse.Namespace) -> dict:
         cases[path.stem] = {_as_right(key): value for key, value in agreements.items()}
         row = "  ".join(f"{k} {v.metrics['dice']:.4f}/{v.metrics['assd_mm']:.2f}" for k, v in agreements.items())
         print(f"{path.stem} ({side}, {seconds:.0f} s): {row}", flush=True)
-    return show_figures(joint, cases, len(people), SHOWN)
+    cohort = Cohort(
+        name=", ".join([joint, *(["second simulator"] if options.simulator == "other" else []),
+                        *([f"quality {options.quality}"] if options.quality != "standard" else [])]),
+        images="synthetic",
+        description=(
+            f"CT at {options.spacing:g} mm of subjects of the group {options.group}, which no network was trained on, "
+            f"by {SIMULATORS[options.simulator]}, every second one a left leg (seed {options.seed}); pipeline "
+            f"ct-{joint}, quality {options.quality}."
+        ),
+        unit="subjects",
+        count=len(people),
+        weights=checksums_of((*PIPELINES[f"ct-{joint}"].bundles, *QUALITIES[options.quality].bundles)),
+        summary=summarize(cases),
+    )  # fmt: skip
+    print(f"\n{table_of([cohort])}", flush=True)
+    return cohort
 
 
 def rendered(path: Path, side: str, seed: int, options: argparse.Namespace) -> SyntheticCase:

@@ -17,7 +17,6 @@ any scanner; ``inverted`` turns bright into dark, which no sequence does: what c
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -31,22 +30,23 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
 import other_mr_simulator
-from figures_table import show_figures
 from kept_cases import kept
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import SIDES, structure, structure_of_label
 from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import KneeSegError
+from KneeSegLib.evaluation.cohorts import Cohort, checksums_of, write_cohorts
+from KneeSegLib.evaluation.tables import table_of
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.resources import shape_models_file
-from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import evaluate
+from KneeSegLib.measurements.summary import Cases, summarize
 from KneeSegLib.mr.crops import SPACING_MM
 from KneeSegLib.mr.settling import edge_say, settled, surface_distance_mm
 from KneeSegLib.mr.shape_fit import ShapeNetwork
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.pipelines import STAGES
+from KneeSegLib.pipelines import PIPELINES, STAGES
 from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.training.recipe import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
@@ -58,7 +58,6 @@ from KneeSegLib.training.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.scanner import MrScanner
 
-SHOWN = ("dice", "assd_mm", "hd95_mm")
 LOOKS = 20
 SEEDS_OF_SCAN = 100
 
@@ -120,7 +119,8 @@ def main() -> None:
         for stage, cases in results.items():
             measure(truth, where, side, stage, cases, tally)
     scans = options.scans * len(people)
-    summary = {stage: show_figures(stage, cases, scans, SHOWN, "scans") for stage, cases in results.items()}
+    cohorts = [cohort_of(stage, cases, scans, options) for stage, cases in results.items()]
+    print(f"\n{table_of(cohorts)}", flush=True)
     print(f"\nWrong sides: {tally.wrong_sides} of {scans * len(results)} runs")
     print_flags(tally.flags)
     for bone, off_place_mm in tally.landmark_mm.items():
@@ -135,16 +135,34 @@ def main() -> None:
             f"Landmarks of the {bone} on spoilt crops: "
             + ", ".join(f"{name} {mm:.2f} mm" for name, mm in errors.items())
         )
-    record = {
-        "stages": summary,
+    further = {
         "landmark_mm": landmark_mm,
         "landmark_in_scan_mm": tally.landmark_mm,
         "surface_mm": tally.surface_mm,
         "wrong_sides": tally.wrong_sides,
         "flags": tally.flags,
     }
-    options.output.write_text(json.dumps(as_strict_json(record), indent=1), encoding="utf-8")
+    write_cohorts(cohorts, options.output, further)
     print(f"Full figures: {options.output}")
+
+
+def cohort_of(stage: str, cases: Cases, scans: int, options: argparse.Namespace) -> Cohort:
+    """What was measured after a stage, and on what."""
+    other = options.simulator == "other"
+    images = "a second simulator" if other else f"the renderer of the training images (sequence {options.sequence})"
+    return Cohort(
+        name=f"knee MR, {'second simulator' if other else options.sequence}, {stage}",
+        images="synthetic",
+        description=(
+            f"MR at {options.spacing:g} x {options.spacing:g} x {options.slice_spacing:g} mm of subjects of the group "
+            f"{options.group}, which no network was trained on, by {images}, alternately left and right knees (seed "
+            f"{options.seed}); pipeline mr-knee, last stage {stage}."
+        ),
+        unit="scans",
+        count=scans,
+        weights=checksums_of(PIPELINES["mr-knee"].bundles),
+        summary=summarize(cases),
+    )
 
 
 def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Namespace) -> SyntheticCase:
