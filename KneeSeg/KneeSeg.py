@@ -69,6 +69,16 @@ class KneeSegParameterNode:
     surfaceFormat: SurfaceFormat = SurfaceFormat.stl
 
 
+CHOICES = {
+    "pipeline": Pipeline,
+    "side": Side,
+    "quality": Quality,
+    "device": Device,
+    "surfaceFormat": SurfaceFormat,
+}
+"""The fields of the parameter node that are kept by the name of a choice."""
+
+
 class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Connects the panel with Slicer: scene, parameter node, application."""
 
@@ -90,8 +100,11 @@ class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = KneeSegLogic()
         timer = qt.QTimer(uiWidget)
         self.panel = Panel(self.ui, self.logic, timer, _askFolder)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        mrmlScene = slicer.mrmlScene
+        for event in (mrmlScene.StartCloseEvent, mrmlScene.StartImportEvent):
+            self.addObserver(mrmlScene, event, self.onSceneAboutToChange)
+        for event in (mrmlScene.EndCloseEvent, mrmlScene.EndImportEvent):
+            self.addObserver(mrmlScene, event, self.onSceneChanged)
         slicer.app.connect("aboutToQuit()", self.panel.stop)
         self.initializeParameterNode()
 
@@ -104,10 +117,10 @@ class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         self.initializeParameterNode()
 
-    def onSceneStartClose(self, caller, event):
+    def onSceneAboutToChange(self, caller, event):
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneChanged(self, caller, event):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -142,7 +155,12 @@ class KneeSegLogic(ScriptedLoadableModuleLogic):
     """
 
     def getParameterNode(self):
-        return KneeSegParameterNode(super().getParameterNode())
+        """Return what is chosen in the panel; a choice that a saved scene has and this version has not is forgotten."""
+        node = super().getParameterNode()
+        for name, choices in CHOICES.items():
+            if node.GetParameter(name) not in choices.__members__:
+                node.UnsetParameter(name)
+        return KneeSegParameterNode(node)
 
     def segment(
         self, volumeNode, pipeline="auto", side="auto", quality="standard", device="auto", progress=no_progress
@@ -186,8 +204,8 @@ class KneeSegLogic(ScriptedLoadableModuleLogic):
         requirements.ensurePackages()
 
     def exportSurfaces(self, segmentationNode, folder, surfaceFormat="stl"):
-        """Write one surface file per segment, in mm and LPS; return their paths."""
-        return export.exportSurfaces(segmentationNode, folder, surfaceFormat)
+        """Write one surface file per segment that is not empty, in mm and LPS; return their paths."""
+        return export.exportSurfaces(segmentationNode, folder, surfaceFormat).files
 
 
 def _askFolder():

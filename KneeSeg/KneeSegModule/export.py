@@ -25,6 +25,14 @@ class OtherSegment:
     name: str
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote, and the names of the segments that it skipped because nothing is in them."""
+
+    files: list[Path]
+    emptySegments: list[str]
+
+
 def problemWithExport(segmentationNode) -> str:
     """Return in a sentence why there is nothing to export; empty if there is."""
     if segmentationNode is None:
@@ -52,13 +60,13 @@ def surfaceFiles(segmentationNode, folder: str | Path, surfaceFormat: str) -> di
     return files
 
 
-def exportSurfaces(segmentationNode, folder: str | Path, surfaceFormat: str = "stl") -> list[Path]:
+def exportSurfaces(segmentationNode, folder: str | Path, surfaceFormat: str = "stl") -> Exported:
     """Write one file per segment: mm, LPS, where the segment stands in the scene (parent transforms applied).
 
-    Existing files of the same names are replaced. The segmentation is not changed.
+    Existing files of the same names are replaced. Empty segments are skipped. The segmentation is not changed.
 
     Raises:
-        InputError: nothing to export, an empty segment, or an unknown format.
+        InputError: nothing to export, or an unknown format.
         OutputError: a file cannot be written.
     """
     from KneeSegLib.surfaces import write_surface
@@ -66,10 +74,17 @@ def exportSurfaces(segmentationNode, folder: str | Path, surfaceFormat: str = "s
     problem = problemWithExport(segmentationNode)
     if problem:
         raise InputError(problem)
-    files = surfaceFiles(segmentationNode, folder, surfaceFormat)
-    for segmentId, path in files.items():
-        write_surface(_surfaceInWorld(segmentationNode, segmentId), path, _named(segmentationNode, segmentId))
-    return list(files.values())
+    written, empty = [], []
+    for segmentId, path in surfaceFiles(segmentationNode, folder, surfaceFormat).items():
+        surface = _surfaceInWorld(segmentationNode, segmentId)
+        if surface.GetNumberOfPolys() == 0:
+            empty.append(segmentationNode.GetSegmentation().GetSegment(segmentId).GetName())
+            continue
+        write_surface(surface, path, _named(segmentationNode, segmentId))
+        written.append(path)
+    if not written:
+        raise InputError(f"Every segment of {segmentationNode.GetName()} is empty; draw something or choose another.")
+    return Exported(written, empty)
 
 
 def _named(segmentationNode, segmentId: str):
@@ -81,7 +96,10 @@ def _named(segmentationNode, segmentId: str):
 
 
 def _surfaceInWorld(segmentationNode, segmentId: str) -> vtk.vtkPolyData:
-    """Return the segment's surface in LPS as triangles that face outwards, also under a transform that mirrors."""
+    """Return the segment's surface in LPS as triangles that face outwards, also under a transform that mirrors.
+
+    It has none where the segment is empty.
+    """
     from KneeSegLib.geometry.mesh import enclosed_volume, points_of, polydata_from, triangles_of
 
     surface = vtk.vtkPolyData()
@@ -93,6 +111,8 @@ def _surfaceInWorld(segmentationNode, segmentId: str) -> vtk.vtkPolyData:
     triangulated.PassVertsOff()
     triangulated.PassLinesOff()
     triangulated.Update()
+    if triangulated.GetOutput().GetNumberOfPolys() == 0:
+        return triangulated.GetOutput()
     points = points_of(triangulated.GetOutput()) * LPS_FROM_RAS
     triangles = triangles_of(triangulated.GetOutput())
     if enclosed_volume(points, triangles) < 0:

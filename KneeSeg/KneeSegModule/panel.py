@@ -35,6 +35,7 @@ class Panel:
         self.askFolder = askFolder
         self.parameterNode = None
         self.run: SegmentationRun | None = None
+        self._volumeId = ""
         self._message = ""
         self._messageIsError = False
         ui.trainingLabel.text = TRAINING_STATEMENT
@@ -44,8 +45,12 @@ class Panel:
         timer.timeout.connect(self.onTick)
 
     def setParameterNode(self, parameterNode) -> None:
-        """Show the given parameter node; None while a scene closes."""
+        """Show the given parameter node; None while a scene closes or is loaded: nothing of it may stay on the page."""
+        sceneChanges = self.parameterNode is None or parameterNode is None
         self.parameterNode = parameterNode
+        if sceneChanges:
+            self._say("")
+            self._volumeId = self._chosenVolumeId()
         self.update()
 
     @property
@@ -85,11 +90,12 @@ class Panel:
         ):
             return
         try:
-            written = exportSurfaces(segmentationNode, folder, surfaceFormat)
+            done = exportSurfaces(segmentationNode, folder, surfaceFormat)
         except KneeSegError as error:
             self._say(str(error), isError=True)
         else:
-            self._say(f"{len(written)} surfaces written to {folder}, in mm and LPS.")
+            skipped = f" Skipped, because empty: {', '.join(done.emptySegments)}." if done.emptySegments else ""
+            self._say(f"{len(done.files)} surfaces written to {folder}, in mm and LPS.{skipped}")
         self.update()
 
     def stop(self) -> None:
@@ -100,13 +106,29 @@ class Panel:
 
     def update(self) -> None:
         """Bring every widget in step."""
+        self._followVolume()
         self._updateInputs()
         self._updateSegmentButton()
         self._updateProgress()
         self._updateResult()
 
+    def _followVolume(self) -> None:
+        """Show what belongs to the volume that is chosen now, and nothing of the one before."""
+        volumeId = self._chosenVolumeId()
+        if volumeId == self._volumeId:
+            return
+        self._volumeId = volumeId
+        self._say("")
+        if self.parameterNode is not None:
+            self.parameterNode.segmentation = scene.latestResultOf(self.parameterNode.volume)
+
+    def _chosenVolumeId(self) -> str:
+        volumeNode = self.parameterNode.volume if self.parameterNode is not None else None
+        return volumeNode.GetID() if volumeNode is not None else ""
+
     def _start(self) -> None:
         chosen = self.parameterNode
+        chosen.segmentation = None  # a run that is refused must not leave an earlier result beside its sentence
         options = Options(chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name)
         self._say("")
         try:

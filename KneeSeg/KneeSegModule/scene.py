@@ -125,6 +125,16 @@ def madeHere(segmentationNode) -> bool:
     return segmentationNode is not None and segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") is not None
 
 
+def latestResultOf(volumeNode):
+    """Return the newest segmentation that a run of this module made from the volume; None if there is none."""
+    if volumeNode is None:
+        return None
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    made = [node for node in nodes if madeHere(node) and node.GetNodeReference(role) is volumeNode]
+    return made[-1] if made else None
+
+
 def registerTerminology() -> None:
     """Offer our names in Slicer's terminology selector; tibia and talus are in none of its own lists."""
     logic = slicer.modules.terminologies.logic()

@@ -31,7 +31,7 @@ def ballCenterLps(volumeNode, key, worldFromRas=None):
 
 @pytest.mark.parametrize("surfaceFormat", FORMATS)
 def test_one_file_per_segment_named_by_structure_and_side(segmentationNode, tmp_path, surfaceFormat):
-    written = export.exportSurfaces(segmentationNode, tmp_path, surfaceFormat)
+    written = export.exportSurfaces(segmentationNode, tmp_path, surfaceFormat).files
     assert written == [tmp_path / f"femur_right.{surfaceFormat}", tmp_path / f"tibia_left.{surfaceFormat}"]
     assert all(path.is_file() for path in written)
 
@@ -105,6 +105,24 @@ def test_export_does_not_change_the_segmentation(volumeNode, tmp_path):
     export.exportSurfaces(segmentationNode, tmp_path)
     assert (tmp_path / "femur_right.stl").is_file()
     assert not segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface")
+
+
+def test_empty_segments_are_skipped_and_named(segmentationNode, volumeNode, tmp_path):
+    segmentation = segmentationNode.GetSegmentation()
+    segmentation.AddEmptySegment("Segment_1", "Never drawn")
+    nothing = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, segmentationNode, "femur_right", volumeNode)
+    exported = export.exportSurfaces(segmentationNode, tmp_path)
+    assert exported.files == [tmp_path / "tibia_left.stl"]
+    assert exported.emptySegments == ["Right femur", "Never drawn"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tibia_left.stl"]
+
+
+def test_nothing_but_empty_segments_is_an_error(scene, tmp_path):
+    segmentationNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Blank")
+    segmentationNode.GetSegmentation().AddEmptySegment("a", "Screw")
+    with pytest.raises(InputError, match="Every segment of Blank is empty"):
+        export.exportSurfaces(segmentationNode, tmp_path)
 
 
 def test_unknown_format_is_an_error(segmentationNode, tmp_path):

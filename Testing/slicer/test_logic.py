@@ -110,6 +110,25 @@ def test_parameters_are_kept_in_the_scene(logic, volumeNode):
     assert (again.pipeline, again.volume) == (Pipeline["ct-knee"], volumeNode)
 
 
+def test_an_unknown_choice_in_a_saved_scene_falls_back_to_automatic(logic, scene):
+    from KneeSegModule.choices import Pipeline, Side
+
+    parameters = logic.getParameterNode()
+    parameters.side = Side.left
+    parameters.parameterNode.SetParameter("pipeline", "ct-shoulder")  # of another version
+    again = logic.getParameterNode()
+    assert (again.pipeline, again.side) == (Pipeline.auto, Side.left)
+
+
+def test_every_choice_in_the_parameter_node_may_be_unknown():
+    import enum
+
+    from KneeSeg import CHOICES, KneeSegParameterNode
+
+    fields = KneeSegParameterNode.allParameters.items()
+    assert {name: kind for name, kind in fields if issubclass(kind, enum.Enum)} == CHOICES
+
+
 def test_module_is_found_in_developer_mode_from_its_own_folder():
     script = (
         "import slicer, sys\n"

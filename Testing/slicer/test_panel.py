@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import slicer
 from KneeSegModule.run import Options
-from slicer_support import qt
+from slicer_support import mrml, qt
 from slicer_support.panels import Shown
 from slicer_support.results import judgedResult
 from slicer_support.runners import FakeRunner
 
+from KneeSeg import KneeSegLogic
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.errors import ResourceError
 
@@ -165,6 +166,59 @@ def test_next_run_clears_the_message_of_the_last(ready):
     assert ready.ui.messageLabel.text == "Starting" and not ready.ui.messageLabel.styleSheet
 
 
+def showsNothing(panel: Shown) -> bool:
+    ui = panel.ui
+    visible = (ui.messageLabel, ui.warningsLabel, ui.trainingLabel, ui.progressBar)
+    return not any(widget.visible for widget in visible) and not ui.exportButton.enabled
+
+
+def test_another_volume_takes_the_result_of_the_last_off_the_page(ready, resultFolder):
+    finish(ready, resultFolder)
+    first = ready.parameters.segmentation
+    assert not showsNothing(ready)
+    leg, other = ready.parameters.volume, mrml.addVolume(name="Other leg")
+    ready.choose(volume=other)
+    assert ready.parameters.segmentation is None and showsNothing(ready)
+    ready.choose(volume=leg)
+    assert ready.parameters.segmentation is first and ready.ui.warningsLabel.visible
+
+
+def test_a_removed_volume_takes_its_result_off_the_page(ready, resultFolder):
+    finish(ready, resultFolder)
+    slicer.mrmlScene.RemoveNode(ready.parameters.volume)
+    ready.panel.update()
+    assert ready.parameters.segmentation is None and showsNothing(ready)
+
+
+def test_a_closed_scene_leaves_nothing_on_the_page(ready, resultFolder):
+    finish(ready, resultFolder)
+    ready.panel.setParameterNode(None)
+    slicer.mrmlScene.Clear(True)
+    assert showsNothing(ready)
+    ready.panel.setParameterNode(KneeSegLogic().getParameterNode())
+    assert showsNothing(ready)
+
+
+def test_a_loaded_scene_is_shown_with_the_result_that_was_chosen_in_it(ready, resultFolder):
+    finish(ready, resultFolder)
+    ready.panel.setParameterNode(None)
+    ready.panel.setParameterNode(KneeSegLogic().getParameterNode())
+    assert ready.parameters.segmentation is not None and ready.ui.warningsLabel.visible
+    assert not ready.ui.messageLabel.visible
+
+
+def test_a_refused_run_shows_its_sentence_and_no_earlier_result(ready, resultFolder):
+    finish(ready, resultFolder)
+    ready.logic.runner = FakeRunner()
+    runner = ready.segment()
+    runner.says(event="error", message="No knee was found.", exit_status=3)
+    runner.ends(3)
+    ready.panel.onTick()
+    assert ready.ui.messageLabel.text == "No knee was found."
+    assert not ready.ui.warningsLabel.visible and not ready.ui.trainingLabel.visible
+    assert ready.parameters.segmentation is None
+
+
 def test_missing_packages_are_told_and_nothing_is_started(ready):
     ready.logic.problem = ResourceError("Segmentation needs PyTorch.")
     runner = ready.segment()
@@ -215,6 +269,14 @@ def test_export_writes_the_chosen_format(ready, resultFolder):
     ready.ui.exportButton.click()
     assert sorted(path.name for path in ready.folder.glob("*.ply")) == ["femur_right.ply", "tibia_left.ply"]
     assert ready.ui.messageLabel.text == f"2 surfaces written to {ready.folder}, in mm and LPS."
+
+
+def test_export_names_the_empty_segments_that_it_skips(ready, resultFolder):
+    finish(ready, resultFolder)
+    ready.parameters.segmentation.GetSegmentation().AddEmptySegment("Segment_1", "Screw")
+    ready.ui.exportButton.click()
+    assert ready.ui.messageLabel.text.startswith("2 surfaces written to")
+    assert ready.ui.messageLabel.text.endswith("Skipped, because empty: Screw.")
 
 
 @pytest.mark.parametrize("agreed", [True, False])
