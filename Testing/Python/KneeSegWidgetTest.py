@@ -22,7 +22,7 @@ class KneeSegWidgetTest(unittest.TestCase):
     def test_disabledButtonSaysWhy(self):
         self.ui.volumeSelector.setCurrentNode(None)
         self.assertFalse(self.ui.segmentButton.enabled)
-        self.assertEqual(self.ui.segmentButton.toolTip, "Choose a CT volume.")
+        self.assertEqual(self.ui.segmentButton.toolTip, "Choose a CT or MR volume.")
 
     def test_chosenVolumeEnablesTheButton(self):
         volumeNode = self.addVolume()
@@ -38,8 +38,17 @@ class KneeSegWidgetTest(unittest.TestCase):
         self.addVolume()
         slicer.mrmlScene.Clear()
         self.assertFalse(self.ui.segmentButton.enabled)
+        self.assertFalse(self.ui.exportButton.enabled)
+        self.assertEqual(self.ui.messageLabel.text + self.ui.warningsLabel.text, "")
         self.addVolume()
         self.assertTrue(self.ui.segmentButton.enabled)
+
+    def test_unknownChoiceOfASavedSceneFallsBackToAutomatic(self):
+        self.widget.setParameterNode(None)
+        saved = slicer.mrmlScene.GetSingletonNode("KneeSeg", "vtkMRMLScriptedModuleNode")
+        saved.SetParameter("pipeline", "of another version")
+        self.widget.enter()
+        self.assertEqual(self.ui.pipelineComboBox.currentText, "Automatic")
 
     def test_terminologyIsOffered(self):
         loaded = []

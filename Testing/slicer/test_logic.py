@@ -125,7 +125,7 @@ def test_every_choice_in_the_parameter_node_may_be_unknown():
 
     from KneeSeg import CHOICES, KneeSegParameterNode
 
-    fields = KneeSegParameterNode.allParameters.items()
+    fields = KneeSegParameterNode.__annotations__.items()
     assert {name: kind for name, kind in fields if issubclass(kind, enum.Enum)} == CHOICES
 
 

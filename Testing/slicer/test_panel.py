@@ -47,7 +47,7 @@ def parameterWidgets() -> dict[str, str]:
 def test_every_parameter_name_in_the_file_is_a_field_with_a_widget_that_fits():
     from KneeSeg import KneeSegParameterNode
 
-    fields = KneeSegParameterNode.allParameters
+    fields = KneeSegParameterNode.__annotations__
     wanted = {
         name: "qMRMLNodeComboBox" if issubclass(fieldType, slicer.vtkMRMLNode) else "QComboBox"
         for name, fieldType in fields.items()

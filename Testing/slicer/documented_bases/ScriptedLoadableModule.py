@@ -1,11 +1,12 @@
 """The base classes of scripted modules as Slicer's developer guide documents them, for tests on the MRML libraries.
 
 ``slicer-core`` has the scene and the logics of 3D Slicer but no application. What needs no window behaves as
-documented; what needs one raises ``NoGuiError``, so that nothing can seem to work here that was never tried.
+documented; a module's widget needs the application of ``slicer_support.window`` and raises ``NoGuiError`` without it.
 """
 
 from __future__ import annotations
 
+import os
 import unittest
 
 import slicer
@@ -23,7 +24,18 @@ class ScriptedLoadableModule:
 
 class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
-        raise NoGuiError("A module widget was made, but this is slicer-core: no GUI.")
+        if getattr(slicer, "app", None) is None:
+            raise NoGuiError("A module widget was made, but this is slicer-core: no GUI.")
+        super().__init__()  # of a mixin
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.parent = parent
+        self.layout = parent.layout()
+
+    def resourcePath(self, filename):
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
+
+    def setup(self):
+        pass
 
 
 class ScriptedLoadableModuleLogic:

@@ -61,7 +61,7 @@ class Shown:
             name = widget.property("SlicerParameterName")
             value = getattr(self.parameters, name)
             widget.clear()
-            if issubclass(KneeSegParameterNode.allParameters[name], enum.Enum):
+            if issubclass(KneeSegParameterNode.__annotations__[name], enum.Enum):
                 widget.addItem(value.label())
             else:
                 widget.addItem("None" if value is None else value.GetName())

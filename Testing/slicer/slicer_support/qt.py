@@ -6,7 +6,7 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import Property, QFile, QObject, QTimer
+from PySide6.QtCore import Property, QFile, QObject, QTimer, Signal
 from PySide6.QtUiTools import QUiLoader
 from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
@@ -67,7 +67,36 @@ class CollapsibleButton(QWidget):
 
 
 class NodeComboBox(QComboBox):
-    """Stands in for ``qMRMLNodeComboBox``."""
+    """Stands in for ``qMRMLNodeComboBox``: holds one node of the scene, or none; a node that is removed is let go."""
+
+    currentNodeChanged = Signal()
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._node = None
+
+    def setMRMLScene(self, scene):
+        scene.AddObserver(scene.NodeRemovedEvent, self._letGo)
+
+    def currentNode(self):
+        return self._node
+
+    def setCurrentNode(self, node):
+        if node is not self._node:
+            self._node = node
+            self.currentNodeChanged.emit()
+
+    def _letGo(self, scene, event):
+        if self._node is not None and self._node.GetScene() is None:
+            self.setCurrentNode(None)
+
+
+class MrmlWidget(QWidget):
+    """Stands in for ``qMRMLWidget``, which hands the scene to the selectors that the ``.ui`` file connects with it."""
+
+    def setMRMLScene(self, scene):
+        for selector in self.findChildren(NodeComboBox):
+            selector.setMRMLScene(scene)
 
 
 class Loader(QUiLoader):
@@ -75,7 +104,7 @@ class Loader(QUiLoader):
 
     def createWidget(self, className, parent=None, name=""):
         standIns = {
-            "qMRMLWidget": QWidget,
+            "qMRMLWidget": MrmlWidget,
             "ctkCollapsibleButton": CollapsibleButton,
             "qMRMLNodeComboBox": NodeComboBox,
         }
