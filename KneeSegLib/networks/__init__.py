@@ -1,8 +1,31 @@
-"""Torch modules: tensors in, tensors out. They know no files, no images and no labels."""
+"""Torch modules made of MONAI's blocks: tensors in, tensors out. They know no files, no images and no labels.
 
-from KneeSegLib.networks.coarse_unet import CoarseUNet3D
-from KneeSegLib.networks.shape_layer import ShapeLayer
-from KneeSegLib.networks.shape_regressor import ShapeRegressor
-from KneeSegLib.networks.slice_unet import SliceUNet
+A network's class is loaded when it is first asked for: what a network sees (the channels) is also of use without MONAI,
+whose import takes about as long as torch's.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from KneeSegLib.networks.coarse_unet import CoarseUNet3D
+    from KneeSegLib.networks.shape_layer import ShapeLayer
+    from KneeSegLib.networks.shape_regressor import ShapeRegressor
+    from KneeSegLib.networks.slice_unet import SliceUNet
 
 __all__ = ["CoarseUNet3D", "ShapeLayer", "ShapeRegressor", "SliceUNet"]
+
+_MODULES = {
+    "CoarseUNet3D": "coarse_unet",
+    "ShapeLayer": "shape_layer",
+    "ShapeRegressor": "shape_regressor",
+    "SliceUNet": "slice_unet",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from monai.networks.blocks.convolutions import Convolution
+from monai.networks.blocks.upsample import UpSample
 from torch import nn
 
+from KneeSegLib.networks.convolutions import normalised_convolution
+from KneeSegLib.networks.key_map import KeyMapped
 
-class CoarseUNet3D(nn.Module):
+
+class CoarseUNet3D(KeyMapped):
     """3D U-Net with one strided and one plain 3x3x3 convolution per level, batch normalisation and PReLU.
 
     Args:
@@ -28,14 +33,15 @@ class CoarseUNet3D(nn.Module):
         super().__init__()
         widths = tuple(widths)
         self.stride = 2 ** (len(widths) - 1)
-        self.stem = _convolution(in_channels, widths[0])
+        self.stem = normalised_convolution(3, in_channels, widths[0])
         self.down = nn.ModuleList(
-            nn.Sequential(_convolution(a, b, stride=2), _convolution(b, b)) for a, b in zip(widths, widths[1:])
+            nn.Sequential(normalised_convolution(3, a, b, strides=2), normalised_convolution(3, b, b))
+            for a, b in zip(widths, widths[1:])
         )
-        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:]))
-        self.fuse = nn.ModuleList(_convolution(2 * a, a) for a in widths[:-1])
-        self.head = nn.Conv3d(widths[0], out_channels, 1)
-        self.joining = tuple(f"fuse.{level}.0" for level in range(len(self.fuse)))
+        self.up = nn.ModuleList(UpSample(3, b, a, scale_factor=2) for a, b in zip(widths, widths[1:]))
+        self.fuse = nn.ModuleList(normalised_convolution(3, 2 * a, a) for a in widths[:-1])
+        self.head = Convolution(3, widths[0], out_channels, kernel_size=1, conv_only=True)
+        self.joining = tuple(f"fuse.{level}.conv" for level in range(len(self.fuse)))
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
         features = self.stem(volume)
@@ -46,11 +52,3 @@ class CoarseUNet3D(nn.Module):
         for level in reversed(range(len(self.fuse))):
             features = self.fuse[level](torch.cat([skipped[level], self.up[level](features)], dim=1))
         return self.head(features)
-
-
-def _convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm3d(out_channels),
-        nn.PReLU(out_channels),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -37,8 +38,20 @@ def fastest_layout(network: nn.Module, device: torch.device | str) -> torch.memo
 
 
 def _fold(block: nn.Sequential) -> None:
-    layers = list(block)
-    for position, (first, second) in enumerate(zip(layers, layers[1:])):
+    layers = list(_layers_in_order(block))
+    for (owner, name, first), (next_owner, next_name, second) in zip(layers, layers[1:]):
         if isinstance(first, _CONVOLUTIONS) and isinstance(second, _NORMALISATIONS):
-            block[position] = fuse_conv_bn_eval(first, second)
-            block[position + 1] = nn.Identity()
+            owner.add_module(name, fuse_conv_bn_eval(first, second))
+            next_owner.add_module(next_name, nn.Identity())
+
+
+def _layers_in_order(block: nn.Sequential) -> Iterator[tuple[nn.Sequential, str, nn.Module]]:
+    """Yield the layers of a sequence as they run, also those of sequences inside it: the sequence, name and layer.
+
+    MONAI's ``Convolution`` is a sequence of a convolution and a sequence of normalisation and activation.
+    """
+    for name, layer in block.named_children():
+        if isinstance(layer, nn.Sequential):
+            yield from _layers_in_order(layer)
+        else:
+            yield block, name, layer

@@ -37,6 +37,9 @@ class ShapeLayer(nn.Module):
     dictionary holds: they come from the shape model's file.
     """
 
+    mean: torch.Tensor
+    modes: torch.Tensor
+
     def __init__(self, mean: torch.Tensor, components: torch.Tensor, variances: torch.Tensor) -> None:
         super().__init__()
         mean, components, variances = (torch.as_tensor(array).double() for array in (mean, components, variances))

@@ -7,10 +7,13 @@ Using Data From the Osteoarthritis Initiative*, ShapeMI 2020, section 3.4 and fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from monai.networks.blocks.convolutions import Convolution
 from torch import nn
 
+from KneeSegLib.networks.key_map import KeyMapped
 from KneeSegLib.networks.shape_layer import POSE_PARAMETERS
 
 INPUT_SIZE = 88
@@ -18,7 +21,7 @@ INPUT_SIZE = 88
 _STRIDED_KERNEL = 4
 
 
-class ShapeRegressor(nn.Module):
+class ShapeRegressor(KeyMapped):
     """Fully convolutional regression of shape weights and pose from a crop of 88 x 88 x 88 voxels.
 
     As in the paper: three layers of a separated 5x5x5 convolution, a strided convolution and instance normalisation,
@@ -45,15 +48,15 @@ class ShapeRegressor(nn.Module):
         self.modes = modes
         first, second, third, fourth, fifth = widths
         self.features = nn.Sequential(
-            *_strided_layer(in_channels, first),
-            *_strided_layer(first, second),
-            *_strided_layer(second, third),
-            *_separated(third, fourth, 3),
-            *_separated(fourth, fifth, 3),
+            nn.Sequential(*_separated(in_channels, first, 5), _strided(first)),
+            nn.Sequential(*_separated(first, second, 5), _strided(second)),
+            nn.Sequential(*_separated(second, third, 5), _strided(third)),
+            nn.Sequential(*_separated(third, fourth, 3)),
+            nn.Sequential(*_separated(fourth, fifth, 3)),
         )
-        self.head = nn.Conv3d(fifth, modes + POSE_PARAMETERS, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = Convolution(3, fifth, modes + POSE_PARAMETERS, kernel_size=1, conv_only=True)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, crop: torch.Tensor) -> torch.Tensor:
         if crop.shape[2:] != (INPUT_SIZE,) * 3:
@@ -61,20 +64,21 @@ class ShapeRegressor(nn.Module):
         return self.head(self.features(crop)).flatten(1)
 
 
-def _strided_layer(in_channels: int, out_channels: int) -> list[nn.Module]:
-    return [
-        *_separated(in_channels, out_channels, 5),
-        nn.Conv3d(out_channels, out_channels, _STRIDED_KERNEL, stride=2, bias=False),
-        nn.InstanceNorm3d(out_channels, affine=True),
-        nn.ReLU(inplace=True),
-    ]
-
-
-def _separated(in_channels: int, out_channels: int, kernel: int) -> list[nn.Module]:
+def _separated(in_channels: int, out_channels: int, kernel: int) -> tuple[Convolution, Convolution, Convolution]:
     """A cubic convolution as three along one axis each, then ReLU."""
-    return [
-        nn.Conv3d(in_channels, out_channels, (kernel, 1, 1), bias=False),
-        nn.Conv3d(out_channels, out_channels, (1, kernel, 1), bias=False),
-        nn.Conv3d(out_channels, out_channels, (1, 1, kernel)),
-        nn.ReLU(inplace=True),
-    ]
+    return (
+        _convolution(in_channels, out_channels, (kernel, 1, 1), bias=False, conv_only=True),
+        _convolution(out_channels, out_channels, (1, kernel, 1), bias=False, conv_only=True),
+        _convolution(out_channels, out_channels, (1, 1, kernel), norm=None),
+    )
+
+
+def _strided(channels: int) -> Convolution:
+    """A strided convolution, instance normalisation, then ReLU."""
+    kernel = (_STRIDED_KERNEL, _STRIDED_KERNEL, _STRIDED_KERNEL)
+    return _convolution(channels, channels, kernel, strides=2, norm=("instance", {"affine": True}), bias=False)
+
+
+def _convolution(in_channels: int, out_channels: int, kernel: tuple[int, int, int], **options: Any) -> Convolution:
+    relu = ("relu", {"inplace": True})
+    return Convolution(3, in_channels, out_channels, kernel_size=kernel, padding=0, act=relu, **options)

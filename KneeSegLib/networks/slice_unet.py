@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from monai.networks.blocks.convolutions import Convolution
+from monai.networks.blocks.upsample import UpSample
 from torch import nn
 
+from KneeSegLib.networks.convolutions import normalised_convolution
+from KneeSegLib.networks.key_map import KeyMapped
 
-class SliceUNet(nn.Module):
+
+class SliceUNet(KeyMapped):
     """2D U-Net with five down- and up-sampling levels, two 3x3 convolutions with PReLU per block.
 
     Max-pooling leads down, transposed convolutions lead up, a 1x1 convolution ends it. Batch normalisation after each
@@ -33,10 +38,10 @@ class SliceUNet(nn.Module):
         widths = tuple(widths)
         self.stride = 2 ** (len(widths) - 1)
         self.encoder = nn.ModuleList(_block(a, b) for a, b in zip((in_channels, *widths[:-1]), widths))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths[:-1], widths[1:]))
+        self.up = nn.ModuleList(UpSample(2, b, a, scale_factor=2) for a, b in zip(widths[:-1], widths[1:]))
         self.decoder = nn.ModuleList(_block(2 * a, a) for a in widths[:-1])
-        self.head = nn.Conv2d(widths[0], out_channels, 1)
-        self.joining = tuple(f"decoder.{level}.0" for level in range(len(self.decoder)))
+        self.head = Convolution(2, widths[0], out_channels, kernel_size=1, conv_only=True)
+        self.joining = tuple(f"decoder.{level}.0.conv" for level in range(len(self.decoder)))
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
         skipped = []
@@ -52,11 +57,6 @@ class SliceUNet(nn.Module):
 
 
 def _block(in_channels: int, out_channels: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        layers += [
-            nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.PReLU(out_channels),
-        ]
-    return nn.Sequential(*layers)
+    return nn.Sequential(
+        normalised_convolution(2, in_channels, out_channels), normalised_convolution(2, out_channels, out_channels)
+    )

@@ -48,20 +48,20 @@ def export_bundle(
             fine-tuning of zero-shot models*, CVPR 2022).
         share: of the trained weights in that.
     """
-    state, step, origin = averaged_weights(training_folder)
+    averaged, step, origin = averaged_weights(training_folder)
+    network = build_network(recipe)
+    network.load_state_dict(averaged)
     if start is not None:
         before, _ = first_network(recipe, start)
-        state = between(before.state_dict(), state, share)
+        network.load_state_dict(between(before.state_dict(), network.state_dict(), share))
         origin = f"{origin}; the weights are {1.0 - share:g} of it and {share:g} of this run"
-    network = build_network(recipe)
-    network.load_state_dict(state)
     facts = bundle_description(
         recipe, step, sources_of(prepared, recipe.joints), figures or {"note": "not measured yet"}, origin
     )
     if recipe.kind == "mr-shape":
         _, _, variances = Landmarks.load(prepared).modes[recipe.shape.bone]
         facts["shape_model"] = {"variances_mm2": [float(value) for value in variances[: recipe.shape.modes]]}
-    return write_bundle(bundle_folder, network, recipe.network_config, state, facts)
+    return write_bundle(bundle_folder, network, recipe.network_config, network.state_dict(), facts)
 
 
 def bundle_description(

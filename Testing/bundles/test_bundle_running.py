@@ -33,16 +33,16 @@ def slice_bundle(tmp_path_factory) -> Bundle:
     network = SliceUNet(3, 2, (2, 2))
     for parameter in network.parameters():
         parameter.data.zero_()
-    first, second = network.decoder[0][0], network.decoder[0][3]
-    encoder_first, encoder_second = network.encoder[0][0], network.encoder[0][3]
+    first, second = (convolution.conv for convolution in network.decoder[0])
+    encoder_first, encoder_second = (convolution.conv for convolution in network.encoder[0])
     encoder_first.weight.data[0, 1, 1, 1] = 1.0
     for convolution in (encoder_second, first, second):
         convolution.weight.data[0, 0, 1, 1] = 1.0
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.weight.data.fill_(1.0)
-    network.head.weight.data[1, 0] = 1.0
-    network.head.bias.data[1] = -0.5
+    network.head.conv.weight.data[1, 0] = 1.0
+    network.head.conv.bias.data[1] = -0.5
     config = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 3, "out_channels": 2, "widths": [2, 2]}
     facts = {
         **FACTS,

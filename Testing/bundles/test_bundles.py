@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from KneeSegLib.bundles.metadata import REQUIRED
 from KneeSegLib.bundles.weights import network_from, state_as_bytes, state_from_bytes
 from KneeSegLib.errors import ModelError
 from KneeSegLib.networks import SliceUNet
+from Testing.networks.plain_networks import by_old_names, plain_network
 
 CONFIG = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 4, "out_channels": 3, "widths": [4, 6, 8]}
 FACTS = {
@@ -64,6 +66,18 @@ def test_loaded_network_is_ready_for_inference(bundle):
     assert not network.training
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_bundle_of_before_with_the_old_names_of_its_weights_loads(bundle):
+    network = bundle.network()
+    path = bundle.path / WEIGHTS
+    path.write_bytes(state_as_bytes(by_old_names(network.state_dict(), plain_network(**CONFIG))))
+    described = (bundle.path / METADATA).read_text()
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert checksum != bundle.sha256
+    (bundle.path / METADATA).write_text(described.replace(bundle.sha256, checksum))
+    old = Bundle(bundle.path).network()
+    assert all(torch.equal(a, b) for a, b in zip(old.state_dict().values(), network.state_dict().values()))
 
 
 def test_bundles_are_listed_by_name_and_other_folders_are_not(bundle, models):
@@ -135,8 +149,8 @@ def test_weights_beyond_half_precision_keep_single_precision_and_integers_stay()
 
 def test_nan_in_the_weights_is_not_written(models):
     network = random_network()
-    state = {**network.state_dict(), "head.bias": torch.full((3,), float("nan"))}
-    with pytest.raises(ValueError, match=r"head\.bias"):
+    state = {**network.state_dict(), "head.conv.bias": torch.full((3,), float("nan"))}
+    with pytest.raises(ValueError, match=r"head\.conv\.bias"):
         write_bundle(models / "ct-test", network, CONFIG, state, FACTS)
     assert list(models.iterdir()) == []
 

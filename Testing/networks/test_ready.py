@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from KneeSegLib.bundles import list_bundles
 from KneeSegLib.networks import CoarseUNet3D, SliceUNet
 from KneeSegLib.networks.ready import fastest_layout, ready_for_inference
 
@@ -29,6 +30,18 @@ def test_folded_network_gives_the_same_answer_and_leaves_the_original_alone(netw
     assert torch.allclose(folded(sample), network(sample), atol=1e-5)
     assert not any("BatchNorm" in type(module).__name__ for module in folded.modules())
     assert any("BatchNorm" in type(module).__name__ for module in network.modules())
+
+
+@pytest.mark.parametrize("bundle", list_bundles(), ids=lambda bundle: bundle.name)
+def test_no_shipped_network_keeps_a_batch_normalisation_or_predicts_otherwise_without(bundle):
+    network = bundle.network().double()  # in single precision rounding alone makes 5e-5 of logits of 20
+    folded = ready_for_inference(network, "cpu")
+    image = bundle.metadata["network_data_format"]["inputs"]["image"]
+    edge = getattr(network, "input_size", None) or 2 * network.stride
+    inputs = torch.randn(1, image["num_channels"], *[edge] * len(image["spatial_shape"])).double()
+    with torch.inference_mode():
+        assert torch.allclose(folded(inputs), network(inputs), rtol=0, atol=1e-5)
+    assert not any("BatchNorm" in type(module).__name__ for module in folded.modules())
 
 
 @pytest.mark.parametrize(

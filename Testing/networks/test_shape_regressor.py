@@ -58,7 +58,7 @@ def test_every_parameter_learns_from_the_loss_on_landmarks():
     torch.manual_seed(0)
     network = ShapeRegressor(1, 3, WIDTHS)
     layer = ShapeLayer(torch.rand(30, 3) * 50, torch.rand(3, 30, 3), torch.ones(3))
-    nn.init.normal_(network.head.weight, std=0.1)
+    nn.init.normal_(network.head.conv.weight, std=0.1)
     landmark_loss(layer(network(torch.rand(1, 1, 88, 88, 88))), layer.mean[None] + 5.0).backward()
     for name, parameter in network.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name

@@ -140,7 +140,7 @@ def mean_shape_network(bone: str) -> ShapeRegressor:
     network = ShapeRegressor(2, MODES, (2, 2, 2, 2, 2))
     heights = UPWARD[bone] * shipped_models()[bone].mean[:, 2]
     with torch.no_grad():
-        network.head.bias[MODES + 2] = -UPWARD[bone] * float(END_TO_CENTRE_MM + heights.min())
+        network.head.conv.bias[MODES + 2] = -UPWARD[bone] * float(END_TO_CENTRE_MM + heights.min())
     return network
 
 

@@ -103,7 +103,7 @@ def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
     recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
     network, _ = first_network(recipe)
     with torch.no_grad():
-        network.head.weight *= 50.0
+        network.head.conv.weight *= 50.0
     facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
     made = write_bundle(tmp_path / "bundles" / name, network, recipe.network_config, network.state_dict(), facts)
     found = calibrate_bundle(made, tmp_path, looks=2, report=lambda line: None).facts

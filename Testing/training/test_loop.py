@@ -8,6 +8,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.training.export import bundle_description
 from KneeSegLib.training.loop import Training, build_network, learning_rate_share
 from KneeSegLib.training.recipe import read_recipe
+from Testing.networks.plain_networks import by_old_names, plain_network
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,25 @@ def test_training_goes_on_where_it_was_stopped(tmp_path, prepared):
     assert again.step == 6
 
 
+def test_a_checkpoint_of_before_with_the_old_names_of_its_weights_goes_on_the_same(tmp_path, prepared):
+    recipe = tiny("ct-knee", steps=3, slab_slices=2, neighbour_offsets_mm=[])
+    Training(recipe, prepared, tmp_path / "now").run(report=lambda line: None)
+    state = torch.load(tmp_path / "now" / "checkpoint.pt", weights_only=True)
+    plain = plain_network(**recipe.network_config)
+    for part in ("network", "average"):
+        state[part] = by_old_names(state[part], plain)
+    (tmp_path / "before").mkdir()
+    torch.save(state, tmp_path / "before" / "checkpoint.pt")
+    now, before = (Training(replace(recipe, steps=5), prepared, tmp_path / name) for name in ("now", "before"))
+    for training in (now, before):
+        assert training.step == 3
+        training.run(report=lambda line: None)
+    for a, b in zip(now.network.state_dict().values(), before.network.state_dict().values()):
+        assert torch.equal(a, b)
+    for a, b in zip(now.average.state_dict().values(), before.average.state_dict().values()):
+        assert torch.equal(a, b)
+
+
 def test_an_empty_folder_of_people_is_named(tmp_path):
     with pytest.raises(InputError, match="holds no prepared train people for knee"):
         Training(tiny("ct-knee"), tmp_path, tmp_path / "run")
@@ -81,9 +101,9 @@ def test_a_network_with_one_class_more_starts_from_a_bundle(tmp_path, prepared):
     bundle = write_bundle(tmp_path / "old" / "ct-knee", old, config, old.state_dict(), facts)
     training = Training(small, prepared, tmp_path / "run", start=bundle.path)
     assert training.origin == f"ct-knee {bundle.sha256}"
-    first = training.network.state_dict()["encoder.0.0.weight"]
-    assert torch.allclose(first, old.state_dict()["encoder.0.0.weight"], atol=2e-3)  # bundles hold half precision
-    head, grown = old.state_dict()["head.weight"], training.network.state_dict()["head.weight"]
+    first = training.network.state_dict()["encoder.0.0.conv.weight"]
+    assert torch.allclose(first, old.state_dict()["encoder.0.0.conv.weight"], atol=2e-3)  # bundles hold half precision
+    head, grown = old.state_dict()["head.conv.weight"], training.network.state_dict()["head.conv.weight"]
     assert grown.shape[0] == head.shape[0] + 2
     assert torch.allclose(grown[: len(head)], head, atol=2e-3) and grown[len(head) :].abs().sum() > 0
     training.run(report=lambda line: None)
