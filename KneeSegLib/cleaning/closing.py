@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from KneeSegLib.cleaning.components import Spacing
+from KneeSegLib.geometry.boxes import find_mask_box
 
 
 def close_with_ball(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> np.ndarray:
@@ -21,10 +21,9 @@ def close_with_ball(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> 
         spacing_mm: (z, y, x).
     """
     closed = mask.copy()
-    occupied = ndimage.find_objects(mask.view(np.uint8))
-    if not occupied:
+    box = find_mask_box(mask)
+    if box is None:
         return closed
-    box = occupied[0]
     reach = [int(np.ceil(radius_mm / step)) + 1 for step in spacing_mm]
     padded = np.pad(mask[box], [(steps, steps) for steps in reach])
     dilated = _distance_to(padded, spacing_mm) <= radius_mm * (1 + 1e-5)

@@ -1,37 +1,37 @@
-"""Connected components: which one is the structure, and where it was expected."""
+"""Connected components: which of them are the structure, and where it was expected."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.cleaning.heads import find_severed_heads
+from KneeSegLib.cleaning.settings import LEAST_CARTILAGE_FRACTION
 from KneeSegLib.cleaning.shafts import find_shaft_continuations
+from KneeSegLib.geometry.boxes import ALL_FACES, ArrayBox, Faces, crop_box, intersect_boxes
+from KneeSegLib.geometry.masks import label_components
 
 Spacing = tuple[float, float, float]
 """In mm, in the array's order of axes: (z, y, x)."""
-Anchor = np.ndarray | tuple[slice, slice, slice]
+Anchor = np.ndarray | ArrayBox
 """Where a structure is known to be: a bool array of the same shape, or a box."""
 
-_SMALLEST_PIECE_OF_CARTILAGE = 0.1
 
-
-def keep_component_that_belongs(
+def keep_main_components(
     mask: np.ndarray,
     spacing_mm: Spacing,
     anchor: Anchor | None = None,
     kind: str = "bone",
-    cut_faces: Sequence[tuple[bool, bool]] = ((True, True),) * 3,
+    cut_faces: Faces = ALL_FACES,
     headed: bool = False,
 ) -> np.ndarray:
-    """Return the part of ``mask`` that is the structure: one component, and what visibly continues it.
+    """Return the part of ``mask`` that is the structure: its main component, and what visibly continues it.
 
-    The component with the largest overlap with ``anchor``, or the largest one without an anchor. Components are
-    connected through faces of voxels, as surfaces are. Of a bone, a further component stays when it continues the shaft
-    beyond a gap (a bone that leaves the field of view and comes back, slices lost to metal): see
+    The main component is the one with the largest overlap with ``anchor``, or the largest one without an anchor.
+    Components are connected through faces of voxels, as surfaces are. Of a bone, a further component stays when it
+    continues the shaft beyond a gap (a bone that leaves the field of view and comes back, slices lost to metal): see
     :func:`KneeSegLib.cleaning.shafts.find_shaft_continuations`; or when it is the head that belongs to the shaft, if it
     has one (:func:`KneeSegLib.cleaning.heads.find_severed_heads`). Of cartilage and meniscus, which may be several
     plates, every component of at least a tenth of the main one stays.
@@ -44,15 +44,14 @@ def keep_component_that_belongs(
         cut_faces: for each axis, whether the first and the last layer of ``mask`` lie on the image's border.
         headed: whether the bone has a head that may be cut off, as a femur has.
     """
-    components, count = ndimage.label(mask)
-    if count < 2:
+    components, voxels = label_components(mask)
+    if len(voxels) <= 2:
         return mask.copy()
-    voxels = np.bincount(components.ravel(), minlength=count + 1)
     main = find_main_component(components, voxels, anchor)
-    keep = np.zeros(count + 1, bool)
+    keep = np.zeros(len(voxels), bool)
     keep[main] = True
     if kind != "bone":
-        keep[1:] |= voxels[1:] >= _SMALLEST_PIECE_OF_CARTILAGE * voxels[main]
+        keep[1:] |= voxels[1:] >= LEAST_CARTILAGE_FRACTION * voxels[main]
         return keep[components]
     if headed:
         keep |= find_severed_heads(components, voxels, main, spacing_mm)
@@ -60,7 +59,13 @@ def keep_component_that_belongs(
 
 
 def find_main_component(components: np.ndarray, voxels: np.ndarray, anchor: Anchor | None) -> int:
-    """Return the number of the component with most voxels in the anchor, or most voxels at all."""
+    """Return the number of the component with most voxels in the anchor, or most voxels at all.
+
+    Args:
+        components: int (Z, Y, X), component numbers, 0 outside.
+        voxels: number of voxels of each component.
+        anchor: where the structure is known to be.
+    """
     if anchor is not None:
         anchored = components[anchor]
         overlap = np.bincount(anchored.ravel(), minlength=len(voxels))
@@ -69,24 +74,12 @@ def find_main_component(components: np.ndarray, voxels: np.ndarray, anchor: Anch
     return int(voxels[1:].argmax()) + 1
 
 
-def boxes_of(labels: np.ndarray, only: int = 0) -> dict[int, tuple[slice, ...]]:
-    """Return the box of every label value that occurs (or of just one)."""
-    found = ndimage.find_objects(labels, only)
-    return {value: box for value, box in enumerate(found, start=1) if box is not None}
-
-
-def cut_faces_of(box: tuple[slice, ...], shape: tuple[int, ...]) -> list[tuple[bool, bool]]:
-    """Return for each axis whether the box begins with the array's first layer, and whether it ends with the last."""
-    return [(edge.start == 0, edge.stop == size) for edge, size in zip(box, shape)]
-
-
-def anchor_within(anchors: Mapping[str, Anchor] | None, structure: Structure, box: tuple[slice, ...]) -> Anchor | None:
-    """Return the structure's anchor relative to ``box``."""
+def crop_anchor(anchors: Mapping[str, Anchor] | None, structure: Structure, box: ArrayBox) -> Anchor | None:
+    """Return the part of the structure's anchor that lies in ``box``, as an anchor of the crop."""
     anchor = (anchors or {}).get(structure.key)
     if anchor is None:
         return None
     if isinstance(anchor, np.ndarray):
         return anchor[box].astype(bool, copy=False)
-    return tuple(
-        slice(max(inner.start - outer.start, 0), max(inner.stop - outer.start, 0)) for inner, outer in zip(anchor, box)
-    )
+    common = intersect_boxes(anchor, box)
+    return None if common is None else crop_box(common, box)

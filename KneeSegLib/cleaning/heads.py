@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+
+from KneeSegLib.cleaning.settings import LARGEST_HEAD_GAP_MM, LEAST_HEAD_MM3
+from KneeSegLib.geometry.masks import measure_distance_mm
 
 HEADED, SOCKET = "femur", "hip_bone"
 """A head lies in its socket. That it touches the socket's bone, as it does where voxels are coarse, tells nothing."""
-
-_SMALLEST_MM3 = 8000.0
-"""A ball of 48 mm holds 58 cm³: this is what streaks may leave of a head, and more than is misnamed by chance."""
-_LARGEST_GAP_MM = 12.0
 
 
 def find_severed_heads(
     components: np.ndarray, voxels: np.ndarray, main: int, spacing_mm: tuple[float, float, float]
 ) -> np.ndarray:
-    """Return bool (number of components + 1,): which of a femur's pieces are too large and too near to be strays.
+    """Return bool (number of components + 1,): which components of a femur are too large and too near to be spurious.
 
     Args:
         components: int (Z, Y, X), component numbers, 0 outside.
@@ -24,11 +22,11 @@ def find_severed_heads(
         main: number of the component that the others are compared with.
         spacing_mm: (z, y, x).
     """
-    severed = voxels * float(np.prod(spacing_mm)) >= _SMALLEST_MM3
+    severed = voxels * float(np.prod(spacing_mm)) >= LEAST_HEAD_MM3
     severed[[0, main]] = False
     if not severed.any():
         return severed
-    from_main = ndimage.distance_transform_edt(components != main, sampling=spacing_mm)
+    from_main_mm = measure_distance_mm(components == main, spacing_mm)
     near = np.zeros(len(voxels), bool)
-    near[np.unique(components[from_main <= _LARGEST_GAP_MM])] = True
+    near[np.unique(components[from_main_mm <= LARGEST_HEAD_GAP_MM])] = True
     return severed & near

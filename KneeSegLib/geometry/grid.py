@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-Slices = tuple[slice, slice, slice]
-"""A part of an array ``[z, y, x]``."""
+from KneeSegLib.geometry.boxes import ArrayBox, make_box
+
+Slices = ArrayBox
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,12 @@ class Grid(NamedTuple):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Samples along z, y and x."""
-        return tuple(axis.count for axis in self)
+        return self.z.count, self.y.count, self.x.count
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distances of neighbouring samples along z, y and x."""
-        return tuple(axis.spacing_mm for axis in self)
+        return self.z.spacing_mm, self.y.spacing_mm, self.x.spacing_mm
 
     def part(self, slices: Slices) -> Grid:
         """Return the grid of ``array[slices]`` (unit steps)."""
@@ -104,7 +105,7 @@ class Grid(NamedTuple):
 
     def slices_within(self, box: Box) -> Slices:
         """Return the slices of the samples whose cells reach into ``box``."""
-        return tuple(slice(*axis.indices_within(low, high)) for axis, (low, high) in zip(self, box))
+        return make_box(axis.indices_within(low, high) for axis, (low, high) in zip(self, box))
 
     def mirrored(self) -> Grid:
         """Return the same samples seen in a mirror: x runs the other way."""

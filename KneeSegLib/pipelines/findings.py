@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.anatomy import structure_of_label
-from KneeSegLib.cleaning.components import boxes_of
+from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.quality import BONE_CT_LIMITS, QualityFeatures, QualityLimits
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ class Findings:
 
 def list_labelled(legs: Sequence[LegLabels]) -> set[str]:
     """Return the keys of the structures that the labels of ``legs`` hold."""
-    return {structure_of_label(value).key for leg in legs for value in boxes_of(leg.labels)}
+    return {structure_of_label(value).key for leg in legs for value in find_label_boxes(leg.labels)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.cleaning.components import boxes_of
+from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.quality.borders import measure_border_areas_mm2
 from KneeSegLib.quality.features import QualityFeatures
 from KneeSegLib.quality.leg import count_changed_voxels
@@ -38,7 +38,7 @@ def measure_knee_features(
     from KneeSegLib.inference.labels import MARGIN_SCALE
 
     labels, spacing_mm = labelled.labels, grid.spacing_mm
-    boxes = boxes_of(labels)
+    boxes = find_label_boxes(labels)
     changed = count_changed_voxels(before_cleaning, labels)
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
     found = {}

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from KneeSegLib.anatomy import BONES, structure
-from KneeSegLib.cleaning.components import boxes_of
+from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.quality.agreement import measure_region_agreement
 from KneeSegLib.quality.borders import measure_border_areas_mm2
 from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
@@ -54,7 +54,7 @@ def measure_leg_features(
 
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     crop, scan = grid.part(labelled.place), hu[labelled.place]
-    boxes = boxes_of(labels)
+    boxes = find_label_boxes(labels)
     cleaned = count_changed_voxels(before_cleaning, labels)
     metal = find_metal(scan, spacing_mm)
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0

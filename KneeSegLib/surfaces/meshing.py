@@ -18,6 +18,7 @@ from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.boxes import ArrayBox, find_mask_box, grow_box, make_box, overlap_boxes
 from KneeSegLib.geometry.mesh import point_normals, polydata_from
 from KneeSegLib.surfaces.smoothing import DEFAULT_ROUNDS, DEFAULT_SMOOTHING, smoothed_points, with_movement
 
@@ -53,12 +54,13 @@ def surface_of(
         InputError: no voxel of the structure, or a margin that is not on a crop of the grid.
     """
     inside = _array_of(labels) == structure.label_value
-    if not inside.any():
+    occupied = find_mask_box(inside)
+    if occupied is None:
         raise InputError(
             f"The labels hold no voxel of the {structure.name.lower()} (value {structure.label_value}), "
             "so it has no surface; mesh only structures that were found."
         )
-    return _surface(inside, labels, margin, smoothing)
+    return _surface(inside, occupied, labels, margin, smoothing)
 
 
 def surface_of_mask(mask: sitk.Image, smoothing: str = DEFAULT_SMOOTHING) -> vtkPolyData:
@@ -68,18 +70,21 @@ def surface_of_mask(mask: sitk.Image, smoothing: str = DEFAULT_SMOOTHING) -> vtk
         InputError: the mask is empty.
     """
     inside = _array_of(mask) != 0
-    if not inside.any():
+    occupied = find_mask_box(inside)
+    if occupied is None:
         raise InputError("The mask is empty, so it has no surface; at least one voxel must be set.")
-    return _surface(inside, mask, None, smoothing)
+    return _surface(inside, occupied, mask, None, smoothing)
 
 
-def _surface(inside: np.ndarray, grid: sitk.Image, margin: sitk.Image | None, smoothing: str) -> vtkPolyData:
-    """Mesh, smooth and place ``inside`` [z, y, x], which has the geometry of ``grid``."""
-    box = _grown(box_of(inside), inside.shape)
+def _surface(
+    inside: np.ndarray, occupied: ArrayBox, grid: sitk.Image, margin: sitk.Image | None, smoothing: str
+) -> vtkPolyData:
+    """Mesh, smooth and place ``inside`` [z, y, x], which has the geometry of ``grid``; ``occupied`` is its box."""
+    box = grow_box(occupied, (1, 1, 1), inside.shape)
     first_voxel = np.array([edge.start for edge in reversed(box)])
     field = np.where(inside[box], np.float32(1), np.float32(-1))
     if margin is not None:
-        _take_margin(field, first_voxel, margin, grid)
+        _take_margin(field, box, margin, grid)
     index_points, triangles = marching_cubes(_closed(field))
     index_points += first_voxel - 1.0
 
@@ -101,41 +106,21 @@ def _surface(inside: np.ndarray, grid: sitk.Image, margin: sitk.Image | None, sm
     return with_movement(surface, smoothing, index_points @ lps_from_index.T + origin)
 
 
-def box_of(inside: np.ndarray) -> tuple[slice, ...] | None:
-    """Return the slices of the smallest box around the True voxels, or None where there are none."""
-    box: list[slice] = []
-    for axis in range(inside.ndim):
-        # Each axis looks only into the box found so far.
-        part = inside[tuple(box)]
-        occupied = np.flatnonzero(part.any(axis=tuple(other for other in range(inside.ndim) if other != axis)))
-        if not len(occupied):
-            return None
-        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return tuple(box)
-
-
-def _grown(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Return ``box`` with one more voxel on every side that has one."""
-    return tuple(slice(max(edge.start - 1, 0), min(edge.stop + 1, size)) for edge, size in zip(box, shape))
-
-
 def _array_of(image: sitk.Image) -> np.ndarray:
     return sitk.GetArrayViewFromImage(image)
 
 
-def _take_margin(field: np.ndarray, first_voxel: np.ndarray, margin: sitk.Image, grid: sitk.Image) -> None:
-    """Overwrite the ±1 of ``field`` by what the margin says, where it says the same about inside and outside."""
-    offset = _offset_on_grid(margin, grid) - first_voxel
+def _take_margin(field: np.ndarray, box: ArrayBox, margin: sitk.Image, grid: sitk.Image) -> None:
+    """Overwrite the ±1 of ``field`` by what the margin says, where it says the same about inside and outside.
+
+    ``field`` lies in ``box`` of the grid.
+    """
     values = _array_of(margin)
-    here, there = [], []
-    for axis, start in enumerate(reversed(offset)):
-        low, high = max(0, start), min(field.shape[axis], start + values.shape[axis])
-        if high <= low:
-            return
-        here.append(slice(low, high))
-        there.append(slice(low - start, high - start))
-    part = field[tuple(here)]
-    values = values[tuple(there)]
+    first = reversed(_offset_on_grid(margin, grid))
+    overlap = overlap_boxes(box, make_box((start, start + size) for start, size in zip(first, values.shape)))
+    if overlap is None:
+        return
+    part, values = field[overlap[0]], values[overlap[1]]
     scale = np.iinfo(values.dtype).max if np.issubdtype(values.dtype, np.integer) else 1.0
     values = np.clip(values.astype(np.float32) / scale, -_MARGIN_LIMIT, _MARGIN_LIMIT)
     # The margin of a two-class softmax is tanh(distance / width): its inverse is straight across the boundary, which is

@@ -9,7 +9,7 @@ from KneeSegLib.cleaning import (
     clean_labels,
     close_with_ball,
     fill_holes,
-    keep_component_that_belongs,
+    keep_main_components,
     relabel_by_neighbour,
 )
 
@@ -55,13 +55,13 @@ def test_what_is_right_stays_as_it_is(knee):
     assert np.array_equal(clean_labels(knee, SPACING, LEG), knee)
 
 
-def test_shaft_called_by_its_neighbours_name_is_renamed_and_not_removed(knee):
+def test_shaft_with_its_neighbours_label_is_relabelled_and_not_removed(knee):
     wrong = knee.copy()
     wrong[:20][knee[:20] == TIBIA.label_value] = FEMUR.label_value
     assert np.array_equal(clean_labels(wrong, SPACING, LEG), knee)
 
 
-def test_chain_of_wrong_names_is_resolved(knee):
+def test_chain_of_wrong_labels_is_resolved(knee):
     """The middle of the tibia is called fibula and its end femur: the end touches tibia only once the middle is one."""
     wrong = knee.copy()
     is_tibia = knee == TIBIA.label_value
@@ -70,17 +70,17 @@ def test_chain_of_wrong_names_is_resolved(knee):
     assert np.array_equal(relabel_by_neighbour(wrong, SPACING, LEG), knee)
 
 
-def test_piece_takes_the_name_of_the_bone_that_it_touches_most(knee):
+def test_component_takes_the_label_of_the_bone_that_it_touches_most(knee):
     wrong = knee.copy()
     wrong[40:42, 25:35, 25:35] = FIBULA.label_value
     wrong[40:42, 29, 29] = 0
     wrong[40, 25:35, 25:28] = 0
-    renamed = relabel_by_neighbour(wrong, SPACING, LEG)
-    assert (renamed[wrong == FIBULA.label_value] == FEMUR.label_value)[-200:].any()
-    assert not (renamed[40:42] == FIBULA.label_value).any()
+    relabelled = relabel_by_neighbour(wrong, SPACING, LEG)
+    assert (relabelled[wrong == FIBULA.label_value] == FEMUR.label_value)[-200:].any()
+    assert not (relabelled[40:42] == FIBULA.label_value).any()
 
 
-def test_blob_that_merely_touches_a_bone_is_removed_and_not_renamed(knee):
+def test_blob_that_merely_touches_a_bone_is_removed_and_not_relabelled(knee):
     wrong = knee.copy()
     blob = np.zeros(knee.shape, bool)
     blob[50:60, 44:56, 25:35] = True
@@ -90,16 +90,16 @@ def test_blob_that_merely_touches_a_bone_is_removed_and_not_renamed(knee):
     assert not clean_labels(wrong, SPACING, LEG)[blob].any()
 
 
-def test_pieces_are_never_renamed_to_a_bone_of_the_other_leg(knee):
+def test_components_are_never_relabelled_to_a_bone_of_the_other_leg(knee):
     other = structure("tibia", "left")
     wrong = knee.copy()
     wrong[:20][knee[:20] == TIBIA.label_value] = other.label_value
     wrong[60:70, :8, :8] = other.label_value
-    renamed = relabel_by_neighbour(wrong, SPACING, [*LEG, other])
-    assert np.array_equal(renamed, wrong)
+    relabelled = relabel_by_neighbour(wrong, SPACING, [*LEG, other])
+    assert np.array_equal(relabelled, wrong)
 
 
-def test_cartilage_is_not_renamed_to_the_bone_it_lies_on(knee):
+def test_cartilage_is_not_relabelled_to_the_bone_it_lies_on(knee):
     cartilage = structure("femoral_cartilage", "right")
     labels = knee.copy()
     labels[41, 22:28, 22:38] = labels[41, 32:38, 22:38] = cartilage.label_value
@@ -133,15 +133,15 @@ def test_anchor_decides_and_not_size(as_box):
     if not as_box:
         box, anchor = anchor, np.zeros(mask.shape, bool)
         anchor[box] = True
-    kept = keep_component_that_belongs(mask, SPACING, anchor)
+    kept = keep_main_components(mask, SPACING, anchor)
     assert kept.sum() == 4 * 6 * 6
-    assert keep_component_that_belongs(mask, SPACING).sum() == 16 * 18 * 18
+    assert keep_main_components(mask, SPACING).sum() == 16 * 18 * 18
 
 
 def test_anchor_that_meets_nothing_falls_back_to_size():
     mask = np.zeros((20, 20, 20), bool)
     mask[2:10, 2:10, 2:10] = mask[15:17, 15:17, 15:17] = True
-    kept = keep_component_that_belongs(mask, SPACING, (slice(12, 14),) * 3)
+    kept = keep_main_components(mask, SPACING, (slice(12, 14),) * 3)
     assert kept.sum() == 8**3
 
 
@@ -156,27 +156,27 @@ def test_clean_passes_the_anchor_on(knee):
 def test_components_that_touch_by_a_corner_are_two():
     mask = np.zeros((6, 6, 6), bool)
     mask[:3, :3, :3] = mask[3:5, 3:5, 3:5] = True
-    assert keep_component_that_belongs(mask, SPACING).sum() == 27
+    assert keep_main_components(mask, SPACING).sum() == 27
 
 
 def test_shaft_that_goes_on_beyond_lost_slices_is_kept():
     shaft = _tube(10, 0, 120)
     shaft[50:60] = False
-    assert np.array_equal(keep_component_that_belongs(shaft, SPACING, cut_faces=NOTHING_CUT), shaft)
+    assert np.array_equal(keep_main_components(shaft, SPACING, cut_faces=NOTHING_CUT), shaft)
 
 
 def test_shaft_that_leaves_the_image_and_comes_back_is_kept():
     z, y, x = np.mgrid[:160, :40, :45]
     bowed = np.hypot(y - 20, x - 54 + 24 * ((z - 80) / 80) ** 2) < 8
     assert ndimage.label(bowed)[1] == 2
-    assert np.array_equal(keep_component_that_belongs(bowed, SPACING, cut_faces=ALL_CUT), bowed)
+    assert np.array_equal(keep_main_components(bowed, SPACING, cut_faces=ALL_CUT), bowed)
 
 
-def test_piece_beside_the_shaft_is_not_its_continuation():
+def test_component_beside_the_shaft_is_not_its_continuation():
     mask = np.zeros((120, 60, 60), bool)
     mask[:, 5:20, 5:20] = True
     mask[40:70, 28:40, 5:20] = True
-    kept = keep_component_that_belongs(mask, SPACING, cut_faces=NOTHING_CUT)
+    kept = keep_main_components(mask, SPACING, cut_faces=NOTHING_CUT)
     assert not kept[:, 28:].any()
 
 
@@ -185,7 +185,7 @@ def test_a_few_voxels_are_no_shaft_and_have_no_continuation(voxels):
     mask = np.zeros((30, 20, 20), bool)
     mask[5, 10, 10 : 10 + voxels] = True
     mask[9, 10, 10 : 10 + voxels] = True
-    kept = keep_component_that_belongs(mask, SPACING, cut_faces=NOTHING_CUT)
+    kept = keep_main_components(mask, SPACING, cut_faces=NOTHING_CUT)
     assert kept.sum() == voxels
 
 
@@ -194,7 +194,7 @@ def test_head_that_is_cut_off_stays_the_femurs(hip):
     assert np.array_equal(clean_labels(hip, SPACING, [FEMUR, HIP_BONE]), hip)
 
 
-def test_piece_too_small_for_a_head_takes_the_name_of_the_socket(hip):
+def test_component_too_small_for_a_head_takes_the_label_of_the_socket(hip):
     smaller = clean_labels(hip, (0.8, 0.8, 0.8), [FEMUR, HIP_BONE])
     head = np.s_[:, :37]
     assert not (smaller[head] == FEMUR.label_value).any()
@@ -206,17 +206,17 @@ def test_head_far_from_the_shaft_is_no_part_of_it(hip):
     assert not (clean_labels(far, SPACING, [FEMUR, HIP_BONE])[:, :37] == FEMUR.label_value).any()
 
 
-def test_far_piece_is_kept_only_where_the_image_explains_the_gap():
+def test_far_component_is_kept_only_where_the_image_explains_the_gap():
     shaft = _tube(10, 0, 200)
     shaft[60:130] = False
-    assert keep_component_that_belongs(shaft, SPACING, cut_faces=NOTHING_CUT)[:60].sum() == 0
-    assert keep_component_that_belongs(shaft, SPACING, cut_faces=ALL_CUT)[:60].any()
+    assert keep_main_components(shaft, SPACING, cut_faces=NOTHING_CUT)[:60].sum() == 0
+    assert keep_main_components(shaft, SPACING, cut_faces=ALL_CUT)[:60].any()
 
 
 def test_both_plateaus_of_cartilage_are_kept_and_specks_are_not():
     mask = np.zeros((6, 40, 40), bool)
     mask[2:4, 5:15, 5:15] = mask[2:4, 5:15, 25:33] = mask[4, 30, 30] = True
-    kept = keep_component_that_belongs(mask, SPACING, kind="cartilage")
+    kept = keep_main_components(mask, SPACING, kind="cartilage")
     assert kept.sum() == mask.sum() - 1
 
 

@@ -10,7 +10,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.mesh import enclosed_volume, face_normals, points_of, triangles_of
 from KneeSegLib.surfaces import movement_of, surface_of, surface_quality
-from KneeSegLib.surfaces.meshing import box_of, marching_cubes
+from KneeSegLib.surfaces.meshing import marching_cubes
 from KneeSegLib.surfaces.topology import topology_of
 
 BONE = structure("femur_right")
@@ -194,13 +194,6 @@ def test_surface_carries_how_far_smoothing_moved_it(labelled, depth_in_ball):
     assert 0.05 < movement.mean_mm < 0.3
     assert movement.volume_ratio == pytest.approx(1.0, abs=0.005)
     assert movement_of(surface_of(image, BONE, smoothing="none")).max_mm == pytest.approx(0.0, abs=1e-5)
-
-
-def test_box_holds_exactly_the_set_voxels():
-    array = np.zeros((6, 7, 8), bool)
-    array[1, 2, 3] = array[4, 2, 7] = True
-    assert box_of(array) == (slice(1, 5), slice(2, 3), slice(3, 8))
-    assert box_of(np.zeros((2, 2, 2), bool)) is None
 
 
 @pytest.mark.parametrize("name, label", [("dess_knee_right_label", 5), ("spl_knee_left_label", 97)])

@@ -1,0 +1,44 @@
+"""Numbers of cleaning. "Not measured" says that a number was set by reasoning and not compared with others."""
+
+LARGEST_CANAL_MM2 = 600.0
+"""A ring in one transverse slice of a long bone is filled up to this area: that of a wide medullary canal.
+Not measured."""
+
+LEAST_CARTILAGE_FRACTION = 0.1
+"""Cartilage and menisci may be several plates: a component of this fraction of the main one's voxels stays.
+Not measured."""
+
+LEAST_ATTACHED_MM3 = 15.0
+"""A component of cartilage or meniscus that is smaller than this is noise, or of no consequence. Not measured."""
+
+LEAST_CONTACT = 0.1
+"""Contact area, as a fraction of (volume of the component) ** (2/3), from which a spurious component belongs to the
+bone that it touches: less is a component that merely grazes it. Not measured."""
+
+LEAST_HEAD_MM3 = 8000.0
+"""A femoral head of 48 mm holds 58 cm3: this is what streaks may leave of one, and more than is mislabelled by chance.
+Not measured."""
+
+LARGEST_HEAD_GAP_MM = 12.0
+"""A severed head lies no farther than this from its shaft. Not measured."""
+
+LEAST_SHAFT_FRACTION = 0.05
+"""A component of less than this fraction of the main one's voxels is no part of a shaft. Not measured."""
+
+LARGEST_SHAFT_GAP_MM = 30.0
+"""Two parts of a shaft lie no farther apart than this inside the image. Not measured."""
+
+LARGEST_GAP_OUTSIDE_MM = 150.0
+"""The same where the bone was outside the image between them. Not measured."""
+
+SHAFT_END_MM = 40.0
+"""The direction of a part of a shaft is that of its voxels within this distance of the gap. Not measured."""
+
+LARGEST_SHAFT_ANGLE_DEG = 30.0
+"""Between the line across the gap and the direction of either part. Not measured."""
+
+MOST_SHAFT_POINTS = 20_000
+"""Points per component that shafts are compared by: enough for a direction, and quick. Not measured."""
+
+FEWEST_SHAFT_POINTS = 4
+"""An end of fewer voxels has no direction."""
