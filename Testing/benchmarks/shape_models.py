@@ -23,8 +23,8 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.io.strict_json import as_strict_json
-from KneeSegLib.training.shape_models import bone_image, build
-from KneeSegLib.training.shape_models.correspondence import correspondence_error
+from KneeSegLib.training.shape_models import build, prepare_bone_image
+from KneeSegLib.training.shape_models.correspondence import measure_correspondence_error
 from KneeSegLib.training.synthesis.distance import Grid, signed_distance
 from KneeSegLib.training.synthesis.meshes import Mesh
 from KneeSegLib.training.synthesis.people import LimbModel, limb_model
@@ -71,12 +71,14 @@ def _warped(model: LimbModel, bone: str, count: int, random: np.random.Generator
 
 def _measured(vertices: np.ndarray, triangles: np.ndarray, arguments: argparse.Namespace) -> dict[str, object]:
     cases = [
-        bone_image(_labels(Mesh(shape, triangles), arguments), arguments.bone, "right", str(number), arguments.spacing)
+        prepare_bone_image(
+            _labels(Mesh(shape, triangles), arguments), arguments.bone, "right", str(number), arguments.spacing
+        )
         for number, shape in enumerate(vertices)
     ]
     made = build(arguments.bone, cases, point_count=arguments.points)
     used = [int(case) for case in made.cases]
-    error = correspondence_error(made.points, vertices[used], made.cases.index(made.reference), triangles)
+    error = measure_correspondence_error(made.points, vertices[used], made.cases.index(made.reference), triangles)
     return {"cases": len(used), "correspondence": asdict(error), "quality": asdict(made.model.quality)}
 
 

@@ -13,13 +13,9 @@ import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
 from KneeSegLib.anatomy import CARTILAGES, SIDES, Side, structure
-from KneeSegLib.training.shape_models.shafts import SHAFTS, Shaft, cut_shaft
+from KneeSegLib.training.shape_models.settings import BAND_MM, LEAST_VOXELS, SHAFTS, Shaft
+from KneeSegLib.training.shape_models.shafts import cut_shaft
 from KneeSegLib.training.shape_models.unusable import UnusableCase
-
-BAND_MM = 10.0
-"""Distances are clipped here."""
-
-_LEAST_VOXELS = 200
 
 
 @dataclass(frozen=True)
@@ -28,8 +24,8 @@ class BoneImage:
 
     Attributes:
         case: what the report calls it.
-        distance: float32, signed distance to the bone's surface in mm, negative inside, clipped to +-:data:`BAND_MM`;
-            cubic voxels along the LPS axes.
+        distance: float32, signed distance to the bone's surface in mm, negative inside, clipped to
+            +-:data:`~.settings.BAND_MM`; cubic voxels along the LPS axes.
         cartilage: the same for the bone's cartilage, on the same grid; None where the label map has none.
         cut_mm: height (z) at which the shaft was cut, None for a bone taken whole.
     """
@@ -41,6 +37,7 @@ class BoneImage:
 
     @property
     def spacing_mm(self) -> float:
+        """Edge of the voxels."""
         return self.distance.GetSpacing()[0]
 
     @property
@@ -50,31 +47,31 @@ class BoneImage:
 
     def distances_at(self, points: np.ndarray) -> np.ndarray:
         """Signed distance in mm (P,) of points (P, 3) to the bone."""
-        return _sampled(self.distance, points)
+        return _sample(self.distance, points)
 
     def cartilage_distances_at(self, points: np.ndarray) -> np.ndarray | None:
         """Signed distance in mm (P,) of points (P, 3) to the bone's cartilage; None where there is none."""
-        return None if self.cartilage is None else _sampled(self.cartilage, points)
+        return None if self.cartilage is None else _sample(self.cartilage, points)
 
-    def mirrored(self) -> BoneImage:
-        """The case as if its side had been named wrongly."""
-        return BoneImage(self.case, _mirrored(self.distance), None, self.cut_mm)
+    def mirror(self) -> BoneImage:
+        """Return the case as if its side had been labelled wrongly."""
+        return BoneImage(self.case, _mirror(self.distance), None, self.cut_mm)
 
 
-def sides_of(labels: sitk.Image, bone: str) -> tuple[Side, ...]:
-    """The sides on which a label map (label values of :mod:`KneeSegLib.anatomy`) has a bone."""
+def find_sides(labels: sitk.Image, bone: str) -> tuple[Side, ...]:
+    """Return the sides on which a label map (label values of :mod:`KneeSegLib.anatomy`) has a bone."""
     present = set(np.unique(sitk.GetArrayViewFromImage(labels)).tolist())
     return tuple(side for side in SIDES if structure(bone, side).label_value in present)
 
 
-def bone_image(
+def prepare_bone_image(
     labels: sitk.Image, bone: str, side: Side, case: str, spacing_mm: float, shafts: Mapping[str, Shaft] = SHAFTS
 ) -> BoneImage:
     """Prepare one bone of a label map.
 
     Args:
         labels: label values of :mod:`KneeSegLib.anatomy`, any spacing and direction.
-        bone: one of :data:`BONES`.
+        bone: one of :data:`~KneeSegLib.shape.model.BONES`.
         spacing_mm: edge of the voxels of the result.
         shafts: how much is kept of the long bones, by bone.
 
@@ -83,27 +80,27 @@ def bone_image(
     """
     mask = labels == structure(bone, side).label_value
     count = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
-    if count < _LEAST_VOXELS:
+    if count < LEAST_VOXELS:
         raise UnusableCase(case, f"holds {'no' if count == 0 else f'only {count} voxels of the'} {side} {bone}")
-    distance = _distance_on_grid(mask, spacing_mm)
+    distance = _measure_distance_on_grid(mask, spacing_mm)
     if side == "left":
-        distance = _mirrored(distance)
+        distance = _mirror(distance)
     cut_mm = None
     if bone in shafts:
-        distance, cut_mm = cut_shaft(distance, bone, shafts[bone], case, BAND_MM)
+        distance, cut_mm = cut_shaft(distance, bone, shafts[bone], case)
     mask = labels == structure(CARTILAGES[bone], side).label_value
-    cartilage = _distance_like(distance, mask, side) if sitk.GetArrayViewFromImage(mask).any() else None
+    cartilage = _measure_distance_like(distance, mask, side) if sitk.GetArrayViewFromImage(mask).any() else None
     return BoneImage(case, distance, cartilage, cut_mm)
 
 
-def _sampled(distance: sitk.Image, points: np.ndarray) -> np.ndarray:
+def _sample(distance: sitk.Image, points: np.ndarray) -> np.ndarray:
     indices = (points - distance.GetOrigin()) / distance.GetSpacing()
     return map_coordinates(sitk.GetArrayViewFromImage(distance), indices.T[::-1], order=1, cval=BAND_MM)
 
 
-def _distance_on_grid(mask: sitk.Image, spacing_mm: float) -> sitk.Image:
+def _measure_distance_on_grid(mask: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Signed distance of a mask on cubic voxels along the LPS axes around it."""
-    distance = _distance(mask, spacing_mm, one_piece=True)
+    distance = _measure_distance(mask, spacing_mm, one_piece=True)
     indices = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(distance.GetSize()) - 1)
     corners = np.array([distance.TransformIndexToPhysicalPoint(index) for index in indices.tolist()])
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -115,14 +112,14 @@ def _distance_on_grid(mask: sitk.Image, spacing_mm: float) -> sitk.Image:
     return grid.Execute(distance)
 
 
-def _distance_like(grid: sitk.Image, mask: sitk.Image, side: Side) -> sitk.Image:
+def _measure_distance_like(grid: sitk.Image, mask: sitk.Image, side: Side) -> sitk.Image:
     """Signed distance of a mask on a given grid, which is that of a right knee."""
-    distance = _distance(mask, grid.GetSpacing()[0], one_piece=False)
+    distance = _measure_distance(mask, grid.GetSpacing()[0], one_piece=False)
     onto = sitk.ScaleTransform(3, (-1.0 if side == "left" else 1.0, 1.0, 1.0))
     return sitk.Resample(distance, grid, onto, sitk.sitkLinear, BAND_MM)
 
 
-def _distance(mask: sitk.Image, spacing_mm: float, one_piece: bool) -> sitk.Image:
+def _measure_distance(mask: sitk.Image, spacing_mm: float, one_piece: bool) -> sitk.Image:
     """Signed distance in mm to the border between voxels in and out of a mask, its terraces smoothed, on its own grid.
 
     The grid is that of the mask, cropped to the band around it and continued beyond the image where it is cut off.
@@ -143,10 +140,10 @@ def _distance(mask: sitk.Image, spacing_mm: float, one_piece: bool) -> sitk.Imag
         for part in (mask, mask == 0)
     )
     distance = sitk.Clamp((outward - inward) / 2, sitk.sitkFloat32, -BAND_MM, BAND_MM)
-    return sitk.SmoothingRecursiveGaussian(distance, max(spacing_mm, *mask.GetSpacing()) / 2)
+    return sitk.SmoothingRecursiveGaussian(distance, [max(spacing_mm, *mask.GetSpacing()) / 2] * 3)
 
 
-def _mirrored(distance: sitk.Image) -> sitk.Image:
+def _mirror(distance: sitk.Image) -> sitk.Image:
     """The image with x negated; voxels stay along the LPS axes."""
     last = distance.GetSize()[0] - 1
     origin = distance.TransformIndexToPhysicalPoint((last, 0, 0))

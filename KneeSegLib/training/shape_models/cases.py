@@ -10,7 +10,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.label_maps import read_label_map
 from KneeSegLib.measurements.pairs import case_name
 from KneeSegLib.progress import Progress, each, no_progress
-from KneeSegLib.training.shape_models.bone_image import BoneImage, bone_image, sides_of
+from KneeSegLib.training.shape_models.bone_image import BoneImage, find_sides, prepare_bone_image
 from KneeSegLib.training.shape_models.unusable import UnusableCase
 
 
@@ -42,13 +42,13 @@ def read_cases(
                 found.append(UnusableCase(name, f"cannot be read: {error}".rstrip(".")))
             continue
         for bone, found in cases.items():
-            sides = sides_of(image, bone)
+            sides = find_sides(image, bone)
             if not sides:
                 found.append(UnusableCase(name, f"holds no {bone}"))
             for side in sides:
                 case = name if len(sides) == 1 else f"{name} ({side})"
                 try:
-                    found.append(bone_image(image, bone, side, case, spacing_mm))
+                    found.append(prepare_bone_image(image, bone, side, case, spacing_mm))
                 except UnusableCase as unusable:
                     found.append(unusable)
     return cases

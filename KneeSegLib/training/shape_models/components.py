@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-KEPT_VARIANCE = 0.995
-"""Components are kept until they explain this share of the variance; what is left is noise of the registration."""
+from KneeSegLib.training.shape_models.settings import KEPT_VARIANCE
 
 
-def principal_components(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (P, 3), components (K, P, 3) and variances (K,) of aligned shapes (N, P, 3); K is N - 1 at most.
+def decompose(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean (P, 3), components (K, P, 3) and variances (K,) of aligned shapes (N, P, 3); K is N - 1 at most.
 
     The sign of a component is free; its largest coordinate is made positive, so that it is the same every time.
     """
@@ -23,7 +22,7 @@ def principal_components(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return mean, components.reshape(-1, *mean.shape), variances
 
 
-def worth_keeping(variances: np.ndarray) -> int:
-    """How many components explain :data:`KEPT_VARIANCE`."""
+def count_kept(variances: np.ndarray) -> int:
+    """Return how many components explain :data:`~.settings.KEPT_VARIANCE`."""
     explained = np.cumsum(variances) / variances.sum()
     return int(np.searchsorted(explained, KEPT_VARIANCE) + 1)

@@ -1,8 +1,9 @@
-"""How right the correspondence of warped points is, measured on a family of shapes whose correspondence is known."""
+"""The error of the correspondence of warped points, on a family of shapes whose correspondence is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from vtkmodules.vtkCommonCore import mutable
@@ -25,7 +26,7 @@ class CorrespondenceError:
     across_mm: float
 
 
-def correspondence_error(
+def measure_correspondence_error(
     warped: np.ndarray, cases: np.ndarray, reference: int, triangles: np.ndarray
 ) -> CorrespondenceError:
     """Compare points that a registration warped with where the known correspondence takes them.
@@ -35,7 +36,7 @@ def correspondence_error(
         cases: (N, V, 3) mm, the surfaces of the cases, vertex v of one corresponding to vertex v of all others.
         triangles: (T, 3) of these surfaces.
     """
-    owners, weights = _places(warped[reference], cases[reference], triangles)
+    owners, weights = _locate(warped[reference], cases[reference], triangles)
     others = np.flatnonzero(np.arange(len(cases)) != reference)
     corners = cases[others][:, triangles[owners]]
     true = np.einsum("pc,npcx->npx", weights, corners)
@@ -56,13 +57,16 @@ def correspondence_error(
     )
 
 
-def _places(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The triangle (P,) nearest to each point, and the barycentric coordinates (P, 3) of its nearest place there."""
+def _locate(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the triangle (P,) nearest to each point, and the barycentric coordinates (P, 3) of its foot there."""
     center = vertices.mean(axis=0)  # VTK's points are single precision here
     locator = vtkStaticCellLocator()
     locator.SetDataSet(polydata_from(vertices - center, triangles))
     locator.BuildLocator()
-    foot, cell, part, squared = [0.0] * 3, mutable(0), mutable(0), mutable(0.0)
+    foot = [0.0] * 3
+    cell: Any = mutable(0)  # VTK's own description takes these for plain numbers
+    part: Any = mutable(0)
+    squared: Any = mutable(0.0)
     owners, feet = np.empty(len(points), int), np.empty((len(points), 3))
     for number, point in enumerate(points - center):
         locator.FindClosestPoint(point, foot, cell, part, squared)

@@ -9,20 +9,20 @@ import numpy as np
 
 from KneeSegLib.progress import Progress, each, no_progress
 from KneeSegLib.training.shape_models.bone_image import BoneImage
-from KneeSegLib.training.shape_models.registration import likeness
+from KneeSegLib.training.shape_models.registration import measure_coarse_overlap
 
 
-def pairwise_overlaps(cases: Sequence[BoneImage], progress: Progress = no_progress) -> np.ndarray:
-    """Dice (N, N) of all pairs of cases after affine registration.
+def measure_pairwise_overlaps(cases: Sequence[BoneImage], progress: Progress = no_progress) -> np.ndarray:
+    """Return the Dice (N, N) of all pairs of cases after affine registration.
 
     An affine transform has an inverse, so one registration serves both directions of a pair.
     """
     overlaps = np.eye(len(cases))
     for first, second in each(list(combinations(range(len(cases)), 2)), progress, "Comparing all pairs"):
-        overlaps[first, second] = overlaps[second, first] = likeness(cases[first], cases[second])
+        overlaps[first, second] = overlaps[second, first] = measure_coarse_overlap(cases[first], cases[second])
     return overlaps
 
 
-def reference_of(overlaps: np.ndarray) -> int:
-    """Index of the case with the highest overlap with all others; ``overlaps`` (N, N), the first of equals wins."""
+def choose_reference(overlaps: np.ndarray) -> int:
+    """Return the case that overlaps most with all others, by ``overlaps`` (N, N); the first of equals wins."""
     return int(np.argmax(overlaps.sum(axis=1)))

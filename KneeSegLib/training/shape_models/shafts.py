@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import SimpleITK as sitk
 
+from KneeSegLib.training.shape_models.settings import BAND_MM, CONTINUES_MM, LEAST_SECTION, WIDTH_WITHIN_MM, Shaft
 from KneeSegLib.training.shape_models.unusable import UnusableCase
 
 
-@dataclass(frozen=True)
-class Shaft:
-    """How much of a long bone belongs to the model: so many of its own widths from the end at the knee."""
-
-    knee_end: Literal["upper", "lower"]
-    widths: float
-
-
-SHAFTS = {"femur": Shaft("lower", 0.85), "tibia": Shaft("upper", 0.5)}
-"""What the fields of view of label maps of the knee have in common; other bones are taken whole."""
-
-_WIDTH_WITHIN_MM = 50.0
-"""A bone's width is its largest extent from right to left so near to its end at the knee."""
-_CONTINUES_MM = 4.0
-_HALF_THE_SECTION = 0.5
-"""Whole is a shaft that goes on beyond the cut with at least half of its section; bone tapers far less on that way."""
-
-
-def cut_shaft(distance: sitk.Image, bone: str, shaft: Shaft, case: str, band_mm: float) -> tuple[sitk.Image, float]:
+def cut_shaft(distance: sitk.Image, bone: str, shaft: Shaft, case: str) -> tuple[sitk.Image, float]:
     """Cut a long bone across the body's long axis, and crop to what is left.
 
     Args:
@@ -37,10 +17,9 @@ def cut_shaft(distance: sitk.Image, bone: str, shaft: Shaft, case: str, band_mm:
         bone: its name, for the error.
         shaft: how much of it is kept.
         case: its name, for the error.
-        band_mm: distances are clipped here.
 
     Returns:
-        the distance to the cut bone, and the height (z) of the cut in mm.
+        the distance to the cut bone, clipped to :data:`~.settings.BAND_MM`, and the height (z) of the cut in mm.
 
     Raises:
         UnusableCase: the image ends before the cut.
@@ -49,17 +28,17 @@ def cut_shaft(distance: sitk.Image, bone: str, shaft: Shaft, case: str, band_mm:
     upward = shaft.knee_end == "lower"
     values = sitk.GetArrayFromImage(distance)
     from_knee = values if upward else values[::-1]
-    cut_slice = _cut_slice(from_knee < 0, spacing_mm, bone, shaft, case)
+    cut_slice = _find_cut_slice(from_knee < 0, spacing_mm, bone, shaft, case)
 
-    kept = int(np.ceil(cut_slice + band_mm / spacing_mm)) + 1
+    kept = int(np.ceil(cut_slice + BAND_MM / spacing_mm)) + 1
     beyond_mm = (np.arange(len(values))[:kept] - cut_slice) * spacing_mm
-    from_knee = np.clip(np.maximum(from_knee[:kept], beyond_mm[:, None, None]), -band_mm, band_mm)
+    from_knee = np.clip(np.maximum(from_knee[:kept], beyond_mm[:, None, None]), -BAND_MM, BAND_MM)
     if upward:
         cut_mm, lowest = z + cut_slice * spacing_mm, z
     else:
         cut_mm, lowest = z + (len(values) - 1 - cut_slice) * spacing_mm, z + (len(values) - len(from_knee)) * spacing_mm
     # A whole shaft leans out of the box around its end.
-    rows, columns = (np.flatnonzero((from_knee < band_mm).any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    rows, columns = (np.flatnonzero((from_knee < BAND_MM).any(axis=axes)) for axes in ((0, 2), (0, 1)))
     part = (from_knee if upward else from_knee[::-1])[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     cut = sitk.GetImageFromArray(np.ascontiguousarray(part, np.float32))
     cut.SetSpacing(distance.GetSpacing())
@@ -67,17 +46,17 @@ def cut_shaft(distance: sitk.Image, bone: str, shaft: Shaft, case: str, band_mm:
     return cut, cut_mm
 
 
-def _cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, shaft: Shaft, case: str) -> float:
+def _find_cut_slice(inside: np.ndarray, spacing_mm: float, bone: str, shaft: Shaft, case: str) -> float:
     """Where to cut, in slices from the first one of ``inside`` [z, y, x], which runs from the knee along the shaft."""
     sections = np.count_nonzero(inside, axis=(1, 2))
     first = int(np.flatnonzero(sections)[0])
-    columns = np.flatnonzero(inside[first : first + int(_WIDTH_WITHIN_MM / spacing_mm)].any(axis=(0, 1)))
+    columns = np.flatnonzero(inside[first : first + int(WIDTH_WITHIN_MM / spacing_mm)].any(axis=(0, 1)))
     length_mm = shaft.widths * (columns[-1] - columns[0] + 1) * spacing_mm
     cut_slice = first + length_mm / spacing_mm
     # Where the image ends, so does the bone; an oblique image takes its section away bit by bit.
-    beyond = int(np.ceil(cut_slice + _CONTINUES_MM / spacing_mm))
-    if beyond >= len(sections) or sections[beyond] < max(1, _HALF_THE_SECTION * sections[int(cut_slice)]):
-        shown_mm, needed_mm = np.count_nonzero(sections) * spacing_mm, length_mm + _CONTINUES_MM
+    beyond = int(np.ceil(cut_slice + CONTINUES_MM / spacing_mm))
+    if beyond >= len(sections) or sections[beyond] < max(1, LEAST_SECTION * sections[int(cut_slice)]):
+        shown_mm, needed_mm = np.count_nonzero(sections) * spacing_mm, length_mm + CONTINUES_MM
         raise UnusableCase(
             case,
             f"shows {shown_mm:.0f} mm of the {bone} and {needed_mm:.0f} mm, {shaft.widths:g} of its width, are needed",

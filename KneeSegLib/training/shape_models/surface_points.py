@@ -11,16 +11,11 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.mesh import directed_edges
 from KneeSegLib.surfaces.meshing import marching_cubes
 from KneeSegLib.training.shape_models.bone_image import BoneImage
-
-_AWAY_FROM_CUT_VOXELS = 1.0
-_VERTICES_PER_POINT = 4
-"""Points are chosen among the vertices of a mesh that has at least so many more."""
-_REFINEMENTS = (1, 2, 3)
-"""Parts into which the edge of a voxel is divided, if need be: a signed distance is smooth between voxels."""
+from KneeSegLib.training.shape_models.settings import AWAY_FROM_CUT_VOXELS, REFINEMENTS, VERTICES_PER_POINT
 
 
-def surface_points(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points (count, 3) on the surface, LPS mm, and triangles (T, 3), outward, that have them as corners.
+def place_surface_points(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (count, 3) on the surface, LPS mm, and triangles (T, 3), outward, that have them as corners.
 
     The face where a shaft was cut is no surface of the bone: it gets no points, and the triangles leave it open.
     Points are drawn at random in the paper; here each next one is the vertex farthest from those chosen (T. Gonzalez,
@@ -30,32 +25,37 @@ def surface_points(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]
     Raises:
         InputError: the voxels are too coarse for so many points.
     """
-    for refinement in _REFINEMENTS:
-        vertices, triangles = _surface(bone, refinement)
-        if len(vertices) >= count * _VERTICES_PER_POINT:
-            break
-    else:
-        raise InputError(
-            f"A surface of {len(vertices)} vertices is too coarse for {count} points; choose smaller voxels "
-            "(--spacing) or fewer points (--points)."
-        )
-    chosen = _far_apart(vertices, count)
-    return vertices[chosen], _dual(vertices, triangles, chosen)
+    vertices, triangles = _make_fine_surface(bone, count)
+    chosen = _choose_far_apart(vertices, count)
+    return vertices[chosen], _join(vertices, triangles, chosen)
 
 
-def _surface(bone: BoneImage, refinement: int) -> tuple[np.ndarray, np.ndarray]:
+def _make_fine_surface(bone: BoneImage, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the surface in voxels no finer than so many points need."""
+    vertices = np.empty((0, 3))
+    for refinement in REFINEMENTS:
+        vertices, triangles = _make_surface(bone, refinement)
+        if len(vertices) >= count * VERTICES_PER_POINT:
+            return vertices, triangles
+    raise InputError(
+        f"A surface of {len(vertices)} vertices is too coarse for {count} points; choose smaller voxels "
+        "(--spacing) or fewer points (--points)."
+    )
+
+
+def _make_surface(bone: BoneImage, refinement: int) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and triangles of the zero level, without the cut."""
     distance = sitk.Expand(bone.distance, [refinement] * 3, sitk.sitkBSpline) if refinement > 1 else bone.distance
     vertices, triangles = marching_cubes(-sitk.GetArrayViewFromImage(distance))
     vertices = vertices * distance.GetSpacing() + distance.GetOrigin()
     if bone.cut_mm is not None:
-        kept = np.abs(vertices[:, 2] - bone.cut_mm) > _AWAY_FROM_CUT_VOXELS * bone.spacing_mm
+        kept = np.abs(vertices[:, 2] - bone.cut_mm) > AWAY_FROM_CUT_VOXELS * bone.spacing_mm
         triangles = triangles[kept[triangles].all(axis=1)]
     used, triangles = np.unique(triangles, return_inverse=True)
     return vertices[used], triangles.reshape(-1, 3)
 
 
-def _far_apart(vertices: np.ndarray, count: int) -> np.ndarray:
+def _choose_far_apart(vertices: np.ndarray, count: int) -> np.ndarray:
     chosen = np.empty(count, int)
     chosen[0] = np.argmax(np.linalg.norm(vertices - vertices.mean(axis=0), axis=1))
     squared = np.full(len(vertices), np.inf)
@@ -66,7 +66,8 @@ def _far_apart(vertices: np.ndarray, count: int) -> np.ndarray:
     return chosen
 
 
-def _dual(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def _join(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the triangles between the chosen vertices."""
     edges = directed_edges(triangles)
     lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
     graph = coo_array((np.maximum(lengths, 1e-9), edges.T), shape=(len(vertices),) * 2).tocsr()

@@ -14,8 +14,7 @@ from rich.text import Text
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.shape.model import ShapeModel
 from KneeSegLib.training.shape_models.build import Build
-
-_SHOWN_MODES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40)
+from KneeSegLib.training.shape_models.settings import SHOWN_MODES
 
 
 def print_build(console: Console, build: Build) -> None:
@@ -95,7 +94,7 @@ def model_as_json(model: ShapeModel) -> dict[str, Any]:
 
 
 def _shown(modes: int) -> Iterator[int]:
-    yield from (count for count in _SHOWN_MODES if count < modes)
+    yield from (count for count in SHOWN_MODES if count < modes)
     yield modes
 
 

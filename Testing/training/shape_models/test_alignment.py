@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from KneeSegLib.training.shape_models.alignment import aligned, generalised_procrustes, radius
+from KneeSegLib.training.shape_models.alignment import align, align_all, measure_radius
 
 RANDOM = np.random.default_rng(3)
 SHAPE = RANDOM.normal(0, 10, (40, 3)) * (1, 2, 3)
@@ -18,12 +18,12 @@ def moved(points: np.ndarray, number: int, scale: float = 1.0) -> np.ndarray:
 
 
 def test_a_similarity_is_undone():
-    np.testing.assert_allclose(aligned(moved(SHAPE, 1, 1.3), SHAPE), SHAPE, atol=1e-9)
+    np.testing.assert_allclose(align(moved(SHAPE, 1, 1.3), SHAPE), SHAPE, atol=1e-9)
 
 
 def test_no_better_scale_exists():
     noisy = SHAPE + RANDOM.normal(0, 2, SHAPE.shape)
-    best = aligned(noisy, SHAPE)
+    best = align(noisy, SHAPE)
     center = SHAPE.mean(axis=0)
     error = np.sum((best - SHAPE) ** 2)
     for factor in (0.99, 1.01):
@@ -32,7 +32,7 @@ def test_no_better_scale_exists():
 
 def test_a_mirrored_shape_is_turned_and_not_reflected():
     mirrored = SHAPE * (-1, 1, 1)
-    turned = aligned(mirrored, SHAPE)
+    turned = align(mirrored, SHAPE)
     corner = [0, 1, 2, 3]
     orientation = [np.sign(np.linalg.det(np.diff(shape[corner], axis=0))) for shape in (mirrored, turned)]
     assert orientation[0] == orientation[1]
@@ -41,13 +41,13 @@ def test_a_mirrored_shape_is_turned_and_not_reflected():
 def test_copies_of_one_shape_fall_onto_each_other_with_their_average_size():
     scales = (0.8, 1.0, 1.3)
     shapes = np.stack([moved(SHAPE, number, scale) for number, scale in enumerate(scales)])
-    placed = generalised_procrustes(shapes)
+    placed = align_all(shapes)
     np.testing.assert_allclose(placed, np.broadcast_to(placed[0], placed.shape), atol=1e-6)
-    assert radius(placed[0]) == pytest.approx(radius(SHAPE) * np.mean(scales))
+    assert measure_radius(placed[0]) == pytest.approx(measure_radius(SHAPE) * np.mean(scales))
     np.testing.assert_allclose(placed.mean(axis=(0, 1)), 0, atol=1e-9)
 
 
 def test_the_mean_lies_like_the_shape_that_it_starts_from():
     shapes = np.stack([moved(SHAPE, number) for number in range(4)])
-    placed = generalised_procrustes(shapes, start=2)
+    placed = align_all(shapes, start=2)
     np.testing.assert_allclose(placed[0], shapes[2] - shapes[2].mean(axis=0), atol=1e-6)

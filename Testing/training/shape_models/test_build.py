@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.shape_models import Build, build, read_cases
-from KneeSegLib.training.shape_models.correspondence import correspondence_error
+from KneeSegLib.training.shape_models.correspondence import measure_correspondence_error
 from Testing.phantoms.bones import Pebble, nothing, sphere, write, wrong_bone
 
 FAMILY = {
@@ -61,7 +61,7 @@ def test_every_sound_case_is_used_and_no_broken_one(made):
     "case, why",
     [
         ("empty", "holds no patella"),
-        ("mirrored", "side may be named wrongly"),
+        ("mirrored", "side may be labelled wrongly"),
         ("wrong", "unlike the others"),
         ("unreadable", "cannot be read"),
     ],
@@ -79,7 +79,7 @@ def test_points_lie_on_the_surface_of_each_case(made):
 def test_points_correspond_as_the_formula_says(made):
     mesh = sphere(48)
     surfaces = np.stack([FAMILY[case].placed(mesh.vertices) for case in made.cases])
-    error = correspondence_error(made.points, surfaces, made.cases.index(made.reference), mesh.triangles)
+    error = measure_correspondence_error(made.points, surfaces, made.cases.index(made.reference), mesh.triangles)
     assert error.mean_mm < 1.0
     assert error.across_mm < 0.3
 

@@ -9,8 +9,8 @@ from scipy.spatial import cKDTree
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.mesh import enclosed_volume
 from KneeSegLib.surfaces.topology import topology_of
-from KneeSegLib.training.shape_models.bone_image import bone_image
-from KneeSegLib.training.shape_models.surface_points import surface_points
+from KneeSegLib.training.shape_models.bone_image import prepare_bone_image
+from KneeSegLib.training.shape_models.surface_points import place_surface_points
 from Testing.phantoms.bones import Pebble, distal_femur
 
 PEBBLE = Pebble()
@@ -18,7 +18,7 @@ PEBBLE = Pebble()
 
 @pytest.fixture(scope="module")
 def points_and_triangles() -> tuple[np.ndarray, np.ndarray]:
-    return surface_points(bone_image(PEBBLE.labels(), "patella", "right", "a", 1.5), 300)
+    return place_surface_points(prepare_bone_image(PEBBLE.labels(), "patella", "right", "a", 1.5), 300)
 
 
 def test_points_lie_on_the_surface(points_and_triangles):
@@ -41,8 +41,8 @@ def test_the_triangles_close_the_surface_and_face_outward(points_and_triangles):
 
 
 def test_the_face_of_a_cut_has_no_points():
-    bone = bone_image(distal_femur(60.0), "femur", "right", "a", 2.0)
-    points, triangles = surface_points(bone, 300)
+    bone = prepare_bone_image(distal_femur(60.0), "femur", "right", "a", 2.0)
+    points, triangles = place_surface_points(bone, 300)
     highest = points[:, 2].max()
     assert bone.cut_mm - 6 < highest < bone.cut_mm - 1.9
     shaft = points[points[:, 2] > 12]
@@ -51,13 +51,13 @@ def test_the_face_of_a_cut_has_no_points():
 
 
 def test_coarse_voxels_are_divided_for_many_points():
-    bone = bone_image(PEBBLE.labels(), "patella", "right", "a", 2.0)
-    points, triangles = surface_points(bone, 1500)
+    bone = prepare_bone_image(PEBBLE.labels(), "patella", "right", "a", 2.0)
+    points, triangles = place_surface_points(bone, 1500)
     assert np.abs(np.linalg.norm(PEBBLE.sphere_points(points), axis=1) - 1).mean() < 0.03
     assert len(points) - len(triangles) / 2 == 2
 
 
 def test_more_points_than_the_voxels_can_tell_are_refused():
-    bone = bone_image(PEBBLE.labels(), "patella", "right", "a", 3.0)
+    bone = prepare_bone_image(PEBBLE.labels(), "patella", "right", "a", 3.0)
     with pytest.raises(InputError, match="too coarse for 4000 points"):
-        surface_points(bone, 4000)
+        place_surface_points(bone, 4000)

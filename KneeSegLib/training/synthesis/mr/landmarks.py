@@ -1,8 +1,8 @@
 """Corresponding points on the bones of prepared knees: the truth of shape fitting, and the shape model that ships.
 
 The bones of all prepared people correspond by the way they were drawn. Points spread over the bones of the first
-template (:func:`KneeSegLib.training.shape_models.surface_points.surface_points`) are carried to the other templates and
-from these to their people by the same displacements that carry the anatomy; nothing has to be registered.
+template (:func:`KneeSegLib.training.shape_models.surface_points.place_surface_points`) are carried to the other
+templates and from these to their people by the same displacements that carry the anatomy; nothing has to be registered.
 
 People differ by more than a linear model of a few scans tells, so images are made of people who are bent a little, each
 time anew. The shape model knows them as they are seen there: of everybody it has several such looks.
@@ -24,10 +24,10 @@ from KneeSegLib import __version__
 from KneeSegLib.anatomy import structure
 from KneeSegLib.shape.model import Provenance, ShapeModel
 from KneeSegLib.shape.model_file import write_shape_models
-from KneeSegLib.training.shape_models.bone_image import BoneImage, bone_image
-from KneeSegLib.training.shape_models.build import LEAST_CASES, model_of
-from KneeSegLib.training.shape_models.shafts import Shaft
-from KneeSegLib.training.shape_models.surface_points import surface_points
+from KneeSegLib.training.shape_models.bone_image import BoneImage, prepare_bone_image
+from KneeSegLib.training.shape_models.modelling import CorrespondingPoints, PointErrors, make_model
+from KneeSegLib.training.shape_models.settings import LEAST_CASES, Shaft
+from KneeSegLib.training.shape_models.surface_points import place_surface_points
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT, SDF_UNIT_MM, MrTemplate
 from KneeSegLib.training.synthesis.mr.displacement import sampled
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
@@ -90,7 +90,7 @@ def prepare_landmarks(
 def template_points(templates: Sequence[MrTemplate], bone: str, count: int = POINTS) -> TemplatePoints:
     """Spread points over a bone of the first template and carry them to the others."""
     first, *others = templates
-    places, triangles = surface_points(_bone_image(first, bone), count)
+    places, triangles = place_surface_points(_bone_image(first, bone), count)
     points = {first.name: onto_surface(places, first)}
     for other in others:
         steps = steps_between(other.vertices, first.vertices)
@@ -115,19 +115,16 @@ def shape_model(
         shapes += [bent(own, generator) for _ in range(looks)] or [own]
     sources = tuple(sorted({source for person in people for source in person.sources}))
     residuals = [np.abs(bone_distance(found.points[t.name], t)).mean() for t in templates]
-    return model_of(
-        bone,
-        torch.stack(shapes).numpy().astype(float),
-        found.triangles,
-        found.cartilage,
+    return make_model(
+        CorrespondingPoints(
+            bone,
+            torch.stack(shapes).numpy().astype(float),
+            found.triangles,
+            found.cartilage,
+            per_subject=max(looks, 1),
+        ),
         Provenance(sources, len(people), _SPACING_MM, __version__, date.today().isoformat()),
-        {
-            "overlap_mean": None,
-            "overlap_least": None,
-            "residual_mean_mm": float(np.mean(residuals)),
-            "residual_most_mm": float(np.max(residuals)),
-        },
-        of_a_person=max(looks, 1),
+        PointErrors(float(np.mean(residuals)), float(np.max(residuals))),
         most_modes=MODES,
     )
 
@@ -188,4 +185,4 @@ def _bone_image(template: MrTemplate, bone: str) -> BoneImage:
     labels = sitk.GetImageFromArray(inside.astype(np.uint8) * structure(bone, "right").label_value)
     labels.SetSpacing([template.spacing_mm] * 3)
     labels.SetOrigin(template.origin_mm)
-    return bone_image(labels, bone, "right", template.name, _SPACING_MM, SHAFTS)
+    return prepare_bone_image(labels, bone, "right", template.name, _SPACING_MM, SHAFTS)
