@@ -6,7 +6,8 @@ import pytest
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import list_bundles
-from KneeSegLib.bundles.bundle import INFERENCE
+from KneeSegLib.bundles.bundle import INFERENCE, WEIGHTS
+from KneeSegLib.bundles.weights import state_from_bytes
 from KneeSegLib.io.resources import models_folder
 from KneeSegLib.pipelines.table import PIPELINES
 
@@ -27,6 +28,11 @@ def test_every_network_of_every_pipeline_ships():
 def test_shipped_bundle_is_verified_and_loads(bundle):
     network = bundle.network()
     assert sum(parameter.numel() for parameter in network.parameters()) > 0
+
+
+def test_shipped_weights_have_the_names_that_the_network_gives_them(bundle):
+    stored = state_from_bytes((bundle.path / WEIGHTS).read_bytes())
+    assert set(stored) == set(bundle.network().state_dict())
 
 
 def test_shipped_bundle_names_sources_licences_figures_and_what_it_was_trained_on(bundle):
