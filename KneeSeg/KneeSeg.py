@@ -305,14 +305,15 @@ class KneeSegTest(ScriptedLoadableModuleTest):
     def _writeResult(self, image, folder):
         import SimpleITK as sitk
 
-        from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME, structures_of
-        from KneeSegLib.io.segmentation_file import write_segmentation
+        from KneeSegLib.case_record import RECORD_NAME
+        from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME, write_segmentation
+        from KneeSegLib.measurements.structures import measure_structures
         from KneeSegLib.surfaces import surface_of, write_surface
 
         femur = KneeSegLib.anatomy.structure("femur_right")
         labels = sitk.Cast(image > 500, sitk.sitkUInt8) * femur.label_value
-        extents = {found.structure: found.extent for found in structures_of(labels)}
-        write_segmentation(labels, extents, folder / SEGMENTATION_NAME)
+        boxes = {found.structure: found.box for found in measure_structures(labels)}
+        write_segmentation(labels, boxes, folder / SEGMENTATION_NAME)
         write_surface(surface_of(labels, femur), folder / "femur_right.stl", femur)
         record = {
             "statement": KneeSegLib.TRAINING_STATEMENT,

@@ -10,12 +10,13 @@ import SimpleITK as sitk
 
 from KneeSegLib import __version__
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import Case, structures_of
+from KneeSegLib.case import Case, ScanResult
 from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
 from KneeSegLib.geometry.orientation import restore_crop_orientation, restore_orientation
 from KneeSegLib.inference.labels import LegLabels, follow_cleaning
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.measurements.cartilage import measure_cartilage
+from KneeSegLib.measurements.structures import measure_structures
 from KneeSegLib.measurements.surface_map import SurfaceMap
 from KneeSegLib.pipelines.findings import Findings
 from KneeSegLib.quality import assess_quality, describe_flag
@@ -32,7 +33,7 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
     """
     labels = _merge_legs(findings.legs, findings.scan.image)
     labels = restore_orientation(labels, volume.image)
-    found = structures_of(labels)
+    found = measure_structures(labels)
     checks = []
     for entry in found:
         features, limits = findings.features[entry.structure.key], findings.limits[entry.structure.tissue.kind]
@@ -48,15 +49,16 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     provenance = {"version": __version__, "date": date, **findings.provenance}
     margins = _place_margins(findings, volume.image)
-    return Case(volume, labels, margins, found, warnings, provenance, maps=list(findings.maps))
+    scan = ScanResult(volume, labels, margins, found, maps=list(findings.maps))
+    return Case([scan], warnings, provenance)
 
 
 def add_cartilage(case: Case) -> None:
-    """Measure the cartilage of ``case``, if it has any, and keep its thickness as maps beside the other ones."""
-    if not any(found.structure.tissue.kind == "cartilage" for found in case.structures):
-        return
-    case.cartilage += measure_cartilage(case.labels, case.margins, case.surfaces())
-    case.maps += [SurfaceMap(entry.bone, "cartilage_thickness", entry.surface) for entry in case.cartilage]
+    """Measure the cartilage of every scan that shows some; its thickness becomes a map beside the others."""
+    for scan in case.scans:
+        if any(found.structure.tissue.kind == "cartilage" for found in scan.structures):
+            scan.cartilage = measure_cartilage(scan.labels, scan.margins, scan.surfaces())
+            scan.maps += [SurfaceMap(entry.bone, "cartilage_thickness", entry.surface) for entry in scan.cartilage]
 
 
 def _merge_legs(legs: Sequence[LegLabels], turned: sitk.Image) -> sitk.Image:

@@ -1,109 +1,57 @@
-"""What one run produced and how: labels, surfaces, volumes, warnings, provenance, and the folder that holds them."""
+"""What one run produced and how: data alone. :mod:`KneeSegLib.output` writes it, :mod:`KneeSegLib.report` shows it.
+
+    >>> case.labels, case.structures, case.surfaces()        # doctest: +SKIP
+    >>> case.save("out/")                                    # doctest: +SKIP
+
+A case may hold several scans of one patient, such as blocks of hip, knee and ankle: each has its own grid and label
+map, and a structure may be in several of them. They share one frame of reference, so that their surfaces lie together.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.metadata
-import json
-import math
-import platform
-import time
-from collections.abc import Mapping, Sequence
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import SimpleITK as sitk
-
-from KneeSegLib import TRAINING_STATEMENT
-from KneeSegLib.anatomy import STRUCTURES, Structure
-from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME, Extent, write_segmentation
-from KneeSegLib.io.strict_json import as_strict_json
-from KneeSegLib.io.writing import write_folder
+from KneeSegLib.errors import InputError
 from KneeSegLib.progress import Progress, each, no_progress, parts
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
     from KneeSegLib.io.volume import Volume
     from KneeSegLib.measurements.cartilage import CartilageMeasurement
+    from KneeSegLib.measurements.structures import FoundStructure
     from KneeSegLib.measurements.surface_map import SurfaceMap
-    from KneeSegLib.quality import QualityResult
-    from KneeSegLib.surfaces import SurfaceQuality
 
-CASE_FORMAT = "KneeSeg case"
-CASE_FORMAT_VERSION = 2
-"""Raised when a field of ``case.json`` changes its meaning or disappears; new fields do not raise it."""
-
-SURFACES_NAME = "surfaces"
-MAPS_NAME = "maps"
-REPORT_NAME = "report.html"
-RECORD_NAME = "case.json"
+_SCAN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass
-class FoundStructure:
-    """A structure that the label image holds.
-
-    ``extent`` is its box in voxel indices: first and last i, j, k. ``touches_border`` says that the box reaches an edge
-    of the scan: volume and surface are then those of the part in view. ``warnings`` are sentences. ``quality`` says how
-    far it can be relied on; None where no pipeline judged it.
-    """
-
-    structure: Structure
-    volume_mm3: float
-    voxels: int
-    touches_border: bool
-    warnings: list[str] = field(default_factory=list)
-    extent: Extent = (0, -1, 0, -1, 0, -1)
-    quality: QualityResult | None = None
-
-
-def structures_of(labels: sitk.Image) -> list[FoundStructure]:
-    """Measure every structure in ``labels`` (uint8, 3D), in the order of the anatomy table."""
-    from scipy import ndimage
-
-    array = sitk.GetArrayViewFromImage(labels)
-    voxel_mm3 = math.prod(labels.GetSpacing())
-    boxes = ndimage.find_objects(array)
-    found = []
-    for structure in STRUCTURES:
-        box = boxes[structure.label_value - 1] if structure.label_value <= len(boxes) else None
-        if box is None:
-            continue
-        voxels = int(np.count_nonzero(array[box] == structure.label_value))
-        touches = any(bounds.start == 0 or bounds.stop == size for bounds, size in zip(box, array.shape))
-        extent = tuple(index for bounds in reversed(box) for index in (bounds.start, bounds.stop - 1))
-        found.append(FoundStructure(structure, voxels * voxel_mm3, voxels, touches, extent=extent))
-    return found
-
-
-@dataclass
-class Case:
-    """The result of one run.
+class ScanResult:
+    """One scan and what was found in it.
 
     Attributes:
-        labels: uint8, on exactly the input's grid; values of :mod:`KneeSegLib.anatomy`.
+        volume: what was read.
+        labels: uint8, on exactly the volume's grid; values of :mod:`KneeSegLib.anatomy`.
         margins: per structure key an image on a crop of that grid: probability of the structure minus that of the
-            likeliest other class; its zero level is the sub-voxel surface. Structures without one are meshed from their
-            labels.
-        warnings: sentences about the whole case.
+            most probable other class; its zero level is the sub-voxel surface. Structures without one are meshed from
+            their labels.
+        structures: what ``labels`` hold.
         cartilage: what was measured of cartilage.
-        maps: surfaces with values on their points: what a pipeline has to show beside labels.
-        provenance: JSON-able: ``version``, ``pipeline``, ``pipeline_title``, ``options``, ``bundles`` (each with
-            ``name``, ``version``, ``sha256``), ``device``, ``timings`` (seconds per stage, in order) and ``date`` (ISO
-            8601). ``statement`` and ``software`` (versions) are added when saved unless they are there.
+        maps: surfaces with values on their points: what there is to show beside labels.
+        name: tells it from the other scans of a case, such as ``"hip"``; lower case, digits and hyphens.
     """
 
     volume: Volume
     labels: sitk.Image
     margins: dict[str, sitk.Image]
     structures: list[FoundStructure]
-    warnings: list[str]
-    provenance: dict[str, Any]
     cartilage: list[CartilageMeasurement] = field(default_factory=list)
     maps: list[SurfaceMap] = field(default_factory=list)
+    name: str = ""
     _surfaces: dict[str, vtkPolyData] | None = field(default=None, init=False, repr=False, compare=False)
 
     def surfaces(self, progress: Progress = no_progress) -> dict[str, vtkPolyData]:
@@ -117,154 +65,88 @@ class Case:
             }
         return self._surfaces
 
-    def save(self, folder: str | Path, overwrite: bool = False, progress: Progress = no_progress) -> None:
-        """Write ``segmentation.seg.nrrd``, ``surfaces/*.stl``, ``report.html`` and ``case.json``: all or nothing.
 
-        Raises:
-            OutputError: ``folder`` exists and ``overwrite`` is false, it cannot be written to, or the disk is full.
-            Cancelled: raised by ``progress``; nothing was written.
+@dataclass
+class Case:
+    """The result of one run.
+
+    Attributes:
+        scans: at least one; several have names of their own.
+        warnings: sentences about the whole case.
+        provenance: JSON-able: ``version``, ``pipeline``, ``pipeline_title``, ``options``, ``bundles`` (each with
+            ``name``, ``version``, ``sha256``), ``device``, ``timings`` (seconds per stage, in order) and ``date`` (ISO
+            8601). ``statement`` and ``software`` (versions) are added when saved unless they are there.
+
+    Raises:
+        ValueError: no scan, or several of which one has no name, an unfit one or that of another.
+    """
+
+    scans: list[ScanResult]
+    warnings: list[str]
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        names = [scan.name for scan in self.scans]
+        if not names:
+            raise ValueError("A case holds at least one scan.")
+        if len(names) > 1 and (len(set(names)) < len(names) or not all(map(_SCAN_NAME.fullmatch, names))):
+            raise ValueError(f"Several scans need different names of a-z, 0-9 and '-', found {names}.")
+
+    @property
+    def volume(self) -> Volume:
+        """What was read, of the only scan."""
+        return self._only_scan("volume").volume
+
+    @property
+    def labels(self) -> sitk.Image:
+        """The label map of the only scan: uint8, on exactly the input's grid."""
+        return self._only_scan("labels").labels
+
+    @property
+    def margins(self) -> dict[str, sitk.Image]:
+        """The margins of the only scan."""
+        return self._only_scan("margins").margins
+
+    @property
+    def structures(self) -> list[FoundStructure]:
+        """What was found in the only scan."""
+        return self._only_scan("structures").structures
+
+    @property
+    def cartilage(self) -> list[CartilageMeasurement]:
+        """What was measured of cartilage in the only scan."""
+        return self._only_scan("cartilage").cartilage
+
+    @property
+    def maps(self) -> list[SurfaceMap]:
+        """Surfaces with values on their points of the only scan."""
+        return self._only_scan("maps").maps
+
+    def prefix_of(self, scan: ScanResult) -> str:
+        """What stands before the names of surfaces and files of a scan: nothing for the only one, else ``"hip/"``."""
+        return f"{scan.name}/" if len(self.scans) > 1 else ""
+
+    def surfaces(self, progress: Progress = no_progress) -> dict[str, vtkPolyData]:
+        """Return the closed surfaces of all scans, common LPS, mm; computed once and kept.
+
+        They are called by structure key (``"femur_right"``); in a case of several scans the scan's name stands before
+        it (``"hip/femur_right"``, ``"knee/femur_right"``).
         """
-        from KneeSegLib.report import write_report
-        from KneeSegLib.surfaces import surface_file_name, surface_quality, write_surface
-
-        meshing, labelling, exporting, reporting = parts(progress, (5, 1, 2, 3))
-        provenance = {"statement": TRAINING_STATEMENT, "software": software_versions(), **self.provenance}
-        timings = provenance["timings"] = dict(provenance.get("timings", {}))
-        with write_folder(Path(folder), overwrite=overwrite) as unfinished:
-            started = time.perf_counter()
-            surfaces = self.surfaces(meshing)
-            timings["surfaces"] = timings.get("surfaces", 0.0) + time.perf_counter() - started
-
-            started = time.perf_counter()
-            labelling(0.0, "Segmentation file")
-            extents = {found.structure: found.extent for found in self.structures}
-            write_segmentation(self.labels, extents, unfinished / SEGMENTATION_NAME)
-            (unfinished / SURFACES_NAME).mkdir()
-            qualities = {}
-            for found in each(self.structures, exporting, "Surface files"):
-                key = found.structure.key
-                write_surface(
-                    surfaces[key], unfinished / SURFACES_NAME / surface_file_name(found.structure), found.structure
-                )
-                qualities[key] = surface_quality(surfaces[key], self._mask(found))
-            if self.maps:
-                (unfinished / MAPS_NAME).mkdir()
-            for entry in self.maps:
-                write_surface(entry.surface, unfinished / _map_file(entry), entry.structure)
-            timings["files"] = time.perf_counter() - started
-
-            write_report(self, provenance, unfinished / REPORT_NAME, reporting)
-            record = json.dumps(
-                as_strict_json(self._record(provenance, qualities)), indent=2, allow_nan=False, ensure_ascii=False
-            )
-            (unfinished / RECORD_NAME).write_text(record + "\n", encoding="utf-8", newline="\n")
-        progress(1.0, "Saved")
-
-    def _mask(self, found: FoundStructure) -> sitk.Image:
-        """Return the structure's box out of the labels, 1 inside the structure."""
-        first, last = found.extent[0::2], found.extent[1::2]
-        size = [stop - start + 1 for start, stop in zip(first, last)]
-        return sitk.RegionOfInterest(self.labels, size, first) == found.structure.label_value
-
-    def _record(self, provenance: Mapping[str, Any], qualities: Mapping[str, SurfaceQuality]) -> dict[str, Any]:
+        working = parts(progress, [1 + len(scan.structures) for scan in self.scans])
         return {
-            "format": CASE_FORMAT,
-            "format_version": CASE_FORMAT_VERSION,
-            "statement": provenance["statement"],
-            "input": {
-                "source": self.volume.source,
-                "modality": self.volume.modality,
-                "size": self.labels.GetSize(),
-                "spacing_mm": self.labels.GetSpacing(),
-                "origin_lps_mm": self.labels.GetOrigin(),
-                "direction_lps": self.labels.GetDirection(),
-                "notes": self.volume.notes,
-            },
-            "structures": [
-                _structure_record(found, self.surfaces()[found.structure.key], qualities[found.structure.key])
-                for found in self.structures
-            ],
-            "cartilage_thickness": [_cartilage_record(entry) for entry in self.cartilage],
-            "warnings": self.warnings,
-            "files": {"segmentation": SEGMENTATION_NAME, "surfaces": SURFACES_NAME, "report": REPORT_NAME}
-            | ({"maps": [_map_file(entry) for entry in self.maps]} if self.maps else {}),
-            "provenance": provenance,
+            self.prefix_of(scan) + key: surface
+            for scan, reporting in zip(self.scans, working)
+            for key, surface in scan.surfaces(reporting).items()
         }
 
+    def save(self, folder: str | Path, overwrite: bool = False, progress: Progress = no_progress) -> None:
+        """Write everything into a folder: see :func:`KneeSegLib.output.save_case`."""
+        from KneeSegLib.output import save_case
 
-def saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[str, vtkPolyData]:
-    """Return the surfaces in a case's folder (LPS, mm) of the structures that are still as they were saved, by key.
+        save_case(self, folder, overwrite, progress)
 
-    They know the bone to a fraction of a voxel, which labels alone do not. A structure whose voxels were edited since
-    has none.
-    """
-    from KneeSegLib.surfaces import read_surface
-
-    try:
-        record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a folder that only holds a segmentation
-        return {}
-    saved = {entry["key"]: entry for entry in record["structures"]}
-    surfaces = {}
-    for entry in found:
-        before = saved.get(entry.structure.key, {})
-        unchanged = (before.get("voxels"), before.get("box_index")) == (
-            entry.voxels,
-            as_strict_json(_box_record(entry)),
-        )
-        if unchanged and (folder / before["surface"]["file"]).is_file():
-            surfaces[entry.structure.key] = read_surface(folder / before["surface"]["file"])
-    return surfaces
-
-
-def _map_file(entry: SurfaceMap) -> str:
-    return f"{MAPS_NAME}/{entry.structure.key}_{entry.name}.vtp"
-
-
-def _box_record(found: FoundStructure) -> dict[str, Extent]:
-    return {"first": found.extent[0::2], "last": found.extent[1::2]}
-
-
-def _cartilage_record(entry: CartilageMeasurement) -> dict[str, Any]:
-    return {"bone": entry.bone.key, "cartilage": entry.cartilage.key, "regions": entry.regions}
-
-
-def _structure_record(found: FoundStructure, surface: vtkPolyData, quality: SurfaceQuality) -> dict[str, Any]:
-    from KneeSegLib.surfaces import movement_of, surface_file_name
-
-    structure = found.structure
-    return {
-        "key": structure.key,
-        "name": structure.name,
-        "side": structure.side,
-        "kind": structure.tissue.kind,
-        "label_value": structure.label_value,
-        "code": dataclasses.asdict(structure.code),
-        "side_code": dataclasses.asdict(structure.side_code),
-        "color_srgb": structure.color,
-        "volume_mm3": found.volume_mm3,
-        "voxels": found.voxels,
-        "touches_border": found.touches_border,
-        "box_index": _box_record(found),
-        "surface": {
-            "file": f"{SURFACES_NAME}/{surface_file_name(structure)}",
-            "coordinate_system": "LPS",
-            "unit": "mm",
-            "movement": movement_of(surface),
-            "quality": quality,
-            "problems": quality.problems,
-        },
-        "quality": found.quality,
-        "warnings": found.warnings,
-    }
-
-
-def software_versions() -> dict[str, str]:
-    """Return the versions of what computes: Python, system and the packages that decide the numbers."""
-    versions = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
-    for package in ("numpy", "scipy", "SimpleITK", "vtk", "torch"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+    def _only_scan(self, wanted: str) -> ScanResult:
+        if len(self.scans) > 1:
+            names = ", ".join(scan.name for scan in self.scans)
+            raise InputError(f"The case holds {len(self.scans)} scans ({names}); choose one: case.scans[0].{wanted}.")
+        return self.scans[0]

@@ -14,9 +14,9 @@ import SimpleITK as sitk
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import structures_of
 from KneeSegLib.errors import Cancelled, OutputError
 from KneeSegLib.io.strict_json import as_strict_json
+from KneeSegLib.measurements.structures import measure_structures
 from Testing.phantoms.cases import (
     KNEE_BOXES,
     KNEE_SHAPE,
@@ -45,16 +45,16 @@ def record(saved) -> dict:
 
 
 def test_every_structure_is_measured_in_voxels_and_cubic_millimetres():
-    found = {entry.structure.key: entry for entry in structures_of(box_labels(KNEE_BOXES, KNEE_SHAPE))}
+    found = {entry.structure.key: entry for entry in measure_structures(box_labels(KNEE_BOXES, KNEE_SHAPE))}
     assert list(found) == ["femur_right", "patella_right", "tibia_right", "fibula_right"]
     for key, entry in found.items():
         assert entry.voxels == voxels_of(structure(key))
         assert entry.volume_mm3 == pytest.approx(entry.voxels * np.prod(SPACING_MM))
 
 
-def test_the_extent_of_a_structure_is_first_and_last_index_of_each_axis():
-    (entry,) = structures_of(box_labels({"talus_left": (slice(3, 5), slice(7, 8), slice(10, 20))}, (9, 9, 30)))
-    assert entry.extent == (10, 19, 7, 7, 3, 4)
+def test_the_box_of_a_structure_is_the_smallest_that_holds_it():
+    (entry,) = measure_structures(box_labels({"talus_left": (slice(3, 5), slice(7, 8), slice(10, 20))}, (9, 9, 30)))
+    assert entry.box == np.s_[3:5, 7:8, 10:20]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -62,14 +62,16 @@ def test_the_extent_of_a_structure_is_first_and_last_index_of_each_axis():
 def test_contact_with_each_edge_of_the_scan_is_noticed(axis, end):
     box = [slice(2, 6)] * 3
     box[axis] = slice(0, 6) if end == "first" else slice(2, 8)
-    touching, inside = structures_of(box_labels({"femur_left": box, "femur_right": [slice(6, 7)] * 3}, (8, 8, 8)))[::-1]
+    touching, inside = measure_structures(box_labels({"femur_left": box, "femur_right": [slice(6, 7)] * 3}, (8, 8, 8)))[
+        ::-1
+    ]
     assert touching.structure.side == "left"
     assert touching.touches_border
     assert not inside.touches_border
 
 
 def test_an_image_without_structures_has_none():
-    assert structures_of(box_labels({}, (4, 5, 6))) == []
+    assert measure_structures(box_labels({}, (4, 5, 6))) == []
 
 
 def test_surfaces_enclose_the_volume_of_the_labels_and_are_made_once():
@@ -77,7 +79,7 @@ def test_surfaces_enclose_the_volume_of_the_labels_and_are_made_once():
 
     case = knee_case()
     surfaces = case.surfaces()
-    assert case.surfaces() is surfaces
+    assert all(surface is surfaces[key] for key, surface in case.surfaces().items())
     for found in case.structures:
         surface = surfaces[found.structure.key]
         volume = enclosed_volume(points_of(surface), triangles_of(surface))

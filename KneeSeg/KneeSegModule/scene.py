@@ -72,7 +72,8 @@ def addResult(folder: Path, volumeNode):
     Raises:
         KneeSegError: the result cannot be read; the scene is as it was.
     """
-    from KneeSegLib.case import RECORD_NAME, SEGMENTATION_NAME
+    from KneeSegLib.case_record import RECORD_NAME
+    from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
 
     scene = slicer.mrmlScene
     try:

@@ -65,8 +65,9 @@ def surfaces(
     from KneeSegLib.io.writing import require_writable, write_folder
 
     require_writable(output, overwrite)
-    from KneeSegLib.case import saved_surfaces, structures_of
     from KneeSegLib.io.label_maps import read_label_map
+    from KneeSegLib.measurements.structures import measure_structures
+    from KneeSegLib.output import read_saved_surfaces
     from KneeSegLib.surfaces import (
         DEFAULT_SMOOTHING,
         SMOOTHINGS,
@@ -81,10 +82,10 @@ def surfaces(
         raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
     stream.progress(0.0, f"Reading {segmentation.name}")
     labels = read_label_map(segmentation)
-    found = structures_of(labels)
+    found = measure_structures(labels)
     if not found:
         raise InputError(f"{segmentation} holds no structure, so there is no surface to write.")
-    saved = saved_surfaces(segmentation, found) if segmentation.is_dir() and smoothing is None else {}
+    saved = read_saved_surfaces(segmentation, found) if segmentation.is_dir() and smoothing is None else {}
     records = []
     with write_folder(output, overwrite=overwrite) as unfinished:
         for entry in each(found, stream.progress, "Surfaces"):

@@ -10,6 +10,7 @@ so do both menisci; the region tells them apart: cartilage *of the femur*, menis
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -34,32 +35,32 @@ _REGIONS: dict[str, tuple[Code, Code | None]] = {
 """Anatomic region and region modifier (DICOM CID 2) of the tissues whose code alone does not name them."""
 
 
-def region_of(tissue: Tissue) -> tuple[Code | None, Code | None]:
+def find_region(tissue: Tissue) -> tuple[Code | None, Code | None]:
     """Return anatomic region and region modifier of ``tissue``; both None where the code of the tissue says it all."""
     return _REGIONS.get(tissue.key, (None, None))
 
 
-def terminology_entry(structure: Structure) -> str:
-    """Return the serialised entry that Slicer keeps in the tag ``TerminologyEntry`` of a segment, one per structure.
+def serialize_terminology_entry(structure: Structure) -> str:
+    """Return the entry that Slicer keeps in the tag ``TerminologyEntry`` of a segment, one per structure.
 
     >>> from KneeSegLib.anatomy import structure
-    >>> terminology_entry(structure("femur_right")).split("~")[:4]
+    >>> serialize_terminology_entry(structure("femur_right")).split("~")[:4]
     ['KneeSeg', 'SCT^123037004^Anatomical Structure', 'SCT^71341001^Femur', 'SCT^24028007^Right']
     """
-    region, region_modifier = region_of(structure.tissue)
+    region, region_modifier = find_region(structure.tissue)
     coded = (ANATOMICAL_STRUCTURE, structure.code, structure.side_code)
     return "~".join(
         (
             TERMINOLOGY_NAME,
-            *map(_serialised, coded),
+            *map(_serialize_code, coded),
             ANATOMIC_CONTEXT_NAME,
-            _serialised(region),
-            _serialised(region_modifier),
+            _serialize_code(region),
+            _serialize_code(region_modifier),
         )
     )
 
 
-def terminology() -> dict[str, Any]:
+def build_terminology() -> dict[str, Any]:
     """Return the content of ``KneeSeg.term.json``: one type per code of the table, each with its sides.
 
     Types that several tissues share (cartilage, meniscus) carry the colour of the first.
@@ -73,30 +74,34 @@ def terminology() -> dict[str, Any]:
         "SegmentationCodes": {
             "Category": [
                 {
-                    **_coded(ANATOMICAL_STRUCTURE),
+                    **_describe_code(ANATOMICAL_STRUCTURE),
                     "showAnatomy": True,
-                    "Type": [_type(code, tissue) for code, tissue in first_of_code.items()],
+                    "Type": [_describe_type(code, tissue) for code, tissue in first_of_code.items()],
                 }
             ]
         },
     }
 
 
-def terminology_text() -> str:
+def format_terminology() -> str:
     """Return ``KneeSeg.term.json`` as text, the same on every platform."""
-    return json.dumps(terminology(), indent=2) + "\n"
+    return json.dumps(build_terminology(), indent=2) + "\n"
 
 
-def _type(code: Code, tissue: Tissue) -> dict[str, Any]:
+def _describe_type(code: Code, tissue: Tissue) -> dict[str, Any]:
     color = {"recommendedDisplayRGBValue": list(tissue.color)}  # Slicer asks the modifier first, then the type
-    return {**_coded(code), **color, "Modifier": [{**_coded(side), **color} for side in SIDE_CODES.values()]}
+    return {
+        **_describe_code(code),
+        **color,
+        "Modifier": [{**_describe_code(side), **color} for side in SIDE_CODES.values()],
+    }
 
 
-def _coded(code: Code) -> dict[str, str]:
+def _describe_code(code: Code) -> dict[str, str]:
     return {"CodingSchemeDesignator": code.scheme, "CodeValue": code.value, "CodeMeaning": code.meaning}
 
 
-def _serialised(code: Code | None) -> str:
+def _serialize_code(code: Code | None) -> str:
     return "^^" if code is None else f"{code.scheme}^{code.value}^{code.meaning}"
 
 
@@ -104,8 +109,9 @@ def main() -> None:
     """Write the terminology file of this checkout."""
     path = Path(__file__).resolve().parents[2] / "Resources" / "Terminology" / "KneeSeg.term.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(terminology_text(), encoding="utf-8", newline="\n")
-    print(f"Wrote {path}")
+    path.write_text(format_terminology(), encoding="utf-8", newline="\n")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.info("Wrote %s", path)
 
 
 if __name__ == "__main__":

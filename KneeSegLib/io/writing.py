@@ -31,15 +31,15 @@ def write_whole(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be written to, the disk is full, or ``path`` exists and ``overwrite`` is false.
     """
-    target = _final_path(path)
+    target = _resolve_target(path)
     if target.is_dir():
         raise OutputError(f"{path} is a folder and a file was to be written there; give a file name.")
     if target.exists() and not overwrite:
         raise OutputError(
             f"{path} exists already and is not replaced without being told to; choose another name or --overwrite."
         )
-    partial = _beside(target, "partial")
-    with _nothing_left_behind(target, partial):
+    partial = _name_beside(target, "partial")
+    with _remove_on_failure(target, partial):
         yield partial
         if not partial.exists():
             raise OutputError(f"{path} was to be written but nothing was produced; the target is unchanged.")
@@ -57,13 +57,13 @@ def write_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
         OutputError: ``target`` exists and ``overwrite`` is false (raised before the block runs), it is a file, its
             parent cannot be written to, or the disk is full.
     """
-    final = _final_path(target)
-    _refuse_existing(target, final, overwrite)
-    partial = _beside(final, "partial")
-    with _nothing_left_behind(final, partial):
+    final = _resolve_target(target)
+    _require_replaceable(target, final, overwrite)
+    partial = _name_beside(final, "partial")
+    with _remove_on_failure(final, partial):
         partial.mkdir()
         yield partial
-        _put_in_place(partial, final)
+        _move_into_place(partial, final)
 
 
 def require_writable(target: str | Path, overwrite: bool = False) -> None:
@@ -72,29 +72,29 @@ def require_writable(target: str | Path, overwrite: bool = False) -> None:
     Raises:
         OutputError: as :func:`write_folder`.
     """
-    final = _final_path(target)
-    _refuse_existing(target, final, overwrite)
-    trial = _beside(final, "partial")
-    created = _missing_parents(final)
+    final = _resolve_target(target)
+    _require_replaceable(target, final, overwrite)
+    trial = _name_beside(final, "partial")
+    created = _list_missing_parents(final)
     try:
         trial.mkdir(parents=True)
     except OSError as error:
-        raise _said(error, final) from error
+        raise _explain_os_error(error, final) from error
     finally:
         _remove(trial)
         _remove_empty(created)
 
 
-def _final_path(path: str | Path) -> Path:
+def _resolve_target(path: str | Path) -> Path:
     # A link is followed, so that its target is replaced and the link stays.
     return Path(path).expanduser().resolve()
 
 
-def _beside(target: Path, role: str) -> Path:
+def _name_beside(target: Path, role: str) -> Path:
     return target.parent / f".{role}-{uuid.uuid4().hex[:8]}-{target.name}"
 
 
-def _refuse_existing(given: str | Path, final: Path, overwrite: bool) -> None:
+def _require_replaceable(given: str | Path, final: Path, overwrite: bool) -> None:
     if final.exists() and not final.is_dir():
         raise OutputError(f"{given} is a file and a folder was to be written there; choose another name.")
     if final.exists() and not overwrite:
@@ -104,34 +104,34 @@ def _refuse_existing(given: str | Path, final: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def _nothing_left_behind(target: Path, partial: Path) -> Iterator[None]:
+def _remove_on_failure(target: Path, partial: Path) -> Iterator[None]:
     """Make the parent folders; on any failure remove ``partial`` and them, and say what a full disk means."""
-    created = _missing_parents(target)
+    created = _list_missing_parents(target)
     whole = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
         whole = True
     except OSError as error:
-        if error.errno not in _NO_SPACE and not _concerns(error, partial, target):
+        if error.errno not in _NO_SPACE and not _is_about(error, partial, target):
             raise
-        raise _said(error, target) from error
+        raise _explain_os_error(error, target) from error
     finally:
         if not whole:
             _remove(partial)
             _remove_empty(created)
 
 
-def _concerns(error: OSError, partial: Path, target: Path) -> bool:
+def _is_about(error: OSError, partial: Path, target: Path) -> bool:
     names = (str(name) for name in (error.filename, error.filename2) if name)
     return any(name.startswith((str(partial), str(target))) or name in map(str, target.parents) for name in names)
 
 
-def _said(error: OSError, target: Path) -> OutputError:
+def _explain_os_error(error: OSError, target: Path) -> OutputError:
     if error.errno in _NO_SPACE:
-        free_mb = shutil.disk_usage(_existing(target)).free / 2**20
+        free_mb = shutil.disk_usage(_find_existing(target)).free / 2**20
         return OutputError(
-            f"The disk is full ({free_mb:.0f} MB free at {_existing(target)}); nothing was left of {target.name}: "
+            f"The disk is full ({free_mb:.0f} MB free at {_find_existing(target)}); nothing was left of {target.name}: "
             "free some space or choose another place."
         )
     if error.errno in _NO_ACCESS:
@@ -141,11 +141,11 @@ def _said(error: OSError, target: Path) -> OutputError:
     return OutputError(f"{target} could not be written ({error.strerror or error}); choose another place.")
 
 
-def _put_in_place(partial: Path, target: Path) -> None:
+def _move_into_place(partial: Path, target: Path) -> None:
     if not target.exists():
         os.rename(partial, target)
         return
-    replaced = _beside(target, "replaced")
+    replaced = _name_beside(target, "replaced")
     try:
         os.rename(target, replaced)
         os.rename(partial, target)
@@ -159,11 +159,11 @@ def _put_in_place(partial: Path, target: Path) -> None:
     shutil.rmtree(replaced)
 
 
-def _existing(path: Path) -> Path:
+def _find_existing(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
-def _missing_parents(path: Path) -> list[Path]:
+def _list_missing_parents(path: Path) -> list[Path]:
     """The folders above ``path`` that do not exist yet, deepest first."""
     return [parent for parent in path.parents if not parent.exists()]
 

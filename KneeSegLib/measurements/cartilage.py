@@ -12,7 +12,13 @@ from scipy.ndimage import map_coordinates
 
 from KneeSegLib.anatomy import CARTILAGES, SIDES, Structure, structure
 from KneeSegLib.geometry.mesh import point_normals, points_of, polydata_with, triangles_of
-from KneeSegLib.measurements.regions import REGIONS, cartilage_regions
+from KneeSegLib.measurements.regions import REGIONS, number_regions
+from KneeSegLib.measurements.settings import (
+    CONTACT_MM,
+    THICKNESS_FROM_MM,
+    THICKNESS_STEP_MM,
+    THICKNESS_TO_MM,
+)
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -20,13 +26,6 @@ if TYPE_CHECKING:
 THICKNESS = "ThicknessMm"
 REGION = "Region"
 """Names of the values on the points of a map; the region counts from 1, 0 is bare bone."""
-
-STEP_MM = 0.1
-FROM_MM, TO_MM = -0.8, 8.0
-"""Along the bone's normal, from within to beyond the thickest cartilage."""
-
-CONTACT_MM = 0.8
-"""Cartilage that begins farther than this from the bone is not the bone's own."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,20 @@ def measure_cartilage(
             own, cover = structure(bone, side), structure(cartilage, side)
             if own.key in surfaces and cover.key in surfaces:
                 middle = surfaces[own.key] if bone == "patella" or tibia is None else tibia
-                field = _signed_field(margins.get(cover.key), labels, cover)
-                measured.append(_measure_bone(own, surfaces[own.key], field, _middle_x_mm(middle)))
+                field = _make_field(margins.get(cover.key), labels, cover)
+                measured.append(_measure_bone(own, surfaces[own.key], field, _find_middle_x_mm(middle)))
     return measured
 
 
-def thickness_mm(points: np.ndarray, normals: np.ndarray, field: sitk.Image) -> np.ndarray:
-    """Thickness (P,) of cartilage over points of a bone, along the bone's normals; 0 on bare bone.
+def measure_thickness_mm(points: np.ndarray, normals: np.ndarray, field: sitk.Image) -> np.ndarray:
+    """Return the thickness (P,) of cartilage over points of a bone, along the bone's normals; 0 on bare bone.
 
     Args:
         points: (P, 3) LPS mm on the bone's surface. normals: (P, 3), outward, of unit length.
         field: positive in cartilage and negative elsewhere, zero on its surface; outside it there is none.
     """
-    offsets = np.arange(FROM_MM, TO_MM + STEP_MM / 2, STEP_MM)
-    values = np.stack([_sampled(field, points + offset * normals) for offset in offsets])
+    offsets = np.arange(THICKNESS_FROM_MM, THICKNESS_TO_MM + THICKNESS_STEP_MM / 2, THICKNESS_STEP_MM)
+    values = np.stack([_sample(field, points + offset * normals) for offset in offsets])
     inside = values > 0
     starts = inside.argmax(axis=0)
     found = inside.any(axis=0) & (offsets[starts] <= CONTACT_MM)
@@ -94,28 +93,28 @@ def thickness_mm(points: np.ndarray, normals: np.ndarray, field: sitk.Image) -> 
     ended = (~inside) & (np.arange(len(offsets))[:, None] > starts)
     ends = np.where(ended.any(axis=0), ended.argmax(axis=0), len(offsets) - 1)
     column = np.arange(points.shape[0])
-    first = offsets[starts] - STEP_MM * _crossing(values, starts, np.maximum(starts - 1, 0), column)
-    last = offsets[ends] - STEP_MM * _crossing(values, ends, ends - 1, column)
+    first = offsets[starts] - THICKNESS_STEP_MM * _find_crossing(values, starts, np.maximum(starts - 1, 0), column)
+    last = offsets[ends] - THICKNESS_STEP_MM * _find_crossing(values, ends, ends - 1, column)
     return np.where(found & after.any(axis=0), np.maximum(last - np.maximum(first, -CONTACT_MM), 0.0), 0.0)
 
 
 def _measure_bone(bone: Structure, surface: vtkPolyData, field: sitk.Image, middle_x_mm: float) -> CartilageMeasurement:
     points, triangles = points_of(surface), triangles_of(surface)
-    thickness = thickness_mm(points, point_normals(points, triangles), field)
+    thickness = measure_thickness_mm(points, point_normals(points, triangles), field)
     covered = thickness > 0
     number = np.zeros(len(points))
     regions = []
     if covered.any():
-        region = cartilage_regions(bone.tissue.key, points, covered, bone.side, middle_x_mm)
-        area = _areas_mm2(points, triangles)
+        region = number_regions(bone.tissue.key, points, covered, bone.side, middle_x_mm)
+        area = _measure_areas_mm2(points, triangles)
         for index, name in enumerate(REGIONS[bone.tissue.key]):
-            regions.append(_region(name, thickness, area, covered & (region == index)))
+            regions.append(_measure_region(name, thickness, area, covered & (region == index)))
         number = np.where(covered, region + 1, 0)
     mapped = polydata_with(points, triangles, {THICKNESS: thickness, REGION: number})
     return CartilageMeasurement(bone, structure(CARTILAGES[bone.tissue.key], bone.side), tuple(regions), mapped)
 
 
-def _region(name: str, thickness: np.ndarray, area_mm2: np.ndarray, inside: np.ndarray) -> RegionThickness:
+def _measure_region(name: str, thickness: np.ndarray, area_mm2: np.ndarray, inside: np.ndarray) -> RegionThickness:
     weight, values = area_mm2[inside], thickness[inside]
     total = float(weight.sum())
     if total == 0.0:
@@ -124,21 +123,21 @@ def _region(name: str, thickness: np.ndarray, area_mm2: np.ndarray, inside: np.n
     return RegionThickness(name, total, mean, float(np.sqrt((weight * (values - mean) ** 2).sum() / total)))
 
 
-def _areas_mm2(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Area (P,) that belongs to each point: a third of its triangles'."""
+def _measure_areas_mm2(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return the area (P,) that belongs to each point: a third of its triangles'."""
     corners = points[triangles]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2.0
     return np.bincount(triangles.ravel(), np.repeat(area / 3.0, 3), len(points))
 
 
-def _signed_field(margin: sitk.Image | None, labels: sitk.Image, cover: Structure) -> sitk.Image:
-    """A field that is positive in a structure: its margin where there is one, else its label."""
+def _make_field(margin: sitk.Image | None, labels: sitk.Image, cover: Structure) -> sitk.Image:
+    """Return a field that is positive in a structure: its margin where there is one, else its label."""
     if margin is not None:
         return margin
     return sitk.Cast(labels == cover.label_value, sitk.sitkFloat32) * 2.0 - 1.0
 
 
-def _sampled(field: sitk.Image, points: np.ndarray) -> np.ndarray:
+def _sample(field: sitk.Image, points: np.ndarray) -> np.ndarray:
     direction = np.array(field.GetDirection()).reshape(3, 3)
     index = (points - np.array(field.GetOrigin())) @ direction / np.array(field.GetSpacing())
     values = sitk.GetArrayViewFromImage(field)
@@ -146,13 +145,13 @@ def _sampled(field: sitk.Image, points: np.ndarray) -> np.ndarray:
     return map_coordinates(values, index.T[::-1], output=np.float32, order=1, mode="constant", cval=min(lowest, -1.0))
 
 
-def _crossing(values: np.ndarray, at: np.ndarray, before: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """How far back from sample ``at`` towards ``before`` the field is zero, in steps (0..1)."""
+def _find_crossing(values: np.ndarray, at: np.ndarray, before: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Return how far back from sample ``at`` towards ``before`` the field is zero, in steps (0..1)."""
     here, there = values[at, column], values[before, column]
     difference = here - there
     return np.where(difference != 0, here / np.where(difference == 0, 1.0, difference), 0.0)
 
 
-def _middle_x_mm(surface: vtkPolyData) -> float:
+def _find_middle_x_mm(surface: vtkPolyData) -> float:
     x = points_of(surface)[:, 0]
     return float((x.min() + x.max()) / 2.0)

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from KneeSegLib.anatomy import Side
-
-CENTRAL_DEGREES = 45.0
+from KneeSegLib.measurements.settings import CENTRAL_DEGREES
 
 REGIONS: dict[str, tuple[str, ...]] = {
     "femur": (
@@ -26,11 +25,11 @@ REGIONS: dict[str, tuple[str, ...]] = {
     "tibia": ("medial plateau", "lateral plateau"),
     "patella": ("medial facet", "lateral facet"),
 }
-"""Names of the regions of each bone, in the order of the numbers of :func:`cartilage_regions`."""
+"""Names of the regions of each bone, in the order of the numbers of :func:`number_regions`."""
 
 
-def cartilage_regions(bone: str, points: np.ndarray, covered: np.ndarray, side: Side, middle_x_mm: float) -> np.ndarray:
-    """Number (P,) of the region of each point, an index of :data:`REGIONS`.
+def number_regions(bone: str, points: np.ndarray, covered: np.ndarray, side: Side, middle_x_mm: float) -> np.ndarray:
+    """Return the number (P,) of the region of each point, an index of :data:`REGIONS`.
 
     Args:
         bone: a key of :data:`REGIONS`.

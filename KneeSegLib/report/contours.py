@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def contour_lines(field: np.ndarray, level: float) -> list[np.ndarray]:
+def trace_contours(field: np.ndarray, level: float) -> list[np.ndarray]:
     """Return the lines where ``field`` crosses ``level``, interpolated between pixels.
 
     Args:
@@ -39,11 +39,13 @@ def contour_lines(field: np.ndarray, level: float) -> list[np.ndarray]:
         return []
     points = vtk_to_numpy(outline.GetPoints().GetData())[:, :2]
     offsets = vtk_to_numpy(outline.GetLines().GetOffsetsArray())
-    order = vtk_to_numpy(outline.GetLines().GetConnectivityArray())
+    order: np.ndarray = vtk_to_numpy(outline.GetLines().GetConnectivityArray())
     return [points[order[start:stop]] for start, stop in zip(offsets, offsets[1:])]
 
 
-def svg_path(lines: list[np.ndarray], scale: tuple[float, float], shift: tuple[float, float] = (0.0, 0.0)) -> str:
+def format_svg_path(
+    lines: list[np.ndarray], scale: tuple[float, float], shift: tuple[float, float] = (0.0, 0.0)
+) -> str:
     """Return the ``d`` attribute of an SVG path through ``lines``: points times ``scale`` plus ``shift``, (x, y)."""
     pieces = []
     for line in lines:

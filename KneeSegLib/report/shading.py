@@ -13,20 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from KneeSegLib.geometry.mesh import point_normals
-
-_SUPERSAMPLING = 2
-_CANDIDATES_AT_ONCE = 1 << 21
-_LIGHTS = (  # direction in the viewer's frame (right, up, towards the viewer), strength
-    ((-0.45, 0.65, 0.62), 0.88),
-    ((0.70, 0.05, 0.70), 0.26),
+from KneeSegLib.report.settings import (
+    AMBIENT_LIGHT,
+    CANDIDATES_AT_ONCE,
+    CREVICE_RADII,
+    CREVICE_SHADOW,
+    GAMMA,
+    LIGHTS,
+    SHINE,
+    SUPERSAMPLING,
+    WRAP,
 )
-_AMBIENT = 0.20
-_CREVICE_RADII = (0.011, 0.035)  # of the picture's height
 
 
 @dataclass(frozen=True)
-class Mesh:
-    """A triangle mesh: ``points`` (n, 3) in LPS mm, ``triangles`` (m, 3) turning outwards.
+class ColoredMesh:
+    """A triangle mesh to draw: ``points`` (n, 3) in LPS mm, ``triangles`` (m, 3) turning outwards.
 
     ``color`` is 8-bit sRGB, one for all or ``(n, 3)`` of the points.
     """
@@ -59,8 +61,18 @@ FROM_ABOVE = Viewpoint((-1, 0, 0), (0, -1, 0), (0, 0, 1), ("A", "P", "L", "R"))
 FROM_BELOW = Viewpoint((1, 0, 0), (0, -1, 0), (0, 0, -1), ("A", "P", "R", "L"))
 
 
-def shaded(
-    meshes: Sequence[Mesh], view: Viewpoint, center_mm: np.ndarray, size_mm: tuple[float, float], pixel_mm: float
+@dataclass(frozen=True)
+class _Fragments:
+    """What triangles cover: flat pixel (k,), height towards the viewer (k,), corner points (k, 3), their weights."""
+
+    pixels: np.ndarray
+    heights: np.ndarray
+    corners: np.ndarray
+    weights: np.ndarray
+
+
+def draw_meshes(
+    meshes: Sequence[ColoredMesh], view: Viewpoint, center_mm: np.ndarray, size_mm: tuple[float, float], pixel_mm: float
 ) -> np.ndarray:
     """Draw ``meshes``.
 
@@ -72,37 +84,34 @@ def shaded(
     Returns:
         uint8 RGBA ``(rows, columns, 4)``, sRGB, not premultiplied, transparent where there is nothing.
     """
-    fine_mm = pixel_mm / _SUPERSAMPLING
-    columns, rows = (_SUPERSAMPLING * max(1, round(length / pixel_mm)) for length in size_mm)
+    fine_mm = pixel_mm / SUPERSAMPLING
+    columns, rows = (SUPERSAMPLING * max(1, round(length / pixel_mm)) for length in size_mm)
     depth = np.full(rows * columns, -np.inf, dtype=np.float32)
     normals = np.zeros((rows * columns, 3), dtype=np.float32)
     paint = np.zeros((rows * columns, 3), dtype=np.float32)
     covered = np.zeros(rows * columns, dtype=bool)
     for mesh in meshes:
-        colors = np.broadcast_to(_linear(np.asarray(mesh.color, dtype=np.float32)), mesh.points.shape)
+        colors = np.broadcast_to(_to_light(np.asarray(mesh.color, dtype=np.float32)), mesh.points.shape)
         on_screen = (mesh.points - center_mm) @ view.lps_to_screen.T
         on_screen[:, 0] = on_screen[:, 0] / fine_mm + columns / 2
         on_screen[:, 1] = rows / 2 - on_screen[:, 1] / fine_mm
         normals_on_screen = point_normals(mesh.points, mesh.triangles) @ view.lps_to_screen.T
-        for pixels, heights, corners, weights in _covered_pixels(on_screen, mesh.triangles, rows, columns):
-            np.maximum.at(depth, pixels, heights)
-            seen = depth[pixels] == heights
-            pixels, corners, weights = pixels[seen], corners[seen], weights[seen]
+        for covering in _rasterize(on_screen, mesh.triangles, rows, columns):
+            np.maximum.at(depth, covering.pixels, covering.heights)
+            seen = depth[covering.pixels] == covering.heights
+            pixels, corners, weights = (part[seen] for part in (covering.pixels, covering.corners, covering.weights))
             normals[pixels] = np.einsum("nc,ncd->nd", weights, normals_on_screen[corners])
             paint[pixels] = np.einsum("nc,ncd->nd", weights, colors[corners])
             covered[pixels] = True
-    light = _light(normals[covered])
+    light = _compute_light(normals[covered])
     depth, covered = depth.reshape(rows, columns), covered.reshape(rows, columns)
     linear = paint.reshape(rows, columns, 3)
-    linear[covered] *= (light * _openness(depth, covered, fine_mm)[covered])[:, None]
-    return _reduced(linear, covered)
+    linear[covered] *= (light * _darken_crevices(depth, covered, fine_mm)[covered])[:, None]
+    return _reduce(linear, covered)
 
 
-def _covered_pixels(
-    points: np.ndarray, triangles: np.ndarray, rows: int, columns: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield, in batches, what each triangle covers: flat pixel, height towards the viewer, corner points, corner
-    weights.
+def _rasterize(points: np.ndarray, triangles: np.ndarray, rows: int, columns: int) -> Iterator[_Fragments]:
+    """Yield, in batches, what each triangle covers.
 
     A pixel belongs to a triangle when its centre does. Triangles are batched by the size of their box on the screen, so
     that each batch is one array computation.
@@ -119,7 +128,7 @@ def _covered_pixels(
     sizes = np.ceil(2 ** (np.ceil(2 * np.log2(np.maximum(extent[facing], 1))) / 2)).astype(int)
     for size in np.unique(sizes):
         members = facing[sizes == size]
-        batch = max(1, _CANDIDATES_AT_ONCE // (size * size))
+        batch = max(1, CANDIDATES_AT_ONCE // (size * size))
         steps = np.arange(size)
         for start in range(0, len(members), batch):
             chosen = members[start : start + batch]
@@ -138,47 +147,50 @@ def _covered_pixels(
             owners = chosen[triangle]
             heights = np.einsum("nc,nc->n", weights, corners[owners, :, 2]).astype(np.float32)
             pixels = ((top[owners] + row) * columns + left[owners] + column).astype(np.int64)
-            yield pixels, heights, triangles[owners], weights
+            yield _Fragments(pixels, heights, triangles[owners], weights)
 
 
-def _light(normals: np.ndarray) -> np.ndarray:
+def _compute_light(normals: np.ndarray) -> np.ndarray:
+    """Return the light (k,) that is seen of points with these normals (k, 3) in the viewer's frame."""
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    total = _AMBIENT * (1 + 0.5 * normals[:, 1])
-    for direction, strength in _LIGHTS:
+    total = AMBIENT_LIGHT * (1 + 0.5 * normals[:, 1])
+    for direction, strength in LIGHTS:
         toward_light = np.asarray(direction, dtype=np.float32) / np.linalg.norm(direction)
         cosine = normals @ toward_light
-        total = total + strength * np.clip(0.8 * cosine + 0.2, 0.0, None)  # light that wraps a little around the edge
-    between = np.asarray(_LIGHTS[0][0]) / np.linalg.norm(_LIGHTS[0][0]) + (0, 0, 1)  # the key light and the viewer
-    shine = np.clip(normals @ (between / np.linalg.norm(between)).astype(np.float32), 0.0, 1.0) ** 28
-    return total + 0.10 * shine
+        total = total + strength * np.clip((1 - WRAP) * cosine + WRAP, 0.0, None)
+    between = np.asarray(LIGHTS[0][0]) / np.linalg.norm(LIGHTS[0][0]) + (0, 0, 1)  # the key light and the viewer
+    strength, sharpness = SHINE
+    shine = np.clip(normals @ (between / np.linalg.norm(between)).astype(np.float32), 0.0, 1.0) ** sharpness
+    return total + strength * shine
 
 
-def _openness(depth: np.ndarray, covered: np.ndarray, pixel_mm: float) -> np.ndarray:
+def _darken_crevices(depth: np.ndarray, covered: np.ndarray, pixel_mm: float) -> np.ndarray:
     """Return 1 in the open, less where the surroundings stand nearer to the viewer: crevices, a bone behind another."""
     from scipy import ndimage
 
-    step = _SUPERSAMPLING  # it varies slowly: one value per final pixel is enough
+    step = SUPERSAMPLING  # it varies slowly: one value per final pixel is enough
     depth, covered, pixel_mm = depth[::step, ::step], covered[::step, ::step], pixel_mm * step
     openness = np.ones(depth.shape, dtype=np.float32)
     height = np.where(covered, depth, 0).astype(np.float32)
-    for radius in _CREVICE_RADII:
+    darkest, deepest = CREVICE_SHADOW
+    for radius in CREVICE_RADII:
         sigma = radius * len(depth)
-        share = np.maximum(ndimage.gaussian_filter(covered.astype(np.float32), sigma, truncate=2.5), 1e-3)
-        around = ndimage.gaussian_filter(height, sigma, truncate=2.5) / share
-        sunk = np.clip((around - height) / (2.5 * sigma * pixel_mm), 0.0, 1.0)
-        openness *= 1 - 0.55 * sunk
+        weight = np.maximum(ndimage.gaussian_filter(covered.astype(np.float32), sigma, truncate=2.5), 1e-3)
+        around = ndimage.gaussian_filter(height, sigma, truncate=2.5) / weight
+        sunk = np.clip((around - height) / (deepest * sigma * pixel_mm), 0.0, 1.0)
+        openness *= 1 - darkest * sunk
     return openness.repeat(step, axis=0).repeat(step, axis=1)
 
 
-def _linear(srgb: np.ndarray) -> np.ndarray:
-    return (srgb / 255) ** 2.2
+def _to_light(srgb: np.ndarray) -> np.ndarray:
+    return (srgb / 255) ** GAMMA
 
 
-def _reduced(linear: np.ndarray, covered: np.ndarray) -> np.ndarray:
+def _reduce(linear: np.ndarray, covered: np.ndarray) -> np.ndarray:
     """Average blocks of fine pixels (0 where nothing is) into one, weighted by coverage; return sRGB with alpha."""
-    rows, columns = (length // _SUPERSAMPLING for length in covered.shape)
-    blocks = (rows, _SUPERSAMPLING, columns, _SUPERSAMPLING)
+    rows, columns = (length // SUPERSAMPLING for length in covered.shape)
+    blocks = (rows, SUPERSAMPLING, columns, SUPERSAMPLING)
     alpha = covered.astype(np.float32).reshape(blocks).mean(axis=(1, 3))
     color = linear.reshape(*blocks, 3).mean(axis=(1, 3)) / np.maximum(alpha, 1e-6)[..., None]
-    srgb = np.clip(color, 0.0, 1.0) ** (1 / 2.2)
+    srgb = np.clip(color, 0.0, 1.0) ** (1 / GAMMA)
     return np.round(255 * np.concatenate([srgb, alpha[..., None]], axis=2)).astype(np.uint8)

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from KneeSegLib.anatomy import SIDES, Structure
-from KneeSegLib.report.shading import FROM_LEFT, FROM_RIGHT, FRONT, Mesh, Viewpoint, shaded
-from KneeSegLib.report.slices import Picture, bar_length_mm, png_bytes
+from KneeSegLib.report.pictures import Picture, choose_bar_mm, encode_png
+from KneeSegLib.report.settings import (
+    LARGEST_SOLIDS_PIXELS,
+    SOLID_MARGIN_FRACTION,
+    SOLID_TEXT_FRACTION,
+)
+from KneeSegLib.report.shading import FROM_LEFT, FROM_RIGHT, FRONT, ColoredMesh, Viewpoint, draw_meshes
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-_LARGEST_ROWS, _LARGEST_COLUMNS = 720, 1440  # of all pictures side by side
-_MARGIN = 0.06
-_TEXT_SHARE = 0.026
 _SIDE_VIEWS = {"right": FROM_RIGHT, "left": FROM_LEFT}
 
 
-def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
+def draw_solids(surfaces: Sequence[tuple[Structure, vtkPolyData]]) -> list[Picture]:
     """Return pictures of one scale and height: the front, then each leg that was found from its outer side.
 
     Args:
-        surfaces: closed surfaces in LPS, mm; empty ones are skipped.
+        surfaces: closed surfaces in common LPS, mm; empty ones are skipped.
     """
-    meshes = {
-        structure: _mesh(surface, structure) for structure, surface in surfaces.items() if surface.GetNumberOfCells()
-    }
+    meshes = [(structure, _color(surface, structure)) for structure, surface in surfaces if surface.GetNumberOfCells()]
     if not meshes:
         return []
-    views: list[tuple[str, Viewpoint, list[Mesh]]] = [("Front view", FRONT, list(meshes.values()))]
+    views: list[tuple[str, Viewpoint, list[ColoredMesh]]] = [("Front view", FRONT, [mesh for _, mesh in meshes])]
     for side in SIDES:
-        of_side = [mesh for structure, mesh in meshes.items() if structure.side == side]
+        of_side = [mesh for structure, mesh in meshes if structure.side == side]
         if of_side:
             views.append((f"{side.capitalize()}, from the side", _SIDE_VIEWS[side], of_side))
-    heights = np.concatenate([mesh.points[:, 2] for mesh in meshes.values()])
+    heights = np.concatenate([mesh.points[:, 2] for _, mesh in meshes])
     bottom, top = float(heights.min()), float(heights.max())
-    height_mm = (top - bottom) * (1 + 2 * _MARGIN)
+    height_mm = (top - bottom) * (1 + 2 * SOLID_MARGIN_FRACTION)
     centers, widths_mm = [], []
     for _, view, seen in views:
         points = np.concatenate([mesh.points for mesh in seen])
@@ -48,18 +48,19 @@ def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
         center += right * ((across.min() + across.max()) / 2 - center @ right)
         center[2] = (bottom + top) / 2
         centers.append(center)
-        widths_mm.append(float(np.ptp(across)) + 2 * _MARGIN * height_mm)
-    pixel_mm = max(height_mm / _LARGEST_ROWS, sum(widths_mm) / _LARGEST_COLUMNS)
-    bar_mm = bar_length_mm(min(height_mm / 2, *(1.5 * width_mm for width_mm in widths_mm)))
+        widths_mm.append(float(np.ptp(across)) + 2 * SOLID_MARGIN_FRACTION * height_mm)
+    rows, columns = LARGEST_SOLIDS_PIXELS
+    pixel_mm = max(height_mm / rows, sum(widths_mm) / columns)
+    bar_mm = choose_bar_mm(min(height_mm / 2, *(1.5 * width_mm for width_mm in widths_mm)))
     return [
         Picture(
             caption=caption,
             width_mm=width_mm,
             height_mm=height_mm,
-            png=png_bytes(shaded(seen, view, center, (width_mm, height_mm), pixel_mm)),
+            png=encode_png(draw_meshes(seen, view, center, (width_mm, height_mm), pixel_mm)),
             png_box_mm=(0.0, 0.0, width_mm, height_mm),
             letters=view.letters,
-            text_mm=_TEXT_SHARE * max(height_mm, 0.67 * sum(widths_mm)),
+            text_mm=SOLID_TEXT_FRACTION * max(height_mm, 0.67 * sum(widths_mm)),
             bar_mm=bar_mm,
             dark=False,
         )
@@ -67,7 +68,7 @@ def solid_pictures(surfaces: Mapping[Structure, vtkPolyData]) -> list[Picture]:
     ]
 
 
-def _mesh(surface: vtkPolyData, structure: Structure) -> Mesh:
+def _color(surface: vtkPolyData, structure: Structure) -> ColoredMesh:
     from KneeSegLib.geometry.mesh import points_of, triangles_of
 
-    return Mesh(points_of(surface), triangles_of(surface), structure.color)
+    return ColoredMesh(points_of(surface), triangles_of(surface), structure.color)

@@ -33,11 +33,11 @@ from people import prepared_people
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
-from KneeSegLib.case import FoundStructure, structures_of
 from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.comparison import evaluate
+from KneeSegLib.measurements.structures import FoundStructure, measure_structures
 from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.quality import QualityFeatures, assess_quality
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
@@ -100,7 +100,7 @@ def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]
         return {"refused": str(error)}
     features = {found.structure.key: dataclasses.asdict(found.quality.features) for found in case.structures}
     agreements = evaluate(truth, case.labels)
-    there = {found.structure for found in structures_of(truth) if found.volume_mm3 / 1000.0 >= least_cm3(found)}
+    there = {found.structure for found in measure_structures(truth) if found.volume_mm3 / 1000.0 >= least_cm3(found)}
     expected = {bone.key for bone in there if bone.side == side and bone.tissue.key in JOINT_BONES[joint]}
     dice = {key: agreements[key].metrics["dice"] for key in expected | set(features)}
     dice = {key: 0.0 if math.isnan(value) else value for key, value in dice.items()}

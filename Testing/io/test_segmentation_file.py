@@ -7,10 +7,10 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import structures_of
 from KneeSegLib.errors import OutputError
 from KneeSegLib.io.segmentation_file import write_segmentation
-from KneeSegLib.io.terminology import terminology_entry
+from KneeSegLib.io.terminology import serialize_terminology_entry
+from KneeSegLib.measurements.structures import measure_structures
 
 FEMUR_RIGHT = structure("femur_right")
 FEMUR_LEFT = structure("femur_left")
@@ -38,7 +38,7 @@ def labels(request) -> sitk.Image:
 @pytest.fixture
 def written(labels, tmp_path):
     path = tmp_path / "segmentation.seg.nrrd"
-    write_segmentation(labels, {found.structure: found.extent for found in structures_of(labels)}, path)
+    write_segmentation(labels, {found.structure: found.box for found in measure_structures(labels)}, path)
     return path
 
 
@@ -71,7 +71,7 @@ def test_slicer_reads_name_colour_value_and_terminology(segmentation, part):
     assert segment.GetLabelValue() == part.label_value
     entry = mutable("")
     assert segment.GetTag("TerminologyEntry", entry)
-    assert str(entry) == terminology_entry(part)
+    assert str(entry) == serialize_terminology_entry(part)
 
 
 @pytest.mark.parametrize("part", [FEMUR_RIGHT, FEMUR_LEFT, TALUS_LEFT], ids=lambda part: part.key)

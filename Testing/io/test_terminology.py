@@ -9,33 +9,33 @@ import pytest
 
 from KneeSegLib.anatomy import STRUCTURES, structure
 from KneeSegLib.io.resources import terminology_file
-from KneeSegLib.io.terminology import TERMINOLOGY_NAME, terminology_entry, terminology_text
+from KneeSegLib.io.terminology import TERMINOLOGY_NAME, format_terminology, serialize_terminology_entry
 
 
 def test_file_in_the_repository_is_the_one_that_the_anatomy_table_gives():
-    assert terminology_file().read_text(encoding="utf-8") == terminology_text(), "run `make terminology`"
+    assert terminology_file().read_text(encoding="utf-8") == format_terminology(), "run `make terminology`"
 
 
 def test_entry_of_a_bone_is_category_type_and_side():
-    assert terminology_entry(structure("femur_right")) == (
+    assert serialize_terminology_entry(structure("femur_right")) == (
         "KneeSeg~SCT^123037004^Anatomical Structure~SCT^71341001^Femur~SCT^24028007^Right"
         "~Anatomic codes - DICOM master list~^^~^^"
     )
 
 
 def test_cartilage_entry_names_the_bone_as_region():
-    assert terminology_entry(structure("tibial_cartilage_left")) == (
+    assert serialize_terminology_entry(structure("tibial_cartilage_left")) == (
         "KneeSeg~SCT^123037004^Anatomical Structure~SCT^309312004^Cartilage~SCT^7771000^Left"
         "~Anatomic codes - DICOM master list~SCT^12611008^Tibia~^^"
     )
 
 
 def test_every_structure_has_an_entry_of_its_own():
-    assert len({terminology_entry(entry) for entry in STRUCTURES}) == len(STRUCTURES)
+    assert len({serialize_terminology_entry(entry) for entry in STRUCTURES}) == len(STRUCTURES)
 
 
 def test_every_code_of_the_table_is_a_type_in_the_file():
-    (category,) = json.loads(terminology_text())["SegmentationCodes"]["Category"]
+    (category,) = json.loads(format_terminology())["SegmentationCodes"]["Category"]
     assert {entry.code.value for entry in STRUCTURES} == {kind["CodeValue"] for kind in category["Type"]}
 
 
@@ -58,7 +58,7 @@ def test_slicer_reads_the_entry_and_finds_type_side_and_colour_in_our_file(slice
     assert read.GetTerminologyContextName() == TERMINOLOGY_NAME
     assert read.GetTypeObject().GetCodeValue() == entry.code.value
     assert read.GetTypeModifierObject().GetCodeValue() == entry.side_code.value
-    assert terminologies.SerializeTerminologyEntry(read) == terminology_entry(entry)
+    assert terminologies.SerializeTerminologyEntry(read) == serialize_terminology_entry(entry)
 
     category = slicer.vtkSlicerTerminologyCategory()
     assert terminologies.GetNthCategoryInTerminology(TERMINOLOGY_NAME, 0, category)
@@ -80,12 +80,12 @@ def test_slicer_fills_in_the_colour_of_a_bone_and_leaves_its_name(slicer, termin
         read = _deserialised(slicer, terminologies, entry)
         terminologies.UpdateEntryFromLoadedTerminologies(read, [TERMINOLOGY_NAME], [])
         assert tuple(read.GetTypeModifierObject().GetRecommendedDisplayRGBValue()) == entry.color
-        assert terminologies.SerializeTerminologyEntry(read) == terminology_entry(entry)
+        assert terminologies.SerializeTerminologyEntry(read) == serialize_terminology_entry(entry)
 
 
 def _deserialised(slicer, terminologies, entry):
     read = slicer.vtkSlicerTerminologyEntry()
-    assert terminologies.DeserializeTerminologyEntry(terminology_entry(entry), read)
+    assert terminologies.DeserializeTerminologyEntry(serialize_terminology_entry(entry), read)
     return read
 
 

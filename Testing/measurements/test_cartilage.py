@@ -5,11 +5,13 @@ import pytest
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import Case, structures_of
+from KneeSegLib.case import Case, ScanResult
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.volume import Volume
-from KneeSegLib.measurements.cartilage import CONTACT_MM, REGION, THICKNESS, thickness_mm
-from KneeSegLib.measurements.regions import REGIONS, cartilage_regions
+from KneeSegLib.measurements.cartilage import REGION, THICKNESS, measure_thickness_mm
+from KneeSegLib.measurements.regions import REGIONS, number_regions
+from KneeSegLib.measurements.settings import CONTACT_MM
+from KneeSegLib.measurements.structures import measure_structures
 from Testing.phantoms.joint_surfaces import (
     BALL_MM,
     COVER_MM,
@@ -40,7 +42,7 @@ def layer(low_mm, high_mm):
 def over(field, height_mm=-0.03):
     """Thickness over some points of a flat bone; by default no step along the normals ends on a surface."""
     points = np.array([[x, y, height_mm] for x in (-5.3, 0.0, 4.1) for y in (-6.2, 0.7)])
-    return thickness_mm(points, np.tile(UP, (len(points), 1)), field)
+    return measure_thickness_mm(points, np.tile(UP, (len(points), 1)), field)
 
 
 def covered_ball(side="right"):
@@ -60,7 +62,7 @@ def covered_ball(side="right"):
         key: placed(np.clip(depth / SPACING_MM, -1, 1).astype(np.float32), SPACING_MM) for key, depth in depths.items()
     }
     image = placed(labels, SPACING_MM)
-    return Case(Volume(image), image, margins, structures_of(image), [], {})
+    return Case([ScanResult(Volume(image), image, margins, measure_structures(image))], [], {})
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_only_the_first_of_two_layers_counts():
 
 def test_beyond_the_field_there_is_no_cartilage():
     far = np.array([[200.0, 0.0, 0.0]])
-    assert thickness_mm(far, UP[None], layer(0.0, 2.0)).tolist() == [0.0]
+    assert measure_thickness_mm(far, UP[None], layer(0.0, 2.0)).tolist() == [0.0]
 
 
 def test_cartilage_on_a_ball_is_as_thick_as_it_was_made(ball):
@@ -178,7 +180,7 @@ def ring(x_mm: float = 10.0) -> np.ndarray:
 )
 def test_the_trochlea_is_in_front_and_the_weight_is_borne_below(side, x_mm, part):
     points = ring(x_mm)
-    region = cartilage_regions("femur", points, np.ones(len(points), bool), side, 0.0)
+    region = number_regions("femur", points, np.ones(len(points), bool), side, 0.0)
     named = [REGIONS["femur"][number] for number in region]
     for degrees, expected in ((0, "central"), (40, "central"), (320, "central"), (60, "posterior"), (90, "posterior"),
                               (300, "trochlea"), (270, "trochlea"), (200, "trochlea")):  # fmt: skip
@@ -190,12 +192,12 @@ def test_borders_on_the_femur_hang_from_its_cartilage_and_not_from_its_shaft():
     shaft = np.array([[10.0, y, z] for y in (-15.0, 15.0) for z in np.arange(30.0, 120.0, 10.0)])
     both = np.concatenate([points, shaft])
     covered = np.arange(len(both)) < len(points)
-    alone = cartilage_regions("femur", points, np.ones(len(points), bool), "right", 0.0)
-    assert np.array_equal(cartilage_regions("femur", both, covered, "right", 0.0)[covered], alone)
+    alone = number_regions("femur", points, np.ones(len(points), bool), "right", 0.0)
+    assert np.array_equal(number_regions("femur", both, covered, "right", 0.0)[covered], alone)
 
 
 def test_the_middle_that_parts_medial_from_lateral_is_given():
     points = np.array([[x, 0.0, 0.0] for x in (-10.0, 3.0, 7.0, 20.0)])
     covered = np.ones(4, bool)
-    assert cartilage_regions("tibia", points, covered, "right", 5.0).tolist() == [1, 1, 0, 0]
-    assert cartilage_regions("patella", points, covered, "left", 5.0).tolist() == [0, 0, 1, 1]
+    assert number_regions("tibia", points, covered, "right", 5.0).tolist() == [1, 1, 0, 0]
+    assert number_regions("patella", points, covered, "left", 5.0).tolist() == [0, 0, 1, 1]

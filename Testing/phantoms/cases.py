@@ -8,8 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Structure, structure
-from KneeSegLib.case import Case, structures_of
+from KneeSegLib.case import Case, ScanResult
 from KneeSegLib.io.volume import Volume
+from KneeSegLib.measurements.structures import measure_structures
 from KneeSegLib.quality import QualityFeatures, assess_quality
 
 SPACING_MM = (1.0, 1.25, 2.0)
@@ -51,7 +52,8 @@ def case_of(
         "date": "2026-03-09T08:05:00+00:00",
     }
     volume = Volume(image, "CT", source, ())
-    return Case(volume, labels, {}, structures_of(labels), list(warnings), {**recorded, **provenance})
+    scan = ScanResult(volume, labels, {}, measure_structures(labels))
+    return Case([scan], list(warnings), {**recorded, **provenance})
 
 
 def knee_case(**changes: object) -> Case:

@@ -8,9 +8,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Side, structure
-from KneeSegLib.case import Case, structures_of
+from KneeSegLib.case import Case, ScanResult
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.measurements.cartilage import CartilageMeasurement, measure_cartilage
+from KneeSegLib.measurements.structures import measure_structures
 
 BALL_MM = 20.0
 COVER_MM = 2.5
@@ -36,7 +37,7 @@ def case_of_depths(depths: Mapping[str, np.ndarray], side: Side, margins: bool =
     }
     provenance = {"version": "0", "pipeline": "mr-knee", "pipeline_title": "MR: knee", "timings": {}}
     signal = Volume(sitk.Cast(image, sitk.sitkInt16), "MR", "phantom")
-    return Case(signal, image, fields if margins else {}, structures_of(image), [], provenance)
+    return Case([ScanResult(signal, image, fields if margins else {}, measure_structures(image))], [], provenance)
 
 
 def measured_cartilage(case: Case) -> list[CartilageMeasurement]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from KneeSegLib.report.cartilage import BARE, COLORS, SCALE_MM, cartilage_pictures, css_gradient, thickness_colors
-from KneeSegLib.report.html import report_html
+from KneeSegLib.report.cartilage import color_thickness, draw_cartilage, format_css_gradient
+from KneeSegLib.report.html import render_report
+from KneeSegLib.report.settings import BARE_BONE_COLOR, CARTILAGE_COLORS, CARTILAGE_SCALE_MM
 from Testing.phantoms.joint_surfaces import ball_depths, case_of_depths, measured_cartilage, plate_depths, positions
 
 
@@ -24,32 +25,33 @@ def colourful(pixels: np.ndarray) -> np.ndarray:
 
 def measured_plate(side, **more):
     case = case_of_depths(plate_depths(**more), side)
-    case.cartilage += measured_cartilage(case)
+    case.scans[0].cartilage += measured_cartilage(case)
     return case
 
 
 def test_bare_bone_is_grey_and_the_scale_ends_where_it_says():
-    colors = thickness_colors(np.array([0.0, 1e-6, SCALE_MM / 2.0, SCALE_MM, 9.0]))
-    assert colors[0].tolist() == list(BARE)
-    assert colors[1] == pytest.approx(COLORS[0], abs=0.1)
-    assert colors[2] == pytest.approx(COLORS[2]) and colors[3] == pytest.approx(COLORS[-1])
+    colors = color_thickness(np.array([0.0, 1e-6, CARTILAGE_SCALE_MM / 2.0, CARTILAGE_SCALE_MM, 9.0]))
+    assert colors[0].tolist() == list(BARE_BONE_COLOR)
+    assert colors[1] == pytest.approx(CARTILAGE_COLORS[0], abs=0.1)
+    assert colors[2] == pytest.approx(CARTILAGE_COLORS[2]) and colors[3] == pytest.approx(CARTILAGE_COLORS[-1])
     assert colors[4].tolist() == colors[3].tolist()
 
 
 def test_thicker_cartilage_is_lighter():
-    lightness = thickness_colors(np.linspace(0.1, SCALE_MM, 30)) @ [0.2126, 0.7152, 0.0722]
+    lightness = color_thickness(np.linspace(0.1, CARTILAGE_SCALE_MM, 30)) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) > 0).all()
 
 
 def test_the_scale_has_every_colour_once():
-    assert css_gradient().count("rgb(") == len(COLORS) and css_gradient().startswith("rgb(94, 42, 132), ")
+    assert format_css_gradient().count("rgb(") == len(CARTILAGE_COLORS)
+    assert format_css_gradient().startswith("rgb(94, 42, 132), ")
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_from_above_the_patients_left_is_on_the_left_where_the_letter_says(side):
     x, _, _ = positions()
     case = case_of_depths(plate_depths(np.where(x > 0, 3.8, 1.2)), side)
-    (picture,) = cartilage_pictures(measured_cartilage(case))
+    (picture,) = draw_cartilage(measured_cartilage(case))
     assert picture.caption == f"{side.capitalize()} tibia, from above"
     assert picture.letters == ("A", "P", "L", "R")
     pixels = pixels_of(picture)
@@ -59,7 +61,7 @@ def test_from_above_the_patients_left_is_on_the_left_where_the_letter_says(side)
 
 
 def test_what_is_far_from_cartilage_is_cut_away():
-    (picture,) = cartilage_pictures(measured_plate("right", from_x_mm=2.0).cartilage)
+    (picture,) = draw_cartilage(measured_plate("right", from_x_mm=2.0).cartilage)
     covered_mm2 = 20.0 * 28.0
     assert picture.width_mm < 40.0  # the plate has 48
     share = colourful(pixels_of(picture)).mean()
@@ -67,18 +69,18 @@ def test_what_is_far_from_cartilage_is_cut_away():
 
 
 def test_one_thickness_has_one_colour_and_it_is_that_of_the_scale():
-    (picture,) = cartilage_pictures(measured_plate("right").cartilage)
+    (picture,) = draw_cartilage(measured_plate("right").cartilage)
     pixels = pixels_of(picture)
     rows, columns = pixels.shape[0] // 4, pixels.shape[1] // 4
     middle = pixels[rows:-rows, columns:-columns, :3].reshape(-1, 3)
-    wanted = thickness_colors(np.array([2.5]))[0]
+    wanted = color_thickness(np.array([2.5]))[0]
     cosine = middle @ wanted / np.linalg.norm(middle, axis=1) / np.linalg.norm(wanted)
     assert np.median(cosine) > 0.99
 
 
 def test_the_femur_is_seen_from_below():
     case = case_of_depths(ball_depths("femur", "femoral_cartilage"), "left")
-    (picture,) = cartilage_pictures(measured_cartilage(case))
+    (picture,) = draw_cartilage(measured_cartilage(case))
     pixels = pixels_of(picture)
     assert picture.caption == "Left femur, from below"
     assert colourful(pixels)[pixels.shape[0] // 2, pixels.shape[1] // 2]
@@ -89,20 +91,20 @@ def test_a_bone_whose_cartilage_lies_nowhere_on_it_gets_no_picture():
     depths["tibial_cartilage"] = np.roll(depths["tibial_cartilage"], 20, axis=0)
     measured = measured_cartilage(case_of_depths(depths, "right"))
     assert len(measured) == 1 and measured[0].regions == ()
-    assert cartilage_pictures(measured) == []
+    assert draw_cartilage(measured) == []
 
 
 def test_the_report_names_regions_with_their_thickness_and_says_where_there_is_none():
     case = measured_plate("right", from_x_mm=2.0)
-    page = report_html(case, {"statement": "", "software": {}, **case.provenance})
+    page = render_report(case, {"statement": "", "software": {}, **case.provenance})
     rows = page[page.index("Cartilage thickness") :]
     medial, lateral = rows.index("Medial plateau"), rows.index("Lateral plateau")
     assert medial < lateral
     assert re.search(r">2\.[45]\d ± 0\.", rows[medial:lateral])
     assert ">none<" in rows[lateral : lateral + 200]
-    assert f"{SCALE_MM:.0f} mm and more; grey is bare bone" in page
+    assert f"{CARTILAGE_SCALE_MM:.0f} mm and more; grey is bare bone" in page
 
 
 def test_a_report_without_cartilage_has_no_such_chapter():
     case = case_of_depths({"tibia": plate_depths()["tibia"]}, "right")
-    assert "Cartilage thickness" not in report_html(case, {"statement": "", "software": {}, **case.provenance})
+    assert "Cartilage thickness" not in render_report(case, {"statement": "", "software": {}, **case.provenance})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from KneeSegLib.report.shading import FRONT, Mesh, shaded
+from KneeSegLib.report.shading import FRONT, ColoredMesh, draw_meshes
 
 RED, BLUE = (220, 40, 40), (40, 40, 220)
 CORNERS = np.array([[-20.0, 0.0, -10.0], [20.0, 0.0, -10.0], [20.0, 0.0, 10.0], [-20.0, 0.0, 10.0]])
@@ -13,7 +13,7 @@ FACES = np.array([[0, 1, 2], [0, 2, 3]])  # towards the front
 
 
 def picture(color) -> np.ndarray:
-    return shaded([Mesh(CORNERS, FACES, color)], FRONT, np.zeros(3), (48.0, 28.0), 0.5).astype(float)
+    return draw_meshes([ColoredMesh(CORNERS, FACES, color)], FRONT, np.zeros(3), (48.0, 28.0), 0.5).astype(float)
 
 
 def test_one_colour_for_all_points_is_the_same_as_one_colour():

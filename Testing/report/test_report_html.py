@@ -14,9 +14,13 @@ import SimpleITK as sitk
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import Case
-from KneeSegLib.report.html import report_html, what_was_found
-from KneeSegLib.report.slices import SlicePainter, bar_length_mm, display_range
+from KneeSegLib.case import Case, ScanResult
+from KneeSegLib.io.volume import Volume
+from KneeSegLib.measurements.structures import measure_structures
+from KneeSegLib.report.content import title_structures
+from KneeSegLib.report.html import render_report
+from KneeSegLib.report.pictures import choose_bar_mm
+from KneeSegLib.report.slices import SlicePainter, choose_display_range
 from Testing.phantoms.cases import KNEE_BOXES, KNEE_SHAPE, SPACING_MM, box_labels, case_of, judged_knee_case, knee_case
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -59,7 +63,7 @@ class Page(HTMLParser):
 
 def html_of(case: Case, **provenance: object) -> str:
     recorded = {"statement": TRAINING_STATEMENT, "software": {"python": "3.11"}, **case.provenance, **provenance}
-    return report_html(case, recorded)
+    return render_report(case, recorded)
 
 
 def page_of(case: Case, **provenance: object) -> Page:
@@ -190,18 +194,17 @@ def test_a_case_without_provenance_or_modality_has_a_report_all_the_same():
     ],
 )
 def test_the_title_names_side_and_bones(keys, title):
-    assert what_was_found([structure(key) for key in keys]) == title
+    assert title_structures([structure(key) for key in keys]) == title
 
 
 @pytest.mark.parametrize(("picture_mm", "bar"), [(150, 20), (170, 20), (60, 10), (300, 50), (950, 200)])
 def test_the_scale_bar_has_a_round_length_that_suits_the_picture(picture_mm, bar):
-    assert bar_length_mm(picture_mm) == bar
+    assert choose_bar_mm(picture_mm) == bar
 
 
 def painter_of(labels: sitk.Image, margins: dict[str, sitk.Image] | None = None) -> SlicePainter:
     image = sitk.Cast(labels > 0, sitk.sitkInt16) * 1000
-    found = [structure(key) for key in KNEE_BOXES]
-    return SlicePainter(image, labels, margins or {}, found, display_range(image, "CT"))
+    return SlicePainter(ScanResult(Volume(image, "CT"), labels, margins or {}, measure_structures(labels)))
 
 
 @pytest.fixture
@@ -210,8 +213,8 @@ def picture_of() -> Callable:
     from KneeSegLib.report.planes import Window
 
     def paint(painter: SlicePainter):
-        window = Window.around("sagittal", (25, 24, 30), 120.0, painter.grid)
-        return painter.picture("Sagittal", window, 120.0)
+        window = Window.around("sagittal", (25, 24, 30), 120.0, painter.labelled.grid)
+        return painter.paint("Sagittal", window, 120.0)
 
     return paint
 
@@ -262,9 +265,9 @@ def test_an_outline_follows_the_margin_between_voxels_where_there_is_one(picture
 
 def test_ct_is_shown_in_a_bone_window_and_mr_by_its_own_values():
     image = sitk.GetImageFromArray(np.linspace(0, 5000, 8 * 16 * 16).reshape(8, 16, 16).astype(np.float32))
-    black, white = display_range(image, "CT")
+    black, white = choose_display_range(Volume(image, "CT"))
     assert black < 40 < 900 < white
-    black, white = display_range(image, "MR")
+    black, white = choose_display_range(Volume(image, "MR"))
     assert 0 <= black < 1000
     assert 1500 < white <= 5000
 

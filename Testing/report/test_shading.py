@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from KneeSegLib.report.shading import FROM_LEFT, FROM_RIGHT, FRONT, Mesh, shaded
+from KneeSegLib.report.shading import FROM_LEFT, FROM_RIGHT, FRONT, ColoredMesh, draw_meshes
 
 ORANGE, BLUE = (230, 140, 40), (60, 110, 220)
 
 
-def ball(center: tuple[float, float, float], radius: float, color=ORANGE, resolution: int = 60) -> Mesh:
+def ball(center: tuple[float, float, float], radius: float, color=ORANGE, resolution: int = 60) -> ColoredMesh:
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkFiltersSources import vtkSphereSource
 
@@ -22,11 +22,11 @@ def ball(center: tuple[float, float, float], radius: float, color=ORANGE, resolu
     source.Update()
     surface = source.GetOutput()
     triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
-    return Mesh(vtk_to_numpy(surface.GetPoints().GetData()).astype(float), triangles, color)
+    return ColoredMesh(vtk_to_numpy(surface.GetPoints().GetData()).astype(float), triangles, color)
 
 
-def picture(*meshes: Mesh, view=FRONT, pixel_mm: float = 0.5) -> np.ndarray:
-    return shaded(meshes, view, np.zeros(3), (60.0, 40.0), pixel_mm)
+def picture(*meshes: ColoredMesh, view=FRONT, pixel_mm: float = 0.5) -> np.ndarray:
+    return draw_meshes(meshes, view, np.zeros(3), (60.0, 40.0), pixel_mm)
 
 
 def alpha(pixels: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from slicer_support.results import judgedResult
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import KneeSegError, OutputError
-from KneeSegLib.io.terminology import terminology_entry
+from KneeSegLib.io.terminology import serialize_terminology_entry
 
 KEYS = ("femur_right", "tibia_left")
 
@@ -64,7 +64,7 @@ def test_segments_carry_our_names_colours_and_terminology(segmentationNode):
         np.testing.assert_allclose(segment.GetColor(), np.array(structure(key).color) / 255, atol=1e-5)
         entry = vtk.mutable("")
         segment.GetTag(segment.GetTerminologyEntryTagName(), entry)
-        assert str(entry) == terminology_entry(structure(key))
+        assert str(entry) == serialize_terminology_entry(structure(key))
 
 
 def test_segments_carry_how_far_they_can_be_relied_on(volumeNode, resultFolder, tmp_path):
@@ -226,7 +226,7 @@ def test_segments_are_known_to_the_loaded_terminology(scene, key):
     kneeSegScene.registerTerminology()
     logic = slicer.modules.terminologies.logic()
     entry = slicer.vtkSlicerTerminologyEntry()
-    assert logic.DeserializeTerminologyEntry(terminology_entry(structure(key)), entry)
+    assert logic.DeserializeTerminologyEntry(serialize_terminology_entry(structure(key)), entry)
     assert logic.UpdateEntryFromLoadedTerminologies(entry, ["KneeSeg"], [])
     assert entry.GetTypeObject().GetCodeMeaning() == structure(key).code.meaning
     assert entry.GetTypeModifierObject().GetCodeMeaning() == structure(key).side_code.meaning

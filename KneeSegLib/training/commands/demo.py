@@ -87,7 +87,7 @@ def demo(
 
 
 def _write_truth(labels: sitk.Image, path: Path) -> None:
-    from KneeSegLib.case import structures_of
     from KneeSegLib.io.segmentation_file import write_segmentation
+    from KneeSegLib.measurements.structures import measure_structures
 
-    write_segmentation(labels, {found.structure: found.extent for found in structures_of(labels)}, path)
+    write_segmentation(labels, {found.structure: found.box for found in measure_structures(labels)}, path)

@@ -10,8 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.case import Case, structures_of
+from KneeSegLib.case import Case, ScanResult
 from KneeSegLib.io.volume import read_volume
+from KneeSegLib.measurements.structures import measure_structures
 from slicer_support.mrml import balls
 
 
@@ -31,7 +32,8 @@ def saveResult(volumeFile: Path, folder: Path, warnings: tuple[str, ...] = ()) -
     labels = labelsFor(volume.image)
     provenance = {"version": "0.0", "pipeline": "ct-knee", "pipeline_title": "CT: knee", "options": {}, "bundles": []}
     provenance |= {"device": "cpu", "timings": {}, "date": "2025-01-01T00:00:00"}
-    Case(volume, labels, {}, structures_of(labels), list(warnings), provenance).save(folder)
+    scan = ScanResult(volume, labels, {}, measure_structures(labels))
+    Case([scan], list(warnings), provenance).save(folder)
 
 
 def judgedResult(resultFolder: Path, folder: Path, **levels: str) -> Path:

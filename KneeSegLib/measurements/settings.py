@@ -1,0 +1,19 @@
+"""Every number of the measurements that was chosen."""
+
+from __future__ import annotations
+
+THICKNESS_STEP_MM = 0.1
+"""Cartilage is looked for at this distance along a bone's normal; its surfaces are interpolated between two samples."""
+
+THICKNESS_FROM_MM = -0.8
+"""Samples begin so far within the bone: labels and surface may disagree by a voxel of 0.8 mm."""
+
+THICKNESS_TO_MM = 8.0
+"""Samples end here, beyond the thickest cartilage of a knee."""
+
+CONTACT_MM = 0.8
+"""Cartilage that begins farther than this from the bone is not the bone's own but that of the bone opposite; one voxel
+between a bone and its own cartilage may be missing."""
+
+CENTRAL_DEGREES = 45.0
+"""The part of the femur's cartilage within this angle of straight down is central: what bears weight in standing."""

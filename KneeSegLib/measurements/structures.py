@@ -1,0 +1,52 @@
+"""What a label image holds: each structure with its volume and where it lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from KneeSegLib.anatomy import STRUCTURES, Structure
+from KneeSegLib.geometry.boxes import ArrayBox, find_border_faces, find_label_boxes
+
+if TYPE_CHECKING:
+    from KneeSegLib.quality import QualityResult
+
+
+@dataclass
+class FoundStructure:
+    """A structure that a label image holds.
+
+    Attributes:
+        voxels, volume_mm3: how large it is.
+        box: the smallest part ``[k, j, i]`` of the label image's array that holds it.
+        touches_border: its box reaches an edge of the scan: volume and surface are those of the part in view.
+        warnings: sentences.
+        quality: how far it can be relied on; None where no pipeline assessed it.
+    """
+
+    structure: Structure
+    volume_mm3: float
+    voxels: int
+    box: ArrayBox
+    touches_border: bool
+    warnings: list[str] = field(default_factory=list)
+    quality: QualityResult | None = None
+
+
+def measure_structures(labels: sitk.Image) -> list[FoundStructure]:
+    """Measure every structure in ``labels`` (uint8, 3D), in the order of the anatomy table."""
+    array = sitk.GetArrayViewFromImage(labels)
+    voxel_mm3 = math.prod(labels.GetSpacing())
+    boxes = find_label_boxes(array)
+    found = []
+    for structure in STRUCTURES:
+        box = boxes.get(structure.label_value)
+        if box is not None:
+            voxels = int(np.count_nonzero(array[box] == structure.label_value))
+            at_border = any(first or last for first, last in find_border_faces(box, array.shape))
+            found.append(FoundStructure(structure, voxels * voxel_mm3, voxels, box, at_border))
+    return found
