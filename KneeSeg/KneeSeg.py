@@ -49,7 +49,8 @@ class KneeSeg(ScriptedLoadableModule):
         self.parent.helpText = (
             "<p>Segments femur, tibia, patella, fibula, hip bone, talus and calcaneus, right and left, in CT volumes "
             "of the leg, and bones, cartilages and menisci in MR of the knee; exports their surfaces. Choose a volume "
-            "and press <i>Segment</i>. For MR choose the pipeline <i>MR: knee</i>. Nothing leaves this computer.</p>"
+            "and press <i>Segment</i>. For an MR that was not loaded from DICOM choose the pipeline <i>MR: knee</i>. "
+            "The <i>Sample Data</i> module has a knee to try. Nothing leaves this computer.</p>"
             f"<p>Version {KneeSegLib.__version__}. Research software, not a medical device.</p>"
         )
         self.parent.acknowledgementText = "Networks after published methods, which the documentation names."
@@ -130,7 +131,7 @@ class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(self.logic.getParameterNode())
         if self._parameterNode.volume is None:
             volumeNodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            volumeNodes = [node for node in volumeNodes if not scene.problemWith(node)]
+            volumeNodes = [node for node in volumeNodes if not scene.findVolumeProblem(node)]
             self._parameterNode.volume = volumeNodes[0] if volumeNodes else None
 
     def setParameterNode(self, parameterNode):
@@ -267,14 +268,14 @@ class KneeSegTest(ScriptedLoadableModuleTest):
                 self.assertEqual([path.name for path in files], [f"femur_right.{surfaceFormat.name}"])
 
     def test_refusalOfTheChildProcessArrives(self):
-        if self._packagesAreMissing():
+        if self._lacksPackages():
             return
         flat = slicer.util.addVolumeFromArray(np.zeros((40, 64, 64), np.int16), name="Flat")
         with self.assertRaisesRegex(KneeSegLib.errors.InputError, "Every voxel of 'Flat' has the value 0"):
             KneeSegLogic().segment(flat, device="cpu")
 
     def test_sampleIsSegmented(self):
-        if self._packagesAreMissing():
+        if self._lacksPackages():
             return
         volumeNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", sample_data.NAME)
         storageNode = slicer.vtkMRMLVolumeArchetypeStorageNode()
@@ -291,8 +292,8 @@ class KneeSegTest(ScriptedLoadableModuleTest):
         for segmentId, volume_cm3 in SAMPLE_VOLUMES_CM3.items():
             self.assertAlmostEqual(volumes_cm3[segmentId] / volume_cm3, 1, delta=0.05)
 
-    def _packagesAreMissing(self):
-        missing = requirements.missingPackages()
+    def _lacksPackages(self):
+        missing = requirements.findMissingPackages()
         if missing:
             self.delayDisplay(f"Not tried, because Python packages are missing: {', '.join(missing)}")
         return bool(missing)

@@ -1,4 +1,4 @@
-"""What Slicer knows of a volume that came from DICOM: modality, body part and side.
+"""Modality, body part and side of a volume that came from DICOM, as far as Slicer knows them.
 
 The DICOM database is asked by the UID that the volume carries; where it is not at hand, as with a scene that was saved
 elsewhere, the subject hierarchy still has modality and descriptions.
@@ -44,20 +44,20 @@ class DicomFacts:
         return self.bodyPart.upper() in NO_KNEE
 
 
-def factsOf(volumeNode) -> DicomFacts:
+def readDicomFacts(volumeNode) -> DicomFacts:
     """Return what is known of a volume node; nothing where it did not come from DICOM."""
-    values = {**_hierarchyValues(volumeNode), **_databaseValues(volumeNode)}
+    values = {**_readHierarchy(volumeNode), **_readDatabase(volumeNode)}
     modality = values.get("Modality", "")
     code = values.get("ImageLaterality") or values.get("Laterality", "")
-    side = SIDE_CODES.get(code.strip().upper()) or _sideNamed(values.get("SeriesDescription", ""))
+    side = SIDE_CODES.get(code.strip().upper()) or _findSideIn(values.get("SeriesDescription", ""))
     return DicomFacts(
         modality if modality in ("CT", "MR") else "",
-        side or _sideNamed(values.get("StudyDescription", "")),
+        side or _findSideIn(values.get("StudyDescription", "")),
         values.get("BodyPartExamined", "").strip(),
     )
 
 
-def _databaseValues(volumeNode) -> dict[str, str]:
+def _readDatabase(volumeNode) -> dict[str, str]:
     database = getattr(slicer, "dicomDatabase", None)
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     if not uids or database is None or not database.isOpen:
@@ -66,7 +66,7 @@ def _databaseValues(volumeNode) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def _hierarchyValues(volumeNode) -> dict[str, str]:
+def _readHierarchy(volumeNode) -> dict[str, str]:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     series = hierarchy.GetItemByDataNode(volumeNode)
     study = hierarchy.GetItemParent(series) if series else 0
@@ -79,7 +79,7 @@ def _hierarchyValues(volumeNode) -> dict[str, str]:
     return found
 
 
-def _sideNamed(description: str) -> str:
+def _findSideIn(description: str) -> str:
     """Return the side that a description names; empty where it names none or both."""
     words = set(re.findall(r"[^\W\d_]+", description.lower()))
     named = [side for side, names in SIDE_WORDS.items() if words & names]

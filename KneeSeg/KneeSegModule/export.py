@@ -19,7 +19,7 @@ _STRUCTURES = {structure.key: structure for structure in STRUCTURES}
 
 @dataclass(frozen=True)
 class OtherSegment:
-    """A segment that the user added, with what a surface file says of a structure."""
+    """A segment that the user added, with what a surface file names of a structure."""
 
     key: str
     name: str
@@ -33,7 +33,7 @@ class Exported:
     emptySegments: list[str]
 
 
-def problemWithExport(segmentationNode) -> str:
+def findExportProblem(segmentationNode) -> str:
     """Return in a sentence why there is nothing to export; empty if there is."""
     if segmentationNode is None:
         return "Choose a segmentation."
@@ -42,7 +42,7 @@ def problemWithExport(segmentationNode) -> str:
     return ""
 
 
-def surfaceFiles(segmentationNode, folder: str | Path, surfaceFormat: str) -> dict[str, Path]:
+def listSurfaceFiles(segmentationNode, folder: str | Path, surfaceFormat: str) -> dict[str, Path]:
     """Return by segment ID the files that :func:`exportSurfaces` writes.
 
     Raises:
@@ -53,7 +53,7 @@ def surfaceFiles(segmentationNode, folder: str | Path, surfaceFormat: str) -> di
         raise InputError(f"There is no surface format called {surfaceFormat!r}; choose one of {known}.")
     files: dict[str, Path] = {}
     for segmentId in segmentationNode.GetSegmentation().GetSegmentIDs():
-        key = _named(segmentationNode, segmentId).key
+        key = _describeSegment(segmentationNode, segmentId).key
         while any(path.stem == key for path in files.values()):
             key += "_2"
         files[segmentId] = Path(folder) / f"{key}.{surfaceFormat}"
@@ -71,23 +71,23 @@ def exportSurfaces(segmentationNode, folder: str | Path, surfaceFormat: str = "s
     """
     from KneeSegLib.surfaces import write_surface
 
-    problem = problemWithExport(segmentationNode)
+    problem = findExportProblem(segmentationNode)
     if problem:
         raise InputError(problem)
     written, empty = [], []
-    for segmentId, path in surfaceFiles(segmentationNode, folder, surfaceFormat).items():
-        surface = _surfaceInWorld(segmentationNode, segmentId)
+    for segmentId, path in listSurfaceFiles(segmentationNode, folder, surfaceFormat).items():
+        surface = _makeSurfaceInWorld(segmentationNode, segmentId)
         if surface.GetNumberOfPolys() == 0:
             empty.append(segmentationNode.GetSegmentation().GetSegment(segmentId).GetName())
             continue
-        write_surface(surface, path, _named(segmentationNode, segmentId))
+        write_surface(surface, path, _describeSegment(segmentationNode, segmentId))
         written.append(path)
     if not written:
         raise InputError(f"Every segment of {segmentationNode.GetName()} is empty; draw something or choose another.")
     return Exported(written, empty)
 
 
-def _named(segmentationNode, segmentId: str):
+def _describeSegment(segmentationNode, segmentId: str):
     """Return the structure that the segment is, or a stand-in made from the segment's name."""
     if segmentId in _STRUCTURES:
         return _STRUCTURES[segmentId]
@@ -95,7 +95,7 @@ def _named(segmentationNode, segmentId: str):
     return OtherSegment(re.sub(r"[^\w-]+", "_", name).strip("_").lower() or "segment", name)
 
 
-def _surfaceInWorld(segmentationNode, segmentId: str) -> vtk.vtkPolyData:
+def _makeSurfaceInWorld(segmentationNode, segmentId: str) -> vtk.vtkPolyData:
     """Return the segment's surface in LPS as triangles that face outwards, also under a transform that mirrors.
 
     It has none where the segment is empty.

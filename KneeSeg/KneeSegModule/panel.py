@@ -11,7 +11,7 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.pipelines.table import PIPELINES
 from KneeSegModule import scene
-from KneeSegModule.export import exportSurfaces, problemWithExport, surfaceFiles
+from KneeSegModule.export import exportSurfaces, findExportProblem, listSurfaceFiles
 from KneeSegModule.run import Options, SegmentationRun, State
 
 POLL_MS = 100
@@ -49,8 +49,8 @@ class Panel:
         sceneChanges = self.parameterNode is None or parameterNode is None
         self.parameterNode = parameterNode
         if sceneChanges:
-            self._say("")
-            self._volumeId = self._chosenVolumeId()
+            self._showMessage("")
+            self._volumeId = self._readVolumeId()
         self.update()
 
     @property
@@ -70,10 +70,10 @@ class Panel:
         except Exception:
             self.stop()
             self.run = None
-            self._say("The segmentation broke off; see the Python console for details.", isError=True)
+            self._showMessage("The segmentation broke off; see the Python console for details.", isError=True)
             raise
         finally:
-            self._hearRun()
+            self._takeResult()
             if not self.isRunning:
                 self.timer.stop()
             self.update()
@@ -84,7 +84,7 @@ class Panel:
         folder = self.askFolder()
         if not folder:
             return
-        present = [path for path in surfaceFiles(segmentationNode, folder, surfaceFormat).values() if path.exists()]
+        present = [path for path in listSurfaceFiles(segmentationNode, folder, surfaceFormat).values() if path.exists()]
         if present and not slicer.util.confirmOkCancelDisplay(
             f"{len(present)} of the files are in {folder} already. Replace them?", "Replace files?"
         ):
@@ -92,10 +92,10 @@ class Panel:
         try:
             done = exportSurfaces(segmentationNode, folder, surfaceFormat)
         except KneeSegError as error:
-            self._say(str(error), isError=True)
+            self._showMessage(str(error), isError=True)
         else:
             skipped = f" Skipped, because empty: {', '.join(done.emptySegments)}." if done.emptySegments else ""
-            self._say(f"{len(done.files)} surfaces written to {folder}, in mm and LPS.{skipped}")
+            self._showMessage(f"{len(done.files)} surfaces written to {folder}, in mm and LPS.{skipped}")
         self.update()
 
     def stop(self) -> None:
@@ -114,15 +114,15 @@ class Panel:
 
     def _followVolume(self) -> None:
         """Show what belongs to the volume that is chosen now, and nothing of the one before."""
-        volumeId = self._chosenVolumeId()
+        volumeId = self._readVolumeId()
         if volumeId == self._volumeId:
             return
         self._volumeId = volumeId
-        self._say("")
+        self._showMessage("")
         if self.parameterNode is not None:
-            self.parameterNode.segmentation = scene.latestResultOf(self.parameterNode.volume)
+            self.parameterNode.segmentation = scene.findLatestResult(self.parameterNode.volume)
 
-    def _chosenVolumeId(self) -> str:
+    def _readVolumeId(self) -> str:
         volumeNode = self.parameterNode.volume if self.parameterNode is not None else None
         return volumeNode.GetID() if volumeNode is not None else ""
 
@@ -130,30 +130,30 @@ class Panel:
         chosen = self.parameterNode
         chosen.segmentation = None  # a run that is refused must not leave an earlier result beside its sentence
         options = Options(chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name)
-        self._say("")
+        self._showMessage("")
         try:
             self.logic.ensurePackages()
             self.run = self.logic.start(chosen.volume, options)
         except KneeSegError as error:
-            self._say(str(error), isError=True)
+            self._showMessage(str(error), isError=True)
         else:
             self.timer.start()
 
-    def _hearRun(self) -> None:
+    def _takeResult(self) -> None:
         run = self.run
         if run is None or not run.finished:
             return
         if run.state is State.done:
-            self._say(f"Found: {', '.join(scene.namesWithLevels(run.segmentationNode))}.")
+            self._showMessage(f"Found: {', '.join(scene.listNamesWithQuality(run.segmentationNode))}.")
             if self.parameterNode is not None:
                 self.parameterNode.segmentation = run.segmentationNode
             if getattr(slicer, "app", None) is not None:
                 slicer.util.resetThreeDViews()
         else:
-            self._say(str(run.error), isError=run.state is State.failed)
+            self._showMessage(str(run.error), isError=run.state is State.failed)
         self.run = None
 
-    def _say(self, message: str, isError: bool = False) -> None:
+    def _showMessage(self, message: str, isError: bool = False) -> None:
         self._message = message
         self._messageIsError = isError
         if isError:
@@ -176,7 +176,7 @@ class Panel:
                 else "Stop the segmentation; nothing is added to the scene."
             )
             return
-        problem = scene.problemWith(self.parameterNode.volume if self.parameterNode is not None else None)
+        problem = scene.findVolumeProblem(self.parameterNode.volume if self.parameterNode is not None else None)
         button.text = "Segment"
         button.enabled = not problem
         button.toolTip = problem or "Segment the volume; the result is a new segmentation, nothing else changes."
@@ -191,11 +191,11 @@ class Panel:
 
     def _updateResult(self) -> None:
         segmentationNode = self.parameterNode.segmentation if self.parameterNode is not None else None
-        madeHere = scene.madeHere(segmentationNode)
-        warnings = scene.warningsOf(segmentationNode) if madeHere else []
+        isResult = scene.isResult(segmentationNode)
+        warnings = scene.readWarnings(segmentationNode) if isResult else []
         self.ui.warningsLabel.text = "\n".join(f"• {warning}" for warning in warnings)
         self.ui.warningsLabel.visible = bool(warnings)
-        self.ui.trainingLabel.visible = madeHere
-        problem = problemWithExport(segmentationNode)
+        self.ui.trainingLabel.visible = isResult
+        problem = findExportProblem(segmentationNode)
         self.ui.exportButton.enabled = not problem
         self.ui.exportButton.toolTip = problem or "Write one file per segment, in mm and LPS, as placed in the scene."

@@ -35,13 +35,13 @@ class Runner(Protocol):
     def start(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
         """Start ``command`` in ``folder``; raises ``OSError`` where that is not possible."""
 
-    def lines(self) -> list[str]:
+    def takeLines(self) -> list[str]:
         """Return the lines written to standard output since the last call; never waits."""
 
     def exitStatus(self) -> int | None:
         """Return None until the process has ended and its output is read; negative for a signal."""
 
-    def lastWords(self) -> list[str]:
+    def lastErrorLines(self) -> list[str]:
         """Return the last lines written to standard error."""
 
     def cancel(self) -> None:
@@ -61,7 +61,7 @@ class ChildProcess:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._lastWords: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+        self._lastErrorLines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         self._readers: list[threading.Thread] = []
         self._endedAt: float | None = None
 
@@ -76,12 +76,15 @@ class ChildProcess:
             stderr=subprocess.PIPE,
             **apart,
         )
-        for stream, keep in ((self._process.stdout, self._lines.put), (self._process.stderr, self._lastWords.append)):
+        for stream, keep in (
+            (self._process.stdout, self._lines.put),
+            (self._process.stderr, self._lastErrorLines.append),
+        ):
             reader = threading.Thread(target=_read, args=(stream, keep), daemon=True)
             reader.start()
             self._readers.append(reader)
 
-    def lines(self) -> list[str]:
+    def takeLines(self) -> list[str]:
         return [self._lines.get_nowait() for _ in range(self._lines.qsize())]
 
     def exitStatus(self) -> int | None:
@@ -95,8 +98,8 @@ class ChildProcess:
             return None
         return status
 
-    def lastWords(self) -> list[str]:
-        return list(self._lastWords)
+    def lastErrorLines(self) -> list[str]:
+        return list(self._lastErrorLines)
 
     def cancel(self) -> None:
         with contextlib.suppress(OSError):  # the process has ended meanwhile
@@ -127,7 +130,7 @@ def _read(stream: IO[bytes], keep) -> None:
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
-def pythonExecutable() -> str:
+def findPython() -> str:
     """Return the interpreter for the child: Slicer's own, or the running one where there is no Slicer application.
 
     Raises:
@@ -141,7 +144,7 @@ def pythonExecutable() -> str:
     return sys.executable
 
 
-def childEnvironment() -> dict[str, str]:
+def makeChildEnvironment() -> dict[str, str]:
     """Return the environment of the child: finds this KneeSegLib, writes UTF-8, and is free of what disturbs it."""
     environment = dict(os.environ)
     for name in (

@@ -21,10 +21,10 @@ REQUIREMENTS_FILE = Path(__file__).resolve().parents[1] / "Resources" / "require
 TORCH = f"torch>={SERIES[0].lowest_torch}"
 
 
-def missingPackages() -> list[str]:
+def findMissingPackages() -> list[str]:
     """Return the requirements that the installed packages do not meet, torch first."""
     torch = [] if _isMet(TORCH) else [TORCH]
-    return [*torch, *(misfit.requirement for misfit in _misfits()), *_unmet()]
+    return [*torch, *(misfit.requirement for misfit in _findMisfits()), *_findUnmet()]
 
 
 def ensurePackages() -> None:
@@ -36,7 +36,7 @@ def ensurePackages() -> None:
     """
     if not _isMet(TORCH):
         _installTorch()
-    misfits, unmet = _misfits(), _unmet()
+    misfits, unmet = _findMisfits(), _findUnmet()
     if misfits or unmet:
         _install(misfits, unmet)
     requirePackages()
@@ -46,7 +46,7 @@ def ensurePackages() -> None:
 
 def requirePackages() -> None:
     """Raise ``ResourceError`` if a package is missing."""
-    missing = missingPackages()
+    missing = findMissingPackages()
     if missing:
         raise ResourceError(
             f"Segmentation needs Python packages that are not installed ({', '.join(missing)}); "
@@ -54,20 +54,20 @@ def requirePackages() -> None:
         )
 
 
-def _misfits() -> list[Misfit]:
+def _findMisfits() -> list[Misfit]:
     """Return which MONAI and NumPy the torch that is there needs instead of what is installed; none without torch."""
     if not _isMet(TORCH):
         return []
-    return find_misfits(_version("torch"), _version("monai"), _version("numpy"))
+    return find_misfits(_readVersion("torch"), _readVersion("monai"), _readVersion("numpy"))
 
 
-def _unmet() -> list[str]:
+def _findUnmet() -> list[str]:
     """Return the lines of the requirements file that the installed packages do not meet."""
     lines = REQUIREMENTS_FILE.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#") and not _isMet(line)]
 
 
-def _version(name: str) -> str | None:
+def _readVersion(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -81,7 +81,7 @@ def _isMet(requirement: str) -> bool:
         from pip._vendor.packaging.requirements import Requirement
 
     wanted = Requirement(requirement)
-    version = _version(wanted.name)
+    version = _readVersion(wanted.name)
     return version is not None and wanted.specifier.contains(version, prereleases=True)
 
 
@@ -93,7 +93,7 @@ def _installTorch() -> None:
             "Segmentation needs PyTorch: install the PyTorch extension in the Extensions Manager, restart Slicer and "
             "press Segment again."
         ) from None
-    if _version("torch") is not None:
+    if _readVersion("torch") is not None:
         raise ResourceError(
             f"The installed PyTorch is too old ({TORCH} is needed); uninstall it in the PyTorch Utils module, restart "
             "Slicer and press Segment again."

@@ -18,9 +18,9 @@ from KneeSegLib import errors
 from KneeSegLib.pipelines.table import AUTO
 from KneeSegModule import scene
 from KneeSegModule.choices import Choice, Device, Pipeline, Quality, Side
-from KneeSegModule.dicom_facts import DicomFacts, factsOf
-from KneeSegModule.process import ChildProcess, Runner, childEnvironment, pythonExecutable
-from KneeSegModule.wording import VOLUME_FILE, inPanelWords
+from KneeSegModule.dicom_facts import DicomFacts, readDicomFacts
+from KneeSegModule.process import ChildProcess, Runner, findPython, makeChildEnvironment
+from KneeSegModule.wording import VOLUME_FILE, useWordsOfPanel
 
 GRACE_S = 10.0
 """How long a cancelled process may take to stop by itself (between two slices) before it is ended."""
@@ -40,10 +40,10 @@ class Options:
 
     def __post_init__(self) -> None:
         for option, known in (("pipeline", Pipeline), ("side", Side), ("quality", Quality), ("device", Device)):
-            _checkKnown(option, getattr(self, option), known)
+            _requireKnown(option, getattr(self, option), known)
 
     def arguments(self, facts: DicomFacts) -> list[str]:
-        """Return the command line's options, completed by what DICOM says of the volume."""
+        """Return the command line's options, completed by what is known of the volume from DICOM."""
         side = facts.side if self.side == "auto" and facts.modality == "MR" and facts.side else self.side
         values = {"pipeline": self.pipeline, "side": side, "quality": self.quality, "device": self.device}
         values["modality"] = facts.modality or "auto"
@@ -98,25 +98,25 @@ class SegmentationRun:
         Raises:
             KneeSegError: the volume cannot be used or handed over, or no process can be started; nothing is left.
         """
-        problem = scene.problemWith(self.volumeNode)
+        problem = scene.findVolumeProblem(self.volumeNode)
         if problem:
             raise errors.InputError(problem)
         self._volumeName = self.volumeNode.GetName()
-        facts = factsOf(self.volumeNode)
+        facts = readDicomFacts(self.volumeNode)
         if self.options.pipeline == AUTO and facts.modality == "MR" and facts.isNoKnee:
             sentence = (
                 f"'{self._volumeName}' is an MR of the {facts.bodyPart.lower()}, as DICOM has it, expected one of the "
                 "knee; choose another volume, or --pipeline mr-knee if it does show a knee."
             )
-            raise errors.InputError(inPanelWords(sentence, self._volumeName))
+            raise errors.InputError(useWordsOfPanel(sentence, self._volumeName))
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="KneeSeg-", dir=_temporaryPath()))
+            self._folder = Path(tempfile.mkdtemp(prefix="KneeSeg-", dir=_findTemporaryPath()))
             volumeFile, target = self._folder / VOLUME_FILE, self._folder / "result"
             scene.writeVolume(self.volumeNode, volumeFile)
-            self._grid = scene.gridOf(self.volumeNode)
-            command = [pythonExecutable(), "-m", "KneeSegLib", "segment", str(volumeFile), "-o", str(target)]
+            self._grid = scene.readGrid(self.volumeNode)
+            command = [findPython(), "-m", "KneeSegLib", "segment", str(volumeFile), "-o", str(target)]
             command += [*self.options.arguments(facts), "--progress", "json", "--cancel-on-stdin-close"]
-            self._runner.start(command, childEnvironment(), self._folder)
+            self._runner.start(command, makeChildEnvironment(), self._folder)
         except OSError as error:
             self._cleanUp()
             raise errors.ResourceError(f"The segmentation process could not be started: {error}.") from error
@@ -125,11 +125,11 @@ class SegmentationRun:
             raise
 
     def poll(self) -> None:
-        """Take in what the child has said since the last poll; adds the result to the scene when it is there."""
+        """Take what the child has reported since the last poll; adds the result to the scene when it is there."""
         if self.finished:
             return
-        for line in self._runner.lines():
-            self._hear(line)
+        for line in self._runner.takeLines():
+            self._takeEvent(line)
         if self.state is State.running and self.volumeNode.GetScene() is None:
             self.cancel("The volume was removed from the scene while it was segmented; nothing was added.")
         if self._killAt is not None and self._clock() > self._killAt:
@@ -137,8 +137,8 @@ class SegmentationRun:
         exitStatus = self._runner.exitStatus()
         if exitStatus is None or (exitStatus == 0 and slicer.mrmlScene.IsBatchProcessing()):
             return
-        for line in self._runner.lines():
-            self._hear(line)
+        for line in self._runner.takeLines():
+            self._takeEvent(line)
         self._finish(exitStatus)
 
     def cancel(self, reason: str = "Cancelled; nothing was added to the scene.") -> None:
@@ -164,7 +164,7 @@ class SegmentationRun:
             time.sleep(0.02)
         self._conclude(State.cancelled, errors.Cancelled(self._cancelReason))
 
-    def _hear(self, line: str) -> None:
+    def _takeEvent(self, line: str) -> None:
         try:
             event = json.loads(line)
             kind = event["event"]
@@ -174,8 +174,8 @@ class SegmentationRun:
             elif kind == "result":
                 self._resultFolder = Path(event["folder"])
             elif kind == "error":
-                sentence = inPanelWords(str(event["message"]), self._volumeName, self._folder)
-                self._childError = _errorOfStatus(int(event["exit_status"]))(sentence)
+                sentence = useWordsOfPanel(str(event["message"]), self._volumeName, self._folder)
+                self._childError = _findErrorClass(int(event["exit_status"]))(sentence)
         except (ValueError, KeyError, TypeError):
             logging.info("KneeSeg: %s", line)  # some package wrote to standard output
 
@@ -185,12 +185,12 @@ class SegmentationRun:
         elif self._childError is not None:
             self._conclude(State.failed, self._childError)
         elif exitStatus != 0 or self._resultFolder is None:
-            self._conclude(State.failed, errors.KneeSegError(self._crashSentence(exitStatus)))
+            self._conclude(State.failed, errors.KneeSegError(self._explainCrash(exitStatus)))
         else:
             self._addResult()
 
     def _addResult(self) -> None:
-        if scene.problemWith(self.volumeNode) or scene.gridOf(self.volumeNode) != self._grid:
+        if scene.findVolumeProblem(self.volumeNode) or scene.readGrid(self.volumeNode) != self._grid:
             sentence = "The volume was changed while it was segmented and the result no longer fits; segment it again."
             self._conclude(State.failed, errors.InputError(sentence))
             return
@@ -199,7 +199,7 @@ class SegmentationRun:
         except errors.KneeSegError as error:
             self._conclude(State.failed, error)
         else:
-            for warning in scene.warningsOf(self.segmentationNode):
+            for warning in scene.readWarnings(self.segmentationNode):
                 logging.warning("KneeSeg: %s", warning)
             self.fraction = 1.0
             self.message = "Done"
@@ -218,7 +218,7 @@ class SegmentationRun:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _crashSentence(self, exitStatus: int) -> str:
+    def _explainCrash(self, exitStatus: int) -> str:
         if exitStatus in KILLED_STATUSES:
             return (
                 "The system ended the segmentation, most often because memory ran out; close other programs or crop "
@@ -226,19 +226,19 @@ class SegmentationRun:
             )
         if exitStatus == 0:
             return "The segmentation ended without a result; try again, and report it if it happens twice."
-        said = [line for line in self._runner.lastWords() if line.strip()]
-        for line in said:
+        written = [line for line in self._runner.lastErrorLines() if line.strip()]
+        for line in written:
             logging.info("KneeSeg: %s", line)
-        lastLine = f" Its last words were: {said[-1].strip()}" if said else ""
+        lastLine = f" Its last line of output: {written[-1].strip()}" if written else ""
         return f"The segmentation process broke off unexpectedly (exit status {exitStatus}).{lastLine}"
 
 
-def _checkKnown(option: str, name: str, known: type[Choice]) -> None:
+def _requireKnown(option: str, name: str, known: type[Choice]) -> None:
     if name not in known.__members__:
         raise errors.InputError(f"There is no {option} called {name!r}; choose one of {', '.join(known.__members__)}.")
 
 
-def _errorOfStatus(exitStatus: int) -> type[errors.KneeSegError]:
+def _findErrorClass(exitStatus: int) -> type[errors.KneeSegError]:
     """Return the class of error that the child reported by its exit status, so that a script can tell them apart."""
     for error in errors.KneeSegError.__subclasses__():
         if error.exit_status == exitStatus:
@@ -246,6 +246,6 @@ def _errorOfStatus(exitStatus: int) -> type[errors.KneeSegError]:
     return errors.KneeSegError
 
 
-def _temporaryPath() -> str | None:
+def _findTemporaryPath() -> str | None:
     application = getattr(slicer, "app", None)
     return application.temporaryPath if application is not None else None

@@ -13,7 +13,7 @@ import vtk
 from KneeSegLib.errors import KneeSegError, ModelError, OutputError
 from KneeSegLib.io.resources import terminology_file
 from KneeSegLib.io.terminology import TERMINOLOGY_NAME
-from KneeSegModule.wording import inPanelWords
+from KneeSegModule.wording import useWordsOfPanel
 
 LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 """Factors of the coordinates, either way."""
@@ -23,12 +23,12 @@ ATTRIBUTE = "KneeSeg."
 """Prefix of the attributes that a result carries along when the scene is saved."""
 
 QUALITY_TAG = ATTRIBUTE + "Quality"
-"""Tag of each segment: how far it can be relied on."""
+"""Tag of each segment: its quality control result."""
 
 UNREADABLE = "The result of the segmentation could not be read; try again, and report it if it happens twice."
 
 
-def problemWith(volumeNode) -> str:
+def findVolumeProblem(volumeNode) -> str:
     """Return in a sentence why ``volumeNode`` cannot be segmented; empty if it can."""
     if volumeNode is None:
         return "Choose a CT or MR volume."
@@ -42,7 +42,7 @@ def problemWith(volumeNode) -> str:
     return ""
 
 
-def gridOf(volumeNode) -> tuple[float, ...]:
+def readGrid(volumeNode) -> tuple[float, ...]:
     """Return RAS-from-index matrix (by rows) and size, to compare."""
     rasFromIndex = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(rasFromIndex)
@@ -78,7 +78,7 @@ def addResult(folder: Path, volumeNode):
     scene = slicer.mrmlScene
     try:
         case = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-        surfaces = {found["key"]: _surfaceFrom(folder / found["surface"]["file"]) for found in case["structures"]}
+        surfaces = {found["key"]: _readSurface(folder / found["surface"]["file"]) for found in case["structures"]}
     except (OSError, ValueError, KeyError) as error:
         raise KneeSegError(UNREADABLE) from error
     scene.SaveStateForUndo()
@@ -99,40 +99,40 @@ def addResult(folder: Path, volumeNode):
     return segmentationNode
 
 
-def warningsOf(segmentationNode) -> list[str]:
+def readWarnings(segmentationNode) -> list[str]:
     """Return the warnings that the run gave which made this node."""
     return json.loads(segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") or "[]")
 
 
-def levelOf(segmentationNode, segmentId: str) -> str:
-    """Return how far a run trusts a segment: "good", "limited" or "check"; empty where it does not say."""
+def readQualityLevel(segmentationNode, segmentId: str) -> str:
+    """Return the quality control result of a segment: "good", "limited" or "check"; empty where there is none."""
     value = vtk.mutable("")
     segmentationNode.GetSegmentation().GetSegment(segmentId).GetTag(QUALITY_TAG, value)
     return str(value)
 
 
-def namesWithLevels(segmentationNode) -> list[str]:
-    """Return the segments' names; those that have to be checked say so."""
+def listNamesWithQuality(segmentationNode) -> list[str]:
+    """Return the segments' names, with a flag at those that have to be checked."""
     segmentation = segmentationNode.GetSegmentation()
     names = []
     for segmentId in segmentation.GetSegmentIDs():
-        doubtful = levelOf(segmentationNode, segmentId) == "check"
-        names.append(segmentation.GetSegment(segmentId).GetName() + (" (check)" if doubtful else ""))
+        flag = " (check)" if readQualityLevel(segmentationNode, segmentId) == "check" else ""
+        names.append(segmentation.GetSegment(segmentId).GetName() + flag)
     return names
 
 
-def madeHere(segmentationNode) -> bool:
+def isResult(segmentationNode) -> bool:
     """Return whether a run of this module made the node."""
     return segmentationNode is not None and segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") is not None
 
 
-def latestResultOf(volumeNode):
+def findLatestResult(volumeNode):
     """Return the newest segmentation that a run of this module made from the volume; None if there is none."""
     if volumeNode is None:
         return None
     role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    made = [node for node in nodes if madeHere(node) and node.GetNodeReference(role) is volumeNode]
+    made = [node for node in nodes if isResult(node) and node.GetNodeReference(role) is volumeNode]
     return made[-1] if made else None
 
 
@@ -163,10 +163,10 @@ def _placeBeside(volumeNode, segmentationNode) -> None:
 
 
 def _describe(segmentationNode, case: dict, volumeName: str) -> None:
-    """Let the node say how it was made, wherever the scene is opened."""
+    """Record in the node how it was made, wherever the scene is opened."""
     warnings = [*case["input"]["notes"], *case["warnings"]]
     warnings += [warning for found in case["structures"] for warning in found["warnings"]]
-    warnings = [inPanelWords(warning, volumeName) for warning in warnings]
+    warnings = [useWordsOfPanel(warning, volumeName) for warning in warnings]
     segmentationNode.SetAttribute(ATTRIBUTE + "Statement", case["statement"])
     segmentationNode.SetAttribute(ATTRIBUTE + "Warnings", json.dumps(warnings))
     segmentationNode.SetAttribute(ATTRIBUTE + "Provenance", json.dumps(case["provenance"]))
@@ -184,7 +184,7 @@ def _show(segmentationNode, surfaces: Mapping[str, vtk.vtkPolyData]) -> None:
     segmentationNode.GetDisplayNode().SetVisibility3D(True)
 
 
-def _surfaceFrom(path: Path) -> vtk.vtkPolyData:
+def _readSurface(path: Path) -> vtk.vtkPolyData:
     """Read a surface; return it in RAS, with normals for smooth shading."""
     from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
     from KneeSegLib.surfaces import read_surface

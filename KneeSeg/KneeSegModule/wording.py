@@ -21,7 +21,7 @@ LABELS: dict[str, tuple[str, type[Choice]]] = {
 _OPTION = re.compile(rf"--({'|'.join(LABELS)}) ([\w-]+)")
 
 
-def inPanelWords(sentence: str, volumeName: str, folder: Path | None = None) -> str:
+def useWordsOfPanel(sentence: str, volumeName: str, folder: Path | None = None) -> str:
     """Return ``sentence`` of the child process as the reader of the panel understands it.
 
     ``--pipeline mr-knee`` becomes ``"MR: knee" under "Pipeline"``, the file that was handed over ``'volumeName'``, and

@@ -72,7 +72,7 @@ PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
                 AUTO,
                 "Automatic",
                 tuple(JOINT_BONES),
-                "Looks at the image and takes what fits: the leg pipeline for CT, the knee pipeline for MR.",
+                "Takes what fits the volume: the leg pipeline for CT, the knee pipeline for MR.",
             ),
             _ct(
                 "ct-leg",

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import slicer
-from KneeSegModule.dicom_facts import TAGS, DicomFacts, factsOf
+from KneeSegModule.dicom_facts import TAGS, DicomFacts, readDicomFacts
 from slicer_support import mrml
 
 
@@ -27,23 +27,23 @@ def database(monkeypatch, volumeNode):
 
 
 def test_a_volume_that_is_not_from_dicom_is_unknown(volumeNode):
-    assert factsOf(volumeNode) == DicomFacts()
+    assert readDicomFacts(volumeNode) == DicomFacts()
 
 
 def test_modality_body_part_and_side_come_from_the_database(database, volumeNode):
     database.update(Modality="MR", BodyPartExamined="KNEE", ImageLaterality="L")
-    assert factsOf(volumeNode) == DicomFacts("MR", "left", "KNEE")
+    assert readDicomFacts(volumeNode) == DicomFacts("MR", "left", "KNEE")
 
 
 def test_a_database_that_is_closed_is_not_asked(database, volumeNode):
     database.update(Modality="MR")
     slicer.dicomDatabase.isOpen = False
-    assert factsOf(volumeNode) == DicomFacts()
+    assert readDicomFacts(volumeNode) == DicomFacts()
 
 
 def test_what_is_neither_ct_nor_mr_is_unknown(database, volumeNode):
     database.update(Modality="OT")
-    assert factsOf(volumeNode).modality == ""
+    assert readDicomFacts(volumeNode).modality == ""
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_neither_ct_nor_mr_is_unknown(database, volumeNode):
 )
 def test_the_side_is_that_of_the_header_or_of_the_descriptions(database, volumeNode, described, side):
     database.update(described)
-    assert factsOf(volumeNode).side == side
+    assert readDicomFacts(volumeNode).side == side
 
 
 @pytest.mark.parametrize(("part", "isNoKnee"), [("HEAD", True), ("KNEE", False), ("GENOU", False), ("", False)])
@@ -75,4 +75,4 @@ def test_a_scene_saved_elsewhere_still_knows_modality_and_descriptions(volumeNod
     hierarchy.SetItemAttribute(study, "DICOM.StudyDescription", "Knee right")
     series = hierarchy.CreateItem(study, volumeNode)
     hierarchy.SetItemAttribute(series, "DICOM.Modality", "MR")
-    assert factsOf(volumeNode) == DicomFacts("MR", "right", "")
+    assert readDicomFacts(volumeNode) == DicomFacts("MR", "right", "")

@@ -81,7 +81,7 @@ def test_segments_of_the_same_name_do_not_overwrite_each_other(scene, tmp_path):
     segmentationNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     for segmentId in ("a", "b", "c"):
         segmentationNode.GetSegmentation().AddEmptySegment(segmentId, "Screw")
-    files = export.surfaceFiles(segmentationNode, tmp_path, "stl")
+    files = export.listSurfaceFiles(segmentationNode, tmp_path, "stl")
     assert len(set(files.values())) == 3
 
 
@@ -132,7 +132,7 @@ def test_unknown_format_is_an_error(segmentationNode, tmp_path):
 
 def test_reason_is_given_when_there_is_nothing_to_export(scene, tmp_path):
     empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Empty")
-    assert export.problemWithExport(None) == "Choose a segmentation."
-    assert export.problemWithExport(empty) == "Empty has no segments."
+    assert export.findExportProblem(None) == "Choose a segmentation."
+    assert export.findExportProblem(empty) == "Empty has no segments."
     with pytest.raises(InputError, match="Empty has no segments"):
         export.exportSurfaces(empty, tmp_path)

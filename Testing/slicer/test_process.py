@@ -12,7 +12,7 @@ import psutil
 import pytest
 import slicer
 from KneeSegModule import process
-from KneeSegModule.process import ChildProcess, childEnvironment, pythonExecutable
+from KneeSegModule.process import ChildProcess, findPython, makeChildEnvironment
 
 from KneeSegLib.errors import ResourceError
 
@@ -21,7 +21,7 @@ PATIENCE_S = 20.0
 
 def started(script: str, folder) -> ChildProcess:
     child = ChildProcess()
-    child.start([sys.executable, "-c", script], childEnvironment(), folder)
+    child.start([sys.executable, "-c", script], makeChildEnvironment(), folder)
     return child
 
 
@@ -35,7 +35,7 @@ def waitUntil(condition) -> None:
 def test_lines_arrive_while_the_process_runs(tmp_path):
     child = started("import sys; print('first', flush=True); sys.stdin.read()", tmp_path)
     lines: list[str] = []
-    waitUntil(lambda: lines.extend(child.lines()) or lines)
+    waitUntil(lambda: lines.extend(child.takeLines()) or lines)
     assert lines == ["first"] and child.exitStatus() is None
     child.cancel()
     waitUntil(lambda: child.exitStatus() is not None)
@@ -44,28 +44,28 @@ def test_lines_arrive_while_the_process_runs(tmp_path):
 def test_all_output_is_there_when_the_process_has_ended(tmp_path):
     child = started("print('\\n'.join(map(str, range(20000))))", tmp_path)
     waitUntil(lambda: child.exitStatus() is not None)
-    assert len(child.lines()) == 20000
+    assert len(child.takeLines()) == 20000
 
 
 def test_output_that_is_not_utf8_is_read_with_replacements(tmp_path):
     child = started("import os; os.write(1, b'caf\\xe9\\n'); os.write(2, b'na\\xefve\\n')", tmp_path)
     waitUntil(lambda: child.exitStatus() is not None)
-    assert child.lines() == ["caf\ufffd"]
-    assert child.lastWords() == ["na\ufffdve"]
+    assert child.takeLines() == ["caf\ufffd"]
+    assert child.lastErrorLines() == ["na\ufffdve"]
 
 
 def test_only_the_last_words_are_kept(tmp_path):
     child = started("import sys; [print(n, file=sys.stderr) for n in range(1000)]; sys.exit(7)", tmp_path)
     waitUntil(lambda: child.exitStatus() is not None)
     assert child.exitStatus() == 7
-    assert child.lastWords()[-1] == "999" and len(child.lastWords()) == process.LAST_LINES
+    assert child.lastErrorLines()[-1] == "999" and len(child.lastErrorLines()) == process.LAST_LINES
 
 
 def test_cancel_closes_standard_input(tmp_path):
     child = started("import sys; sys.stdin.read(); print('input closed')", tmp_path)
     child.cancel()
     waitUntil(lambda: child.exitStatus() is not None)
-    assert child.exitStatus() == 0 and child.lines() == ["input closed"]
+    assert child.exitStatus() == 0 and child.takeLines() == ["input closed"]
 
 
 def test_cancel_after_the_end_does_no_harm(tmp_path):
@@ -82,7 +82,7 @@ def test_kill_ends_a_launcher_and_the_interpreter_that_it_started(tmp_path):
     )
     child = started(launcher, tmp_path)
     lines: list[str] = []
-    waitUntil(lambda: lines.extend(child.lines()) or lines)
+    waitUntil(lambda: lines.extend(child.takeLines()) or lines)
     grandchild = int(lines[0])
     child.kill()
     waitUntil(lambda: child.exitStatus() is not None)
@@ -92,7 +92,7 @@ def test_kill_ends_a_launcher_and_the_interpreter_that_it_started(tmp_path):
 def test_killed_process_is_gone_at_once_and_no_zombie(tmp_path):
     child = started("import os, time; print(os.getpid(), flush=True); time.sleep(60)", tmp_path)
     lines: list[str] = []
-    waitUntil(lambda: lines.extend(child.lines()) or lines)
+    waitUntil(lambda: lines.extend(child.takeLines()) or lines)
     child.kill()
     assert not psutil.pid_exists(int(lines[0]))
 
@@ -104,18 +104,18 @@ def test_end_is_noticed_although_a_grandchild_holds_the_pipes(tmp_path, monkeypa
     )
     child = started(script, tmp_path)
     waitUntil(lambda: child.exitStatus() is not None)
-    assert child.lines() == ["bye"]
+    assert child.takeLines() == ["bye"]
     child.kill()
 
 
 def test_missing_program_is_an_os_error(tmp_path):
     with pytest.raises(OSError):
-        ChildProcess().start([str(tmp_path / "nothing")], childEnvironment(), tmp_path)
+        ChildProcess().start([str(tmp_path / "nothing")], makeChildEnvironment(), tmp_path)
 
 
 def test_child_finds_this_library_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
-    environment = childEnvironment()
+    environment = makeChildEnvironment()
     command = [sys.executable, "-c", "import KneeSegLib, os; print(os.path.dirname(KneeSegLib.__file__))"]
     found = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
@@ -129,11 +129,11 @@ def test_child_finds_this_library_from_any_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["ITK_AUTOLOAD_PATH", "MPLBACKEND", "PYTHONSTARTUP"])
 def test_child_is_not_disturbed_by_settings_of_the_application(monkeypatch, name):
     monkeypatch.setenv(name, "something")
-    assert name not in childEnvironment()
+    assert name not in makeChildEnvironment()
 
 
 def test_interpreter_is_the_running_one_without_slicer():
-    assert pythonExecutable() == sys.executable
+    assert findPython() == sys.executable
 
 
 def test_interpreter_is_python_slicer_in_slicer(monkeypatch, tmp_path):
@@ -141,10 +141,10 @@ def test_interpreter_is_python_slicer_in_slicer(monkeypatch, tmp_path):
     launcher.write_text("")
     launcher.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert os.path.samefile(pythonExecutable(), launcher)
+    assert os.path.samefile(findPython(), launcher)
 
 
 def test_slicer_without_its_python_is_an_error_and_never_a_second_slicer(monkeypatch):
     monkeypatch.setattr(slicer, "app", SimpleNamespace(), raising=False)
     with pytest.raises(ResourceError, match="PythonSlicer"):
-        pythonExecutable()
+        findPython()

@@ -60,18 +60,18 @@ def test_requirements_are_those_of_the_library_beside_what_slicer_brings():
 
 
 def test_nothing_is_missing_where_the_library_is_installed():
-    assert requirements.missingPackages() == []
+    assert requirements.findMissingPackages() == []
 
 
 def test_missing_and_old_packages_are_found(monkeypatch):
     Packages(monkeypatch, safetensors=None, rich="9.1")
-    assert requirements.missingPackages() == ["safetensors>=0.4", "rich>=13"]
+    assert requirements.findMissingPackages() == ["safetensors>=0.4", "rich>=13"]
 
 
 @pytest.mark.parametrize("version", ["2.2.2", "2.13.0+cpu", "2.6.0.dev20250101"])
 def test_every_build_of_torch_from_2_0_will_do(monkeypatch, version):
     Packages(monkeypatch, torch=version, monai="1.4.0", numpy="1.26.4")
-    assert requirements.missingPackages() == []
+    assert requirements.findMissingPackages() == []
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,14 @@ def test_every_build_of_torch_from_2_0_will_do(monkeypatch, version):
 )
 def test_monai_and_numpy_are_those_that_go_with_the_torch_that_is_there(monkeypatch, torch, numpy, missing):
     Packages(monkeypatch, torch=torch, numpy=numpy, monai=None)
-    assert requirements.missingPackages() == missing
+    assert requirements.findMissingPackages() == missing
 
 
 def test_looking_for_packages_does_not_import_torch():
     script = (
         f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / 'KneeSeg')!r}]\n"
         "from KneeSegModule import requirements, run, panel, export\n"
-        "assert requirements.missingPackages() == []\n"
+        "assert requirements.findMissingPackages() == []\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=Path(sys.executable).parent).returncode == 0

@@ -72,13 +72,13 @@ def optionsGiven(volumeNode, options: Options) -> dict[str, str]:
     ],
 )
 def test_child_is_told_what_dicom_says_of_the_volume(volumeNode, monkeypatch, facts, asked, modality, side):
-    monkeypatch.setattr(run_module, "factsOf", lambda node: facts)
+    monkeypatch.setattr(run_module, "readDicomFacts", lambda node: facts)
     options = optionsGiven(volumeNode, Options(side=asked))
     assert (options["pipeline"], options["modality"], options["side"]) == ("auto", modality, side)
 
 
 def test_an_mr_of_another_body_part_is_refused_unless_the_knee_is_insisted_on(volumeNode, monkeypatch):
-    monkeypatch.setattr(run_module, "factsOf", lambda node: DicomFacts("MR", "", "HEAD"))
+    monkeypatch.setattr(run_module, "readDicomFacts", lambda node: DicomFacts("MR", "", "HEAD"))
     with pytest.raises(errors.InputError, match='\'Leg CT\' is an MR of the head.*"MR: knee" under "Pipeline"'):
         optionsGiven(volumeNode, Options())
     assert optionsGiven(volumeNode, Options(pipeline="mr-knee"))["pipeline"] == "mr-knee"
@@ -272,7 +272,7 @@ def test_unusable_volume_starts_no_process(scene, runner):
 
 
 def test_missing_temporary_folder_is_an_error(volumeNode, runner, monkeypatch, tmp_path):
-    monkeypatch.setattr(run_module, "_temporaryPath", lambda: str(tmp_path / "missing"))
+    monkeypatch.setattr(run_module, "_findTemporaryPath", lambda: str(tmp_path / "missing"))
     with pytest.raises(errors.ResourceError, match="missing"):
         SegmentationRun(volumeNode, Options(), runner).start()
 

@@ -70,13 +70,13 @@ def test_segments_carry_our_names_colours_and_terminology(segmentationNode):
 def test_segments_carry_how_far_they_can_be_relied_on(volumeNode, resultFolder, tmp_path):
     judged = judgedResult(resultFolder, tmp_path / "judged", femur_right="check", tibia_left="good")
     segmentationNode = kneeSegScene.addResult(judged, volumeNode)
-    assert [kneeSegScene.levelOf(segmentationNode, key) for key in KEYS] == ["check", "good"]
-    assert kneeSegScene.namesWithLevels(segmentationNode) == ["Right femur (check)", "Left tibia"]
+    assert [kneeSegScene.readQualityLevel(segmentationNode, key) for key in KEYS] == ["check", "good"]
+    assert kneeSegScene.listNamesWithQuality(segmentationNode) == ["Right femur (check)", "Left tibia"]
 
 
 def test_a_result_that_nobody_judged_says_nothing_of_its_quality(segmentationNode):
-    assert [kneeSegScene.levelOf(segmentationNode, key) for key in KEYS] == ["", ""]
-    assert kneeSegScene.namesWithLevels(segmentationNode) == ["Right femur", "Left tibia"]
+    assert [kneeSegScene.readQualityLevel(segmentationNode, key) for key in KEYS] == ["", ""]
+    assert kneeSegScene.listNamesWithQuality(segmentationNode) == ["Right femur", "Left tibia"]
 
 
 def test_segments_are_voxel_for_voxel_those_of_an_oblique_volume(segmentationNode, volumeNode):
@@ -171,10 +171,10 @@ def test_surface_follows_when_a_segment_is_edited(segmentationNode, volumeNode):
 
 
 def test_result_says_how_it_was_made(segmentationNode):
-    assert kneeSegScene.madeHere(segmentationNode)
+    assert kneeSegScene.isResult(segmentationNode)
     assert segmentationNode.GetAttribute("KneeSeg.Statement") == TRAINING_STATEMENT
     assert TRAINING_STATEMENT in segmentationNode.GetDescription()
-    assert "The femur is cut by the edge of the scan." in kneeSegScene.warningsOf(segmentationNode)
+    assert "The femur is cut by the edge of the scan." in kneeSegScene.readWarnings(segmentationNode)
 
 
 def test_result_does_not_point_at_the_temporary_file(segmentationNode):
@@ -253,5 +253,5 @@ def test_segments_are_known_to_the_loaded_terminology(scene, key):
     ],
 )
 def test_unusable_volume_is_named_with_the_reason(scene, make, said):
-    problem = kneeSegScene.problemWith(make())
+    problem = kneeSegScene.findVolumeProblem(make())
     assert problem.startswith(said) and bool(problem) == bool(said)

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from KneeSegModule.wording import LABELS, inPanelWords
+from KneeSegModule.wording import LABELS, useWordsOfPanel
 from slicer_support import qt
 from slicer_support.mrml import REPOSITORY
 
@@ -28,11 +28,11 @@ from slicer_support.mrml import REPOSITORY
     ],
 )
 def test_options_files_and_folders_get_the_names_that_are_on_the_screen(said, shown):
-    assert inPanelWords(said, "Knee, PD", Path("/tmp/KneeSeg-x1")) == shown
+    assert useWordsOfPanel(said, "Knee, PD", Path("/tmp/KneeSeg-x1")) == shown
 
 
 def test_a_name_that_looks_like_a_pattern_is_taken_as_it_is():
-    assert inPanelWords("'volume.nrrd' is empty.", r"\1 (left)") == r"'\1 (left)' is empty."
+    assert useWordsOfPanel("'volume.nrrd' is empty.", r"\1 (left)") == r"'\1 (left)' is empty."
 
 
 def test_labels_are_those_of_the_panel():

@@ -31,14 +31,14 @@ class FakeRunner:
     def start(self, command, environment, folder) -> None:
         self.command, self.environment, self.folder = command, environment, folder
 
-    def lines(self) -> list[str]:
+    def takeLines(self) -> list[str]:
         said, self._said = self._said, []
         return said
 
     def exitStatus(self) -> int | None:
         return self._status
 
-    def lastWords(self) -> list[str]:
+    def lastErrorLines(self) -> list[str]:
         return self.words
 
     def cancel(self) -> None:
