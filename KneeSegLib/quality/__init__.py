@@ -1,11 +1,13 @@
-"""How far each labelled bone can be relied on, without knowing the truth: signs are measured, then judged.
+"""Quality control: how far each labelled structure can be relied on, without knowing the truth.
+
+Features are measured, then compared with limits:
 
     >>> assess_quality(structure("femur_right"), features["femur_right"]).level        # doctest: +SKIP
     'good'
 
-One file per kind of sign: :mod:`~KneeSegLib.quality.uncertainty` (of the networks),
-:mod:`~KneeSegLib.quality.agreement` (with the localiser), :mod:`~KneeSegLib.quality.edges` and
-:mod:`~KneeSegLib.quality.values` (in the image),
+One file per kind of feature: :mod:`~KneeSegLib.quality.uncertainty` (of the networks),
+:mod:`~KneeSegLib.quality.agreement` (with the localiser), :mod:`~KneeSegLib.quality.edges`,
+:mod:`~KneeSegLib.quality.ends` and :mod:`~KneeSegLib.quality.values` (in the image),
 :mod:`~KneeSegLib.quality.outlines` (from slice to slice), :mod:`~KneeSegLib.quality.metal`,
 :mod:`~KneeSegLib.quality.borders` and :mod:`~KneeSegLib.quality.sizes`. They know no files and load no torch.
 """
@@ -19,15 +21,15 @@ from KneeSegLib.quality.settings import BONE_CT_LIMITS, KNEE_MR_LIMITS, QualityL
 from KneeSegLib.quality.uncertainty import measure_disputed_fractions
 
 __all__ = [
+    "BONE_CT_LIMITS",
     "KNEE_MR_LIMITS",
     "LEVEL_NAMES",
     "Level",
-    "BONE_CT_LIMITS",
     "QualityFeatures",
     "QualityLimits",
     "QualityResult",
-    "measure_disputed_fractions",
-    "measure_leg_features",
     "assess_quality",
     "describe_flag",
+    "measure_disputed_fractions",
+    "measure_leg_features",
 ]

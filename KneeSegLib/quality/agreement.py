@@ -16,8 +16,8 @@ _ONE_VOXEL_AROUND = np.ones((3, 3, 3), bool)
 def compute_tolerant_dice(first: np.ndarray, second: np.ndarray) -> float:
     """Return the Dice overlap of two masks (Z, Y, X) in which a voxel also counts as common beside the other mask.
 
-    A bone that is thinner than a voxel of the grid is not punished for where its voxel came to lie. 0 where one of
-    the masks is empty.
+    A bone that is thinner than a voxel of the grid loses nothing by where its voxel came to lie. 0 where one of the
+    masks is empty.
     """
     total = np.count_nonzero(first) + np.count_nonzero(second)
     if not first.any() or not second.any():
@@ -28,7 +28,7 @@ def compute_tolerant_dice(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def measure_region_agreement(mask: np.ndarray, grid: Grid, region: np.ndarray, coarse: Grid) -> float:
-    """Return how well a mask agrees with a coarse region, where the mask's grid reaches.
+    """Return the tolerant Dice, 0..1, of a mask and a coarse region, where the mask's grid reaches.
 
     Args:
         mask: bool (Z, Y, X) on ``grid``.

@@ -1,4 +1,4 @@
-"""What the signs of a bone mean for the one who has to rely on it: a level, and a sentence for every reason."""
+"""What the features of a structure mean for the reader who relies on it: a level, and a sentence for every reason."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from KneeSegLib.quality.sizes import describe_implausible_size
 Level = Literal["good", "limited", "check"]
 
 LEVEL_NAMES: dict[Level, str] = {"good": "Good", "limited": "Limited by the scan", "check": "Check"}
-"""As a person reads them."""
+"""As reports and panels show them."""
 
 ENDS_LENGTHWISE = (*LONG_BONES, "hip_bone")
-"""Bones that a scan of one joint shows in part: ending at its upper or lower border is nothing to worry about."""
+"""Bones that a scan of one joint shows in part: that they end at its upper or lower border is no more than a note."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class QualityResult:
     """How far a structure can be relied on.
 
     Attributes:
-        level: ``"check"``: there are signs that the result is wrong. ``"limited"``: there are none, but the scan does
-            not show all of the bone, or not finely. ``"good"``: neither.
+        level: ``"check"``: a feature lies beyond its limit, so the result may be wrong. ``"limited"``: none does, but
+            the scan does not show all of the structure, or not finely. ``"good"``: neither.
         reasons: sentences, why it is to be checked.
         limits: sentences, what the scan does not show.
-        notes: sentences that are worth knowing and no reason to worry.
+        notes: sentences that change nothing about the level.
         features: what was measured.
     """
 
@@ -42,23 +42,23 @@ class QualityResult:
 
     @property
     def name(self) -> str:
-        """The level as a person reads it."""
+        """The level as reports and panels show it."""
         return LEVEL_NAMES[self.level]
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Reasons and limits, the graver ones first."""
+        """Reasons, then limits."""
         return self.reasons + self.limits
 
 
 def assess_quality(
-    structure: Structure, features: QualityFeatures, thresholds: QualityLimits = BONE_CT_LIMITS
+    structure: Structure, features: QualityFeatures, limits: QualityLimits = BONE_CT_LIMITS
 ) -> QualityResult:
-    """Judge the signs of a structure; a sign that is NaN speaks neither for nor against it."""
-    reasons = tuple(_reasons(structure.tissue.key, features, thresholds))
-    limits, notes = _of_the_scan(structure.tissue.key, features, thresholds)
-    level: Level = "check" if reasons else "limited" if limits else "good"
-    return QualityResult(level, reasons, limits, notes, features)
+    """Compare the features of a structure with limits; one that is NaN counts neither for nor against it."""
+    reasons = tuple(_reasons(structure.tissue.key, features, limits))
+    unseen, notes = _limits_of_scan(structure.tissue.key, features, limits)
+    level: Level = "check" if reasons else "limited" if unseen else "good"
+    return QualityResult(level, reasons, unseen, notes, features)
 
 
 def describe_flag(structure: Structure, result: QualityResult) -> str | None:
@@ -70,26 +70,29 @@ def describe_flag(structure: Structure, result: QualityResult) -> str | None:
 
 def _reasons(bone: str, features: QualityFeatures, limit: QualityLimits) -> Iterator[str]:
     if features.side_certainty < limit.side_certainty:
-        yield "Whether it is a right or a left one was a close decision."
+        yield "It is uncertain whether it is a right or a left one; the side can be chosen before the run."
     if features.localiser_certainty == 0.0:
-        yield "The first look at the whole scan did not see this bone."
+        yield "The coarse pass over the whole scan did not find this bone."
     elif features.localiser_agreement < limit.localiser_agreement:
         yield (
-            f"It agrees by only {features.localiser_agreement:.0%} with where the first look at the whole scan saw it."
+            f"It overlaps by only {features.localiser_agreement:.0%} with where the coarse pass over the whole scan "
+            "found it."
         )
     if features.disputed_fraction > limit.disputed_fraction:
         yield f"The networks disagree on whether {features.disputed_fraction:.0%} of it are this bone."
     if features.refined_mm > limit.refined_mm:
-        yield f"The second look at its edge moved it by {features.refined_mm:.1f} mm on average."
+        yield f"The refinement moved its edge by {features.refined_mm:.1f} mm on average."
     if features.contact_fraction > limit.contact_fraction:
         yield f"Over {features.contact_fraction:.0%} of its surface it runs into another bone; the border may be wrong."
     if features.cleaned_fraction > limit.cleaned_fraction:
-        yield f"Pieces that make up {features.cleaned_fraction:.0%} of it were removed or renamed."
+        yield f"Components that make up {features.cleaned_fraction:.0%} of it were removed or relabelled."
     if features.components > 1:
-        yield f"It came out in {features.components} pieces: what joins them is broken, hidden by metal or out of view."
+        yield f"It has {features.components} components: what joins them is broken, hidden by metal or out of view."
     whole = features.whole and not _goes_on_unseen(features, limit)
-    if (doubt := describe_implausible_size(bone, features.volume_cm3, max(features.extent_mm), whole)) is not None:
-        yield doubt
+    if (
+        implausible := describe_implausible_size(bone, features.volume_cm3, max(features.extent_mm), whole)
+    ) is not None:
+        yield implausible
     if features.metal_cm3 > limit.metal_cm3:
         yield f"There are {features.metal_cm3:.1f} cm3 of metal in it or beside it; streaks may have moved its edges."
     if features.jump_mm > limit.jump_mm:
@@ -119,16 +122,18 @@ def _reasons(bone: str, features: QualityFeatures, limit: QualityLimits) -> Iter
     if features.shape_lost:
         yield "No shape could be fitted to it."
     if features.uncertain_band_mm > limit.uncertain_band_mm:
-        yield f"The network is unsure of its edge, over a band of {features.uncertain_band_mm:.1f} mm."
+        yield f"The network is uncertain of its edge, over a band of {features.uncertain_band_mm:.1f} mm."
 
 
 def _goes_on_unseen(features: QualityFeatures, limit: QualityLimits) -> bool:
-    """Whether the image ends before the bone does."""
+    """Return whether the image ends before the bone does."""
     return features.air_fraction + features.blank_fraction > limit.unseen_fraction
 
 
-def _of_the_scan(bone: str, features: QualityFeatures, limit: QualityLimits) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the scan does not show: limits, and what is no more than a note."""
+def _limits_of_scan(
+    bone: str, features: QualityFeatures, limit: QualityLimits
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what the scan does not show: limits, and what is no more than a note."""
     limits, notes = [], []
     if features.slice_mm > limit.slice_mm:
         limits.append(f"The slices lie {features.slice_mm:.1f} mm apart: what is finer is lost.")

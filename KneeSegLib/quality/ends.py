@@ -7,19 +7,13 @@ from math import nan
 
 import numpy as np
 
-from KneeSegLib.quality.metal import METAL_HU
-
-_STEP_MM = 3.0
-"""So far from its end, inward and outward, a label is looked at: ends of whole bones are round or flat."""
-_LEAST_AREA_MM2 = 20.0
-_DENSE_HU = 150.0
-"""Above soft tissue: bone with little marrow in it, even in a scan of low values."""
+from KneeSegLib.quality.settings import DENSE_HU, END_STEP_MM, LEAST_END_MM2, METAL_HU
 
 
 def measure_continuing_fraction(
     mask: np.ndarray, bones: np.ndarray, hu: np.ndarray, soft_tissue_hu: float, spacing_mm: Sequence[float]
 ) -> float:
-    """Return how much of the dense bone just within an end of the label goes on, without a label, just beyond it.
+    """Return the fraction of the dense bone just within an end of the label that goes on, unlabelled, beyond it.
 
     Near 1 where a shaft was labelled half-way, near 0 where a bone ends. The larger of both ends along the leg counts.
     Metal, which goes on beyond bones, does not.
@@ -32,19 +26,19 @@ def measure_continuing_fraction(
         spacing_mm: (z, y, x).
 
     Returns:
-        0..1; NaN where no end can be looked at.
+        0..1; NaN where no end can be evaluated.
     """
-    step = max(round(_STEP_MM / spacing_mm[0]), 1)
+    step = max(round(END_STEP_MM / spacing_mm[0]), 1)
     filled = np.flatnonzero(mask.any(axis=(1, 2)))
-    least_hu = soft_tissue_hu + _DENSE_HU
-    shares = []
+    least_hu = soft_tissue_hu + DENSE_HU
+    fractions = []
     for last, outward in ((filled[0], -1), (filled[-1], 1)) if filled.size else ():
         within, beyond = last - outward * step, last + outward * step
         if not (0 <= within < len(mask) and 0 <= beyond < len(mask)):
             continue
         dense = mask[within] & (hu[within] > least_hu)
-        if np.count_nonzero(dense) * spacing_mm[1] * spacing_mm[2] < _LEAST_AREA_MM2:
+        if np.count_nonzero(dense) * spacing_mm[1] * spacing_mm[2] < LEAST_END_MM2:
             continue
         goes_on = ~bones[beyond] & (hu[beyond] > least_hu) & (hu[beyond] <= METAL_HU)
-        shares.append(np.count_nonzero(dense & goes_on) / np.count_nonzero(dense))
-    return max(shares, default=nan)
+        fractions.append(np.count_nonzero(dense & goes_on) / np.count_nonzero(dense))
+    return max(fractions, default=nan)

@@ -1,4 +1,4 @@
-"""What can be measured about one labelled bone without knowing the truth. Numbers only; what they mean: ``result``."""
+"""What is measured of one labelled structure without knowing the truth; ``assessment`` says what the numbers mean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import nan
 
 @dataclass(frozen=True)
 class QualityFeatures:
-    """The signs of one structure; NaN where one could not be measured. ``case.json`` holds them under these names.
+    """The features of one structure; NaN where one could not be measured. ``case.json`` holds them by these names.
 
     Attributes:
         volume_cm3: of the part in view.
@@ -17,13 +17,13 @@ class QualityFeatures:
         whole: it touches no border, neither of the scan nor of the stretch of leg that was segmented.
         border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
         slice_mm: distance of the scan's slices: across the leg in CT, from one side of a knee to the other in MR.
-        uncertain_band_mm: thickness of the layer along its surface in which no class is much likelier than the next.
-        disputed_fraction: fraction of its probability that the slices and the naming network give to different bones.
+        uncertain_band_mm: thickness of the layer along its surface in which no class is much more probable than the next.
+        disputed_fraction: fraction of its probability that slices and fusion give to other bones.
         refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
         localiser_agreement: Dice of its labels and the localiser's coarse region, with one coarse voxel of tolerance.
         localiser_certainty: mean probability that the localiser gives its region; 0 where it saw none.
         side_certainty: how clearly the leg is a right or a left one, 0..1.
-        cleaned_fraction: volume that cleaning took away or renamed, as a fraction of the bone's.
+        cleaned_fraction: volume that cleaning removed or relabelled, as a fraction of the bone's.
         components: of how many connected components (by faces of voxels) it consists.
         contact_fraction: fraction of its surface that lies against another bone with nothing in between.
         edge_hu: median step of the image across its surface, from outside in.
@@ -37,8 +37,8 @@ class QualityFeatures:
         jump_mm: largest sideways jump of its outline within 3 mm along the leg.
         sway_mm: median step of its outline from slice to slice, per mm along the leg.
         metal_cm3: metal within 5 mm of its box.
-        shape_lost: a shape was to be fitted and lies out of view.
         shape_residual_mm: mean distance of a fitted shape's points from its surface.
+        shape_lost: a shape was to be fitted and lies out of view.
     """
 
     volume_cm3: float

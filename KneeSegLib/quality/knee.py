@@ -1,4 +1,4 @@
-"""All signs of the structures of a knee in MR, each measured in the structure's own box."""
+"""All quality features of the structures of a knee in MR, each measured in the structure's own box."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.geometry.boxes import find_label_boxes
+from KneeSegLib.geometry.boxes import find_label_boxes, uncrop_box
 from KneeSegLib.quality.borders import measure_border_areas_mm2
+from KneeSegLib.quality.changes import count_changed_voxels
 from KneeSegLib.quality.features import QualityFeatures
-from KneeSegLib.quality.leg import count_changed_voxels
+from KneeSegLib.quality.sizes import measure_extent_mm
 from KneeSegLib.quality.uncertainty import measure_uncertain_band_mm
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ WHOLE_IN_VIEW = ("patella",)
 def measure_knee_features(
     labelled: LegLabels, before_cleaning: np.ndarray, shapes: Mapping[str, FittedShape], grid: Grid
 ) -> dict[str, QualityFeatures]:
-    """Return the signs of every structure that the labels of a knee hold, by its key.
+    """Return the features of every structure that the labels of a knee hold, by its key.
 
     Args:
         labelled: the cleaned labels with their margins.
@@ -49,17 +50,17 @@ def measure_knee_features(
             continue
         mask = labels[box] == value
         volume_cm3 = float(np.count_nonzero(mask)) * voxel_cm3
-        in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
-        borders = measure_border_areas_mm2(mask, in_scan, grid.shape, spacing_mm)
-        certainty = margin.values * np.float32(1.0 / MARGIN_SCALE)
+        borders = measure_border_areas_mm2(mask, uncrop_box(box, labelled.place), grid.shape, spacing_mm)
         shape_mm = shapes[tissue].mean_residual_mm if tissue in shapes else None
         found[structure(tissue, labelled.side).key] = QualityFeatures(
             volume_cm3=volume_cm3,
-            extent_mm=tuple((b.stop - b.start) * step for b, step in zip(box, spacing_mm)),
+            extent_mm=measure_extent_mm(box, spacing_mm),
             whole=tissue in WHOLE_IN_VIEW and not borders,
             border_mm2=borders,
             slice_mm=grid.x.spacing_mm,
-            uncertain_band_mm=measure_uncertain_band_mm(certainty, labels[margin.place] == value, spacing_mm),
+            uncertain_band_mm=measure_uncertain_band_mm(
+                margin.values * np.float32(1.0 / MARGIN_SCALE), labels[margin.place] == value, spacing_mm
+            ),
             cleaned_fraction=changed.get(value, 0) * voxel_cm3 / volume_cm3,
             shape_residual_mm=nan if shape_mm is None else shape_mm,
             shape_lost=shape_mm is not None and isnan(shape_mm),

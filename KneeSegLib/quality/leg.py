@@ -14,6 +14,7 @@ from KneeSegLib.anatomy import BONES, structure
 from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.quality.agreement import measure_region_agreement
 from KneeSegLib.quality.borders import measure_border_areas_mm2
+from KneeSegLib.quality.changes import count_changed_voxels
 from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
 from KneeSegLib.quality.ends import measure_continuing_fraction
 from KneeSegLib.quality.features import QualityFeatures
@@ -112,14 +113,6 @@ def measure_leg_features(
             metal_cm3=measure_metal_cm3(metal, box, spacing_mm),
         )
     return found
-
-
-def count_changed_voxels(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
-    """Return how many voxels each label value lost to the background or to another bone, or won from one."""
-    lost = (before != after) & (before != 0)
-    was, became = before[lost], after[lost]
-    counts = np.bincount(was, minlength=256) + np.bincount(became[became != 0], minlength=256)
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
 
 
 def _grown(box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:

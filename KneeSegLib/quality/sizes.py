@@ -1,23 +1,21 @@
-"""How large bones are, to notice one that cannot be.
+"""How large bones are, to recognise a size that is impossible.
 
-From the people that the networks are trained on (``kneeseg synthesize --prepare``, group ``train``): 32 whole legs
+From the subjects that the networks are trained on (``kneeseg synthesize --prepare``, group ``train``): 32 whole legs
 and 34 knees drawn from the statistical shape model of the lower limb (musculoskeletal/models LLP26, MPL-2.0), cut at
 two standard deviations, 33 scanned ankles and 18 hips. ``Testing/benchmarks/bone_sizes.py`` prints the table anew. The
-people are adults; limits are wider than what was seen, since smaller and larger adults exist.
+subjects are adults; limits are wider than what was seen, since smaller and larger adults exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from KneeSegLib.geometry.boxes import ArrayBox, box_shape
+from KneeSegLib.quality.settings import LENGTH_SLACK, VOLUME_SLACK
+
 Range = tuple[float, float]
-
-VOLUME_SLACK = 1.6
-"""Limits of volume: the smallest seen divided by this, the largest times this."""
-
-LENGTH_SLACK = 1.25
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,18 @@ SIZES: Mapping[str, Size] = MappingProxyType(
 )
 
 
+def measure_extent_mm(box: ArrayBox, spacing_mm: Sequence[float]) -> tuple[float, float, float]:
+    """Return the edges (z, y, x) of an upright box."""
+    z, y, x = (count * step for count, step in zip(box_shape(box), spacing_mm))
+    return z, y, x
+
+
 def describe_implausible_size(bone: str, volume_cm3: float, length_mm: float, whole: bool) -> str | None:
     """Return in a sentence what is impossible about a bone's size; None where nothing is.
 
     Args:
         bone: key of the tissue; nothing is known of others than bones.
+        volume_cm3: of the part in view.
         length_mm: longest edge of its upright box.
         whole: it ends within what was segmented. A part of a bone may be as small as it likes, but not too large.
     """

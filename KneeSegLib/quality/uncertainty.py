@@ -1,4 +1,4 @@
-"""How sure the networks are of a bone: along its surface, and of its name."""
+"""How certain the networks are of a bone: along its surface, and of its label."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.quality.settings import DISPUTE_STRIDE as _STRIDE
+from KneeSegLib.quality.settings import UNCERTAIN_MARGIN
 
 if TYPE_CHECKING:
     from KneeSegLib.ct.slices import JointProbabilities
 
-UNCERTAIN_MARGIN = 0.5
-"""A voxel is doubtful where the likeliest class leads by less than this: at best 0.75 against 0.25."""
-
-_STRIDE = 3
-
 
 def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
-    """Return the volume of doubtful voxels over the area of the bone's surface: how thick the doubtful layer is.
+    """Return the volume of uncertain voxels over the area of the bone's surface: how thick the uncertain layer is.
 
-    A sharp edge that a network is sure of gives about as much as half a voxel, whatever the size of the bone; doubt
-    that fills a part of the bone gives more.
+    A sharp edge that a network is certain of gives about as much as half a voxel, whatever the size of the bone;
+    uncertainty that fills a part of the bone gives more.
 
     Args:
         margin: (Z, Y, X), probability of the bone minus that of its strongest rival, -1..1, around the whole bone.
@@ -30,8 +27,8 @@ def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: 
         spacing_mm: (z, y, x).
     """
     area_mm2 = measure_surface_area_mm2(mask, spacing_mm)
-    doubtful = np.count_nonzero(np.abs(margin) < UNCERTAIN_MARGIN)
-    return float(doubtful * np.prod(spacing_mm) / area_mm2) if area_mm2 else 0.0
+    uncertain = np.count_nonzero(np.abs(margin) < UNCERTAIN_MARGIN)
+    return float(uncertain * np.prod(spacing_mm) / area_mm2) if area_mm2 else 0.0
 
 
 def measure_refinement_mm(correction: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:

@@ -6,9 +6,7 @@ from math import nan
 
 import numpy as np
 
-from KneeSegLib.quality.edges import AIR_HU
-
-_LEAST_CUT_OFF_SHARE = 0.02
+from KneeSegLib.quality.settings import AIR_HU, LEAST_CUT_OFF_FRACTION
 
 
 def measure_soft_tissue_hu(hu: np.ndarray, bones: np.ndarray) -> float:
@@ -31,4 +29,4 @@ def find_ceiling_hu(hu: np.ndarray, bone: np.ndarray) -> float:
     if not values.size:
         return nan
     highest = values.max()
-    return float(highest) if np.mean(values == highest) >= _LEAST_CUT_OFF_SHARE else nan
+    return float(highest) if np.mean(values == highest) >= LEAST_CUT_OFF_FRACTION else nan

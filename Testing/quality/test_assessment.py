@@ -1,4 +1,4 @@
-"""From signs to a level and its sentences."""
+"""From quality features to a level and its sentences."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ GOOD = QualityFeatures(
 LIMIT = QualityLimits()
 
 ONE_AT_A_TIME = {
-    "uncertain_band_mm": (LIMIT.uncertain_band_mm, "unsure of its edge, over a band of"),
+    "uncertain_band_mm": (LIMIT.uncertain_band_mm, "uncertain of its edge, over a band of"),
     "disputed_fraction": (LIMIT.disputed_fraction, "networks disagree"),
-    "refined_mm": (LIMIT.refined_mm, "second look"),
-    "cleaned_fraction": (LIMIT.cleaned_fraction, "removed or renamed"),
+    "refined_mm": (LIMIT.refined_mm, "refinement moved"),
+    "cleaned_fraction": (LIMIT.cleaned_fraction, "removed or relabelled"),
     "contact_fraction": (LIMIT.contact_fraction, "runs into another bone"),
     "edgeless_fraction": (LIMIT.edgeless_fraction, "no edge of bone"),
     "air_fraction": (LIMIT.air_fraction, "borders on air"),
@@ -67,7 +67,7 @@ def test_a_good_bone_is_good_and_its_cut_shaft_is_but_a_note():
 
 
 @pytest.mark.parametrize("name", ONE_AT_A_TIME)
-def test_each_sign_alone_is_one_reason_beyond_its_threshold_and_none_below(name):
+def test_each_feature_alone_is_one_reason_beyond_its_limit_and_none_below(name):
     limit, words = ONE_AT_A_TIME[name]
     result = assess_quality(FEMUR, with_(**{name: 1.05 * limit}))
     assert result.level == "check"
@@ -79,9 +79,9 @@ def test_each_sign_alone_is_one_reason_beyond_its_threshold_and_none_below(name)
     ("changes", "words"),
     [
         ({"side_certainty": 0.1}, "right or a left"),
-        ({"components": 2}, "2 pieces"),
+        ({"components": 2}, "2 components"),
         ({"localiser_agreement": 0.4}, "by only 40%"),
-        ({"localiser_agreement": 0.0, "localiser_certainty": 0.0}, "did not see this bone"),
+        ({"localiser_agreement": 0.0, "localiser_certainty": 0.0}, "did not find this bone"),
         ({"volume_cm3": 1500.0}, "1500 cm3"),
         ({"soft_tissue_hu": 340.0}, "340 HU"),
         ({"soft_tissue_hu": -900.0}, "-900 HU"),

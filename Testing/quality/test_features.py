@@ -1,4 +1,4 @@
-"""Each sign on shapes and images whose answer is known."""
+"""Each feature on shapes and images whose answer is known."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from KneeSegLib.quality.uncertainty import (
     measure_uncertain_band_mm,
 )
 from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
+from Testing.phantoms.shafts import shaft
 
 SPACING_MM = (1.0, 0.5, 2.0)
 
@@ -40,16 +41,16 @@ def test_the_area_of_a_box_is_that_of_its_six_faces():
 
 
 @pytest.mark.parametrize("thickness_mm", [1.0, 3.0])
-def test_the_doubtful_band_is_as_thick_as_it_is_whatever_the_size_of_the_bone(thickness_mm):
+def test_the_uncertain_band_is_as_thick_as_it_is_whatever_the_size_of_the_bone(thickness_mm):
     for radius_mm in (15.0, 25.0):
         distance_mm = radius_mm - np.sqrt(sum((a - 30.0) ** 2 for a in np.indices((61, 61, 61))))
-        margin = np.clip(distance_mm / thickness_mm, -1.0, 1.0)  # half of it is doubtful, on both sides
+        margin = np.clip(distance_mm / thickness_mm, -1.0, 1.0)  # half of it is uncertain, on both sides
         band_mm = measure_uncertain_band_mm(margin, distance_mm > 0, (1.0, 1.0, 1.0))
         city_block = 1.5  # what voxel faces add to the area of a ball
         assert band_mm * city_block == pytest.approx(thickness_mm, rel=0.1)
 
 
-def test_doubt_inside_the_bone_counts_too():
+def test_uncertainty_inside_the_bone_counts_too():
     mask = box()
     margin = np.where(mask, 0.9, -0.9)
     sure_mm = measure_uncertain_band_mm(margin, mask, SPACING_MM)
@@ -67,10 +68,10 @@ def answer_of(femur: float, tibia: float) -> JointProbabilities:
     return JointProbabilities(Share("knee", -1.0, 10.0), grid, values)
 
 
-def test_what_naming_changes_is_disputed():
-    shares = measure_disputed_fractions([answer_of(0.8, 0.0)], [answer_of(0.2, 0.6)])
-    assert shares["femur"] == pytest.approx(0.6 / 0.8, abs=1e-3)
-    assert shares["tibia"] == pytest.approx(1.0, abs=1e-3)
+def test_what_fusion_changes_is_disputed():
+    fractions = measure_disputed_fractions([answer_of(0.8, 0.0)], [answer_of(0.2, 0.6)])
+    assert fractions["femur"] == pytest.approx(0.6 / 0.8, abs=1e-3)
+    assert fractions["tibia"] == pytest.approx(1.0, abs=1e-3)
     assert measure_disputed_fractions([answer_of(0.8, 0.1)], [answer_of(0.8, 0.1)])["femur"] == 0.0
 
 
@@ -135,14 +136,14 @@ def test_values_that_end_at_those_of_a_window_are_not_blank():
     assert found.blank_fraction == 0.0
 
 
-@pytest.mark.parametrize(("beside", "sign"), [(-1000.0, "air_fraction"), (0.0, "blank_fraction")])
-def test_a_face_at_air_or_at_a_blank_part_is_noticed(beside, sign):
+@pytest.mark.parametrize(("beside", "feature"), [(-1000.0, "air_fraction"), (0.0, "blank_fraction")])
+def test_a_face_at_air_or_at_a_blank_part_is_noticed(beside, feature):
     mask = box((40, 40, 40))
     hu = image_with(mask)
     hu[:4] -= 150  # fat: nothing is darker than a blank part only where the image ends in a window
     hu[:, :, 20:] = beside
     found = measure_edges(mask, np.zeros_like(mask), hu, (1.0, 1.0, 1.0))
-    assert getattr(found, sign) == pytest.approx(1 / 6, abs=0.01)
+    assert getattr(found, feature) == pytest.approx(1 / 6, abs=0.01)
     assert found.air_fraction + found.blank_fraction == pytest.approx(1 / 6, abs=0.01)
 
 
@@ -174,17 +175,6 @@ def test_values_that_pile_up_at_the_highest_one_were_cut_off():
     hu = image_with(mask, inside_hu=800.0, noise_hu=60.0)
     assert np.isnan(find_ceiling_hu(hu, mask))
     assert find_ceiling_hu(np.minimum(hu, 400), mask) == 400.0
-
-
-def shaft(slices=60, lean=0.2, radius=12.0, jump_mm=0.0, jitter_mm=0.0, slice_mm=1.0) -> np.ndarray:
-    """A leaning rod; above its middle it may stand aside, or each slice lies elsewhere."""
-    random = np.random.default_rng(3)
-    y, x = np.indices((80, 80))
-    mask = np.zeros((slices, 80, 80), bool)
-    for z in range(slices):
-        centre = 30.0 + lean * slice_mm * z + jump_mm * (z >= slices // 2) + random.normal(0.0, jitter_mm)
-        mask[z] = (y - 40) ** 2 + (x - centre) ** 2 < radius**2
-    return mask
 
 
 @pytest.mark.parametrize("slice_mm", [0.6, 1.0, 3.0])
@@ -230,7 +220,7 @@ def test_a_shaft_labelled_half_way_goes_on_and_one_that_ends_does_not(tilt):
     assert measure_continuing_fraction(half, half, hu, 40.0, (1.0, 1.0, 1.0)) > 0.8
     ended = np.where((z <= 4) | (z >= 20), 40.0, hu)
     assert measure_continuing_fraction(half, half, ended, 40.0, (1.0, 1.0, 1.0)) == 0.0
-    # What goes on under another bone's name is not missing.
+    # What goes on under another bone's label is not missing.
     assert measure_continuing_fraction(half, whole, hu, 40.0, (1.0, 1.0, 1.0)) == 0.0
     # Neither is metal bone.
     nailed = np.where(whole & ~half, 3000.0, hu)
@@ -251,7 +241,7 @@ def test_every_border_is_called_by_its_name():
     }  # fmt: skip
 
 
-def test_metal_is_a_piece_and_scattered_bright_voxels_are_not():
+def test_metal_is_a_component_and_scattered_bright_voxels_are_not():
     hu = np.zeros((30, 40, 40), np.int16)
     hu[5:15, 10:14, 10:14] = 3071
     hu[::7, ::5, 30::3] = 3071

@@ -44,7 +44,7 @@ def test_a_bone_far_from_its_shape_is_to_be_checked():
 
 def test_a_network_that_is_sure_of_nothing_is_not_believed():
     result = assess_quality(structure("femur_right"), features_of(labelled(margin_value=30)))
-    assert result.level == "check" and "unsure of its edge" in result.reasons[0]
+    assert result.level == "check" and "uncertain of its edge" in result.reasons[0]
 
 
 def test_cartilage_stays_where_it_lies_on_bone():

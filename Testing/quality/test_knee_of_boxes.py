@@ -70,7 +70,7 @@ def test_a_patella_that_the_scan_cuts_is_not_whole():
     assert not found.whole and set(found.border_mm2) == {"front"}
 
 
-def test_what_cleaning_took_away_is_a_share_of_what_is_left():
+def test_what_cleaning_took_away_is_a_fraction_of_what_is_left():
     labelled = knee()
     before = labelled.labels.copy()
     value = structure("tibia", "right").label_value
@@ -86,7 +86,7 @@ def test_the_residual_of_a_shape_is_the_mean_of_its_points_in_view(features):
     assert math.isnan(features["tibia_right"].shape_residual_mm)
 
 
-def test_doubt_along_the_edge_is_measured():
+def test_uncertainty_along_the_edge_is_measured():
     sure = features_of(knee())["tibia_right"].uncertain_band_mm
     slices = probabilities_of(KNEE_BOXES_MM, GRID)
     tibia = slices.values[slices.classes.index("tibia")]
