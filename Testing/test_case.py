@@ -15,8 +15,6 @@ import SimpleITK as sitk
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import Cancelled, OutputError
-from KneeSegLib.io.strict_json import as_strict_json
-from KneeSegLib.measurements.structures import measure_structures
 from Testing.phantoms.cases import (
     KNEE_BOXES,
     KNEE_SHAPE,
@@ -42,36 +40,6 @@ def record(saved) -> dict:
         raise AssertionError(f"{constant} is not JSON")
 
     return json.loads((saved / "case.json").read_text(encoding="utf-8"), parse_constant=refuse)
-
-
-def test_every_structure_is_measured_in_voxels_and_cubic_millimetres():
-    found = {entry.structure.key: entry for entry in measure_structures(box_labels(KNEE_BOXES, KNEE_SHAPE))}
-    assert list(found) == ["femur_right", "patella_right", "tibia_right", "fibula_right"]
-    for key, entry in found.items():
-        assert entry.voxels == voxels_of(structure(key))
-        assert entry.volume_mm3 == pytest.approx(entry.voxels * np.prod(SPACING_MM))
-
-
-def test_the_box_of_a_structure_is_the_smallest_that_holds_it():
-    (entry,) = measure_structures(box_labels({"talus_left": (slice(3, 5), slice(7, 8), slice(10, 20))}, (9, 9, 30)))
-    assert entry.box == np.s_[3:5, 7:8, 10:20]
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("end", ["first", "last"])
-def test_contact_with_each_edge_of_the_scan_is_noticed(axis, end):
-    box = [slice(2, 6)] * 3
-    box[axis] = slice(0, 6) if end == "first" else slice(2, 8)
-    touching, inside = measure_structures(box_labels({"femur_left": box, "femur_right": [slice(6, 7)] * 3}, (8, 8, 8)))[
-        ::-1
-    ]
-    assert touching.structure.side == "left"
-    assert touching.touches_border
-    assert not inside.touches_border
-
-
-def test_an_image_without_structures_has_none():
-    assert measure_structures(box_labels({}, (4, 5, 6))) == []
 
 
 def test_surfaces_enclose_the_volume_of_the_labels_and_are_made_once():
@@ -139,14 +107,6 @@ def test_the_record_says_how_far_each_structure_can_be_relied_on(tmp_path, recor
     assert len(patella["reasons"]) == 1 and "jumps by 4.0 mm" in patella["reasons"][0]
     assert patella["features"]["jump_mm"] == 4.0 and patella["features"]["edge_hu"] is None
     assert record["structures"][0]["quality"] is None  # where no pipeline judged
-
-
-def test_not_a_number_becomes_null():
-    assert as_strict_json({"a": float("nan"), "b": (np.float32(np.inf), np.int64(3)), "c": np.array([1.5])}) == {
-        "a": None,
-        "b": [None, 3],
-        "c": [1.5],
-    }
 
 
 def test_no_file_says_where_it_was_made_or_from_whom(tmp_path):
