@@ -1,14 +1,17 @@
 """Networks with their weights and all there is to know about them: MONAI bundles, found, verified and loaded.
 
-    >>> from KneeSegLib.bundles import find_bundle, list_bundles
-    >>> network = find_bundle("ct-knee").network("cpu")            # doctest: +SKIP
+    >>> from KneeSegLib.bundles import load_model
+    >>> from KneeSegLib.networks.device import find_device
+    >>> model = load_model("ct-knee", find_device("auto"))         # doctest: +SKIP
 
 One bundle is a folder::
 
     ct-knee/configs/metadata.json       what MONAI asks for, and the section "kneeseg" with what KneeSeg needs
-            configs/inference.json      for `python -m monai.bundle run`
             models/model.safetensors    weights, half precision; no pickle anywhere
             docs/README.md, docs/data_license.txt, LICENSE
+
+Nothing else in the folder is read, and nothing in it is executed: no ``model.pt``, no TorchScript, no
+``inference.json``.
 """
 
 from __future__ import annotations

@@ -1,32 +1,37 @@
-"""Say more about a network that is written already: its weights and their checksum stay as they are."""
+"""Describe a network anew that is written already: its weights and their checksum stay as they are."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from KneeSegLib.bundles import documents
 from KneeSegLib.bundles.bundle import METADATA, Bundle
-from KneeSegLib.bundles.metadata import FACTS, check_facts
+from KneeSegLib.bundles.documents import README, as_json, readme, write_text
+from KneeSegLib.bundles.metadata import FACTS, check_facts, complete_metadata
 
 
 def amend_bundle(bundle: Bundle, **facts: Any) -> Bundle:
-    """Add or replace ``facts`` in our section of the metadata, and write the README anew; return the bundle, verified.
+    """Add or replace ``facts`` in our section of the metadata and write all that follows from it anew.
+
+    What follows are MONAI's entries and the README. Without facts the bundle gets what this version of KneeSeg writes.
+
+    Returns:
+        The bundle, verified.
 
     Raises:
         ModelError: the bundle is damaged.
         ValueError: the facts do not fit the network, see :func:`KneeSegLib.bundles.metadata.check_facts`.
     """
     bundle.verify()
-    described = {**bundle.metadata, FACTS: {**bundle.facts, **facts}}
-    check_facts(described[FACTS], bundle.name, bundle.facts["network"])
-    texts = {
-        METADATA: json.dumps(described, indent=2, ensure_ascii=False) + "\n",
-        "docs/README.md": documents.readme(described),
-    }
-    for name, text in texts.items():
+    before = bundle.metadata
+    own = {key: value for key, value in before[FACTS].items() if key not in ("network", "sha256")}
+    wanted = {"version": before["version"], "description": before["description"], **own, **facts}
+    network = before[FACTS]["network"]
+    check_facts(wanted, bundle.name, network)
+    shape = before["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    described = complete_metadata(wanted, network, bundle.sha256, shape)
+    for name, text in ((METADATA, as_json(described)), (README, readme(described))):
         unfinished = bundle.path / f"{name}.part"
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        write_text(unfinished, text)
         unfinished.replace(bundle.path / name)
     amended = Bundle(bundle.path)
     amended.verify()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import torch
 
 METADATA = Path("configs", "metadata.json")
-INFERENCE = Path("configs", "inference.json")
 WEIGHTS = Path("models", "model.safetensors")
 
 

@@ -1,11 +1,13 @@
-"""The texts of a bundle: configuration for MONAI's runner, README, licences."""
+"""The texts of a bundle: metadata as JSON, README, licences."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from KneeSegLib.bundles.kinds import KINDS
 from KneeSegLib.bundles.metadata import FACTS, channel_names
 
 LICENSE = """\
@@ -26,35 +28,21 @@ limitations under the License.
 What the weights were derived from, and its licences: docs/data_license.txt
 """
 
+README = Path("docs", "README.md")
+DATA_LICENSE = Path("docs", "data_license.txt")
+LICENSE_FILE = Path("LICENSE")
 
-_OUTPUTS = {"mr-shape": "Parameters of the shape layer (weights in standard deviations, then pose), in this order:"}
-_IMAGES = {"slices": ", on a CT image"}
+_OUTPUTS = {"latent": "Parameters of the shape layer (weights in standard deviations, then pose), in this order:"}
 
 
-def inference_config(network: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``inference.json``: MONAI's runner builds the network, loads the weights and runs it once."""
-    return {
-        "bundle_root": ".",
-        "input": "",
-        "output_dir": "$@bundle_root + '/eval'",
-        "device": "cpu",
-        "network_def": dict(network),
-        "network": {
-            "_target_": "KneeSegLib.bundles.running.with_weights",
-            "network": "@network_def",
-            "bundle_root": "@bundle_root",
-            "device": "@device",
-        },
-        "run": [
-            {
-                "_target_": "KneeSegLib.bundles.running.run",
-                "network": "@network",
-                "bundle_root": "@bundle_root",
-                "input_path": "@input",
-                "output_dir": "@output_dir",
-            }
-        ],
-    }
+def as_json(content: Mapping[str, Any]) -> str:
+    """Return ``content`` as a text in JSON."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` with the same bytes on every system."""
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def readme(metadata: Mapping[str, Any]) -> str:
@@ -69,18 +57,15 @@ def readme(metadata: Mapping[str, Any]) -> str:
         f"Spacing: {spacing} mm. Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
         "Channels, in this order:",
         _numbered(channel_names(facts)),
-        _OUTPUTS.get(facts["kind"], "Classes (logits; softmax is left to the caller), in this order:"),
+        _OUTPUTS.get(KINDS[facts["kind"]].gives, "Classes (logits; softmax is left to the caller), in this order:"),
         _numbered(facts["classes"]),
         *_temperature(facts),
         "## Measured",
         "```json\n" + json.dumps(facts["figures"], indent=2, ensure_ascii=False) + "\n```",
         "## Made from",
         "\n".join(f"- {source['name']} ({source['licence']}): {source['use']}" for source in facts["sources"]),
-        "## Run it",
-        "KneeSeg's pipelines use this network (`kneeseg segment`). Alone it runs on an array of channels (`.npy`, with"
-        f" or without a batch axis){_IMAGES.get(facts['kind'], '')}, or on random numbers if nothing is given:",
-        "```\npython -m monai.bundle run --config_file configs/inference.json --meta_file configs/metadata.json"
-        " --bundle_root . --device cpu --input channels.npy --output_dir eval\n```",
+        "## Use",
+        "KneeSeg's pipelines use this network (`kneeseg segment`).",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version as installed_version
 from typing import Any
 
 from KneeSegLib import __version__
-from KneeSegLib.anatomy import KNEE_MR_CLASSES
+from KneeSegLib.bundles.kinds import KINDS
 
 FACTS = "kneeseg"
 
 POSE_PARAMETERS = 9
 """Of a shape network, beside the modes of the shape model; this module is read without torch."""
 
-REQUIRED = (
-    "version",
-    "monai_version",
-    "pytorch_version",
-    "numpy_version",
-    "required_packages_version",
-    "task",
-    "description",
-    "authorship",
-    "copyright",
-    "network_data_format",
-    FACTS,
-)
+REQUIRED = ("version", FACTS)
+"""What KneeSeg itself reads; what MONAI's bundle specification asks for besides is only written."""
+
 GIVEN_FACTS = (
     "name",
     "kind",
@@ -46,19 +36,6 @@ OPTIONAL_FACTS = ("temperature", "calibration")
 
 REQUIRED_FACTS = (*GIVEN_FACTS, "network", "sha256")
 
-CHANNELS = {
-    "slices": ("HU / 1000", "bone window, 200 to 1900 HU", "Laplacian of the bone window"),
-    "localiser": ("soft-tissue window, -300 to 300 HU", "bone window, 100 to 1300 HU"),
-    "naming": ("bone mask",),
-    "patches": ("bone window, 200 to 1900 HU", "soft-tissue window, -200 to 400 HU", "probability of the bone so far"),
-    "mr-slices": ("signal as a share of its 99th percentile",),
-    "mr-patches": (
-        "signal as a share of its 99th percentile",
-        *(f"probability of {name} so far" for name in KNEE_MR_CLASSES[1:]),
-    ),
-    "mr-shape": ("probability of the bone", "probability of the other bones"),
-}
-
 
 def missing_entries(metadata: Any) -> list[str]:
     """Return the names of the required entries that ``metadata`` lacks, those of our section as ``kneeseg.<name>``."""
@@ -73,7 +50,7 @@ def missing_entries(metadata: Any) -> list[str]:
 def channel_names(facts: Mapping[str, Any]) -> list[str]:
     """Return what each input channel is: those of the network's ``kind``, then one per neighbouring slice."""
     offsets_mm = facts["channels"].get("neighbour_offsets_mm", ())
-    own = CHANNELS[facts["kind"]]
+    own = KINDS[facts["kind"]].channels
     return [*own, *(f"{own[0]} of the slice at {offset:+g} mm" for offset in offsets_mm)]
 
 
@@ -90,8 +67,8 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
         raise ValueError(f"The metadata of a bundle needs {', '.join(GIVEN_FACTS)}; missing are {', '.join(missing)}.")
     if facts["name"] != name:
         raise ValueError(f"The folder is called {name} and the bundle {facts['name']}; they need one name.")
-    if facts["kind"] not in CHANNELS:
-        raise ValueError(f"A bundle is of a kind out of {', '.join(CHANNELS)}; this one is of kind {facts['kind']!r}.")
+    if facts["kind"] not in KINDS:
+        raise ValueError(f"A bundle is of a kind out of {', '.join(KINDS)}; this one is of kind {facts['kind']!r}.")
     outputs = network["out_channels"] if "out_channels" in network else network["modes"] + POSE_PARAMETERS
     for names, argument, count in (
         (channel_names(facts), "in_channels", network["in_channels"]),
@@ -108,64 +85,73 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
 
 
 def complete_metadata(
-    facts: Mapping[str, Any],
-    network: Mapping[str, Any],
-    sha256: str,
-    spatial_dimensions: int,
-    stride: int,
-    input_size: int | None = None,
+    facts: Mapping[str, Any], network: Mapping[str, Any], sha256: str, spatial_shape: Sequence[str]
 ) -> dict[str, Any]:
     """Return the content of ``metadata.json``.
 
     Args:
-        facts: what :func:`check_facts` has passed; ``version``, ``task`` and ``description`` become MONAI's
-            entries, all others go to our section.
+        facts: what :func:`check_facts` has passed; ``version`` and ``description`` become MONAI's entries, all others
+            go to our section.
         network: class and arguments.
         sha256: of the weights.
-        spatial_dimensions: 2 for slices, 3 for volumes.
-        stride: sizes of the input are multiples of it.
-        input_size: the only size that the network takes, if it takes but one.
+        spatial_shape: of the input in MONAI's notation, for example ``("32*n", "32*n")``.
     """
-    own = {key: value for key, value in facts.items() if key not in ("version", "task", "description")}
-    size = str(input_size) if input_size else f"{stride}*n" if stride > 1 else "*"
-    shape = [size] * spatial_dimensions
+    own = {key: value for key, value in facts.items() if key not in ("version", "description")}
+    version = facts.get("version", __version__)
     return {
-        "version": facts.get("version", __version__),
-        "changelog": {facts.get("version", __version__): "Weights of this version."},
-        "monai_version": _installed("monai", otherwise="1.3.0"),
+        "version": version,
+        "changelog": {version: "Weights of this version."},
+        "monai_version": _installed("monai"),
         "pytorch_version": _installed("torch"),
         "numpy_version": _installed("numpy"),
         "required_packages_version": {"kneeseglib": __version__, "safetensors": _installed("safetensors")},
         "name": facts["name"],
-        "task": facts.get("task", f"Segmentation of {', '.join(facts['classes'][1:])}"),
+        "task": _task(facts),
         "description": facts.get("description", facts["training_statement"]),
         "intended_use": f"Research. {facts['training_statement']}",
-        "authorship": "KneeSeg contributors",
+        "authors": "KneeSeg contributors",
         "copyright": "Copyright (c) KneeSeg contributors",
         "data_source": "; ".join(source["name"] for source in facts["sources"]),
         "network_data_format": {
-            "inputs": {"image": _data_format("image", "magnitude", channel_names(facts), shape)},
-            "outputs": {"pred": _data_format("image", "segmentation", facts["classes"], shape)},
+            "inputs": {"image": _input_format(facts, spatial_shape)},
+            "outputs": {"pred": _output_format(facts, spatial_shape)},
         },
         FACTS: {**own, "network": dict(network), "sha256": sha256},
     }
 
 
-def _data_format(kind: str, content: str, channels: Sequence[str], shape: list[str]) -> dict[str, Any]:
+def _task(facts: Mapping[str, Any]) -> str:
+    if KINDS[facts["kind"]].gives == "latent":
+        return f"Fit of a shape model to the {facts['bone']}"
+    return f"Segmentation of {', '.join(facts['classes'][1:])}"
+
+
+def _input_format(facts: Mapping[str, Any], spatial_shape: Sequence[str]) -> dict[str, Any]:
+    kind = KINDS[facts["kind"]]
     return {
-        "type": kind,
-        "format": content,
+        "type": "image",
+        "format": "magnitude",
+        "modality": kind.modality,
+        **_tensor(channel_names(facts), spatial_shape, kind.value_range),
+    }
+
+
+def _output_format(facts: Mapping[str, Any], spatial_shape: Sequence[str]) -> dict[str, Any]:
+    if KINDS[facts["kind"]].gives == "latent":
+        return {"type": "tuples", "format": "latent", **_tensor(facts["classes"], (), ())}
+    return {"type": "image", "format": "labels", **_tensor(facts["classes"], spatial_shape, ())}
+
+
+def _tensor(channels: Sequence[str], spatial_shape: Sequence[str], value_range: Sequence[float]) -> dict[str, Any]:
+    return {
         "num_channels": len(channels),
-        "spatial_shape": shape,
+        "spatial_shape": list(spatial_shape),
         "dtype": "float32",
-        "value_range": [],
+        "value_range": list(value_range),
         "is_patch_data": True,
         "channel_def": {str(position): str(name) for position, name in enumerate(channels)},
     }
 
 
-def _installed(package: str, otherwise: str = "unknown") -> str:
-    try:
-        return version(package).split("+")[0]
-    except PackageNotFoundError:
-        return otherwise
+def _installed(package: str) -> str:
+    return installed_version(package).split("+")[0]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from KneeSegLib.bundles.metadata import CHANNELS, FACTS, channel_names
+from KneeSegLib.bundles.kinds import KINDS
+from KneeSegLib.bundles.metadata import FACTS, channel_names
 from KneeSegLib.errors import ModelError
 
 
@@ -31,7 +32,7 @@ class ModelSpec:
     Attributes:
         name, version: of the bundle.
         sha256: of the weights.
-        kind: what the network takes, a key of :data:`KneeSegLib.bundles.metadata.CHANNELS`.
+        kind: what the network takes, a key of :data:`KneeSegLib.bundles.kinds.KINDS`.
         classes: one for each output channel, background first; of a shape network its parameters.
         spacing_mm: of the input, x, y, z.
         channels: what each input channel holds.
@@ -72,7 +73,7 @@ class ModelSpec:
         """
         entries = _Entries(str(metadata[FACTS]["name"]), metadata[FACTS])
         kind = entries.text("kind")
-        if kind not in CHANNELS:
+        if kind not in KINDS:
             raise entries.error("kind", kind, "a kind of network that this version of KneeSeg knows")
         neighbours = entries.section("channels")
         offsets_mm = neighbours.numbers("neighbour_offsets_mm") if neighbours.has("neighbour_offsets_mm") else ()

@@ -1,15 +1,23 @@
-"""Write a bundle: weights, metadata, the configuration for MONAI, and what a reader of the folder needs to know."""
+"""Write a bundle: weights, metadata, and what a reader of the folder needs to know."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from KneeSegLib.bundles import documents
-from KneeSegLib.bundles.bundle import INFERENCE, METADATA, WEIGHTS, Bundle
+from KneeSegLib.bundles.bundle import METADATA, WEIGHTS, Bundle
+from KneeSegLib.bundles.documents import (
+    DATA_LICENSE,
+    LICENSE,
+    LICENSE_FILE,
+    README,
+    as_json,
+    data_license,
+    readme,
+    write_text,
+)
 from KneeSegLib.bundles.metadata import check_facts, complete_metadata
 from KneeSegLib.io.writing import write_folder
 
@@ -34,7 +42,7 @@ def write_bundle(
         metadata: ``name``, ``kind`` (``slices``, ``localiser``, ``naming`` or ``patches``), ``channels`` (a table; for
             slices with ``neighbour_offsets_mm``), ``spacing_mm`` (x, y, z), ``classes`` (names, background first),
             ``recipe``, ``training_statement``, ``sources`` (each with ``name``, ``licence``, ``use``), ``figures``; if
-            wanted ``version``, ``task``, ``description`` and whatever else the pipeline has to know. JSON values only.
+            wanted ``version``, ``description`` and whatever else the pipeline has to know. JSON values only.
 
     Raises:
         ValueError: metadata, network and weights do not fit each other.
@@ -48,22 +56,16 @@ def write_bundle(
     _check_network(network, network_config, state)
     weights = state_as_bytes(state)
     described = complete_metadata(
-        metadata,
-        network=network_config,
-        sha256=hashlib.sha256(weights).hexdigest(),
-        spatial_dimensions=max(tensor.dim() for tensor in state.values()) - 2,
-        stride=int(getattr(network, "stride", 1)),
-        input_size=getattr(network, "input_size", None),
+        metadata, network_config, hashlib.sha256(weights).hexdigest(), _spatial_shape(network, state)
     )
     with write_folder(folder, overwrite=True) as partial:
         for name in ("configs", "models", "docs"):
             (partial / name).mkdir()
         (partial / WEIGHTS).write_bytes(weights)
-        _write(partial / METADATA, _json(described))
-        _write(partial / INFERENCE, _json(documents.inference_config(network_config)))
-        _write(partial / "docs" / "README.md", documents.readme(described))
-        _write(partial / "docs" / "data_license.txt", documents.data_license(described))
-        _write(partial / "LICENSE", documents.LICENSE)
+        write_text(partial / METADATA, as_json(described))
+        write_text(partial / README, readme(described))
+        write_text(partial / DATA_LICENSE, data_license(described))
+        write_text(partial / LICENSE_FILE, LICENSE)
     bundle = Bundle(folder)
     bundle.network()
     return bundle
@@ -78,9 +80,8 @@ def _check_network(network: torch.nn.Module, config: Mapping[str, Any], state: M
             raise ValueError(f"The {what} has other parameters than the network that {dict(config)} builds.")
 
 
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+def _spatial_shape(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Sizes that a network takes, in MONAI's notation: the one size, multiples of its stride, or any."""
+    stride, only_size = int(getattr(network, "stride", 1)), getattr(network, "input_size", None)
+    size = str(only_size) if only_size else f"{stride}*n" if stride > 1 else "*"
+    return [size] * (max(tensor.dim() for tensor in state.values()) - 2)

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+from pathlib import Path
 
 import pytest
 import torch
 
-from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, write_bundle
+from KneeSegLib.bundles import Bundle, amend_bundle, find_bundle, list_bundles, load_model, write_bundle
 from KneeSegLib.bundles.bundle import METADATA, WEIGHTS
-from KneeSegLib.bundles.metadata import REQUIRED
 from KneeSegLib.bundles.weights import network_from, state_as_bytes, state_from_bytes
 from KneeSegLib.errors import ModelError
 from KneeSegLib.networks import SliceUNet
+from KneeSegLib.networks.device import find_device
 from Testing.networks.plain_networks import by_old_names, plain_network
 
 CONFIG = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 4, "out_channels": 3, "widths": [4, 6, 8]}
+MONAI_ENTRIES = {
+    "version",
+    "monai_version",
+    "pytorch_version",
+    "numpy_version",
+    "required_packages_version",
+    "task",
+    "description",
+    "authors",
+    "copyright",
+    "network_data_format",
+}
+TENSOR_ENTRIES = {
+    "type",
+    "format",
+    "num_channels",
+    "spatial_shape",
+    "dtype",
+    "value_range",
+    "is_patch_data",
+    "channel_def",
+}
 FACTS = {
     "name": "ct-test",
     "kind": "slices",
@@ -180,12 +204,49 @@ def test_network_other_than_its_description_is_not_written(models):
 
 
 def test_metadata_have_everything_that_monai_asks_for(bundle):
-    assert set(REQUIRED) <= set(bundle.metadata)
+    """The mandatory entries of MONAI's bundle specification."""
+    assert set(bundle.metadata) >= MONAI_ENTRIES
     formats = bundle.metadata["network_data_format"]
     assert list(formats["inputs"]["image"]["channel_def"]) == ["0", "1", "2", "3"]
     assert formats["inputs"]["image"]["channel_def"]["3"] == "HU / 1000 of the slice at -8 mm"
     assert formats["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "femur", "2": "tibia"}
     assert formats["inputs"]["image"]["spatial_shape"] == ["4*n", "4*n"]
+    assert formats["inputs"]["image"]["modality"] == "CT"
+    for tensor in (formats["inputs"]["image"], formats["outputs"]["pred"]):
+        assert set(tensor) >= TENSOR_ENTRIES
+
+
+def test_bundle_of_an_earlier_version_still_loads(bundle):
+    metadata = json.loads((bundle.path / METADATA).read_text(encoding="utf-8"))
+    metadata["authorship"] = metadata.pop("authors")
+    (bundle.path / METADATA).write_text(json.dumps(metadata), encoding="utf-8")
+    Bundle(bundle.path).network()
+    assert "authors" in amend_bundle(Bundle(bundle.path)).metadata
+
+
+def test_nothing_but_safetensors_is_read_and_nothing_is_executed(bundle, tmp_path):
+    marker = tmp_path / "executed"
+    touch = f"$__import__('pathlib').Path({str(marker)!r}).touch()"
+    (bundle.path / "configs" / "inference.json").write_text(json.dumps({"network_def": touch}), encoding="utf-8")
+    for name in ("model.pt", "model.ts"):
+        (bundle.path / "models" / name).write_bytes(pickle.dumps(Touches(str(marker))))
+    load_model(bundle.name, find_device("cpu"))
+    (bundle.path / WEIGHTS).unlink()
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        load_model(bundle.name, find_device("cpu"))
+    assert not marker.exists()
+    pickle.loads((bundle.path / "models" / "model.pt").read_bytes())
+    assert marker.exists(), "whoever reads it executes it"
+
+
+class Touches:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
 
 
 def test_folder_tells_a_reader_sources_licences_and_figures(bundle):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+import torch
 
 from KneeSegLib import TRAINING_STATEMENT
-from KneeSegLib.bundles import list_bundles
-from KneeSegLib.bundles.bundle import INFERENCE, WEIGHTS
+from KneeSegLib.bundles import Bundle, amend_bundle, list_bundles
+from KneeSegLib.bundles.bundle import WEIGHTS
+from KneeSegLib.bundles.documents import DATA_LICENSE, LICENSE_FILE, README
 from KneeSegLib.bundles.weights import state_from_bytes
 from KneeSegLib.io.resources import models_folder
 from KneeSegLib.pipelines.table import PIPELINES
@@ -43,8 +47,28 @@ def test_shipped_bundle_names_sources_licences_figures_and_what_it_was_trained_o
     assert set(facts["figures"]) - {"note"}, "not measured yet"
 
 
-def test_shipped_bundle_has_the_files_of_a_monai_bundle(bundle):
-    for name in (INFERENCE, "docs/README.md", "docs/data_license.txt", "LICENSE"):
+def test_shipped_network_takes_and_gives_what_its_description_says(bundle):
+    formats = bundle.metadata["network_data_format"]
+    taken, given = formats["inputs"]["image"], formats["outputs"]["pred"]
+    size = [eval(extent, {"n": 1}) for extent in taken["spatial_shape"]]  # MONAI's notation, as in "32*n"
+    found = bundle.network()(torch.zeros(1, taken["num_channels"], *size))
+    assert found.shape[1] == given["num_channels"] == len(given["channel_def"])
+    assert found.ndim - 2 == len(given["spatial_shape"])
+    with pytest.raises((RuntimeError, ValueError)):
+        bundle.network()(torch.zeros(1, taken["num_channels"] + 1, *size))
+
+
+def test_shipped_description_is_what_this_version_writes(bundle, tmp_path):
+    copied = Bundle(shutil.copytree(bundle.path, tmp_path / bundle.name))
+    rewritten = amend_bundle(copied).metadata
+    versions = ("monai_version", "pytorch_version", "numpy_version", "required_packages_version")
+    for name in set(rewritten) - set(versions):
+        assert rewritten[name] == bundle.metadata[name], name
+    assert (copied.path / README).read_bytes() == (bundle.path / README).read_bytes()
+
+
+def test_shipped_bundle_says_how_to_use_it_and_under_which_licences(bundle):
+    for name in (README, DATA_LICENSE, LICENSE_FILE):
         assert (bundle.path / name).is_file(), name
 
 
