@@ -20,7 +20,7 @@ TRAINING_STATEMENT = "Networks trained on synthetic images of real anatomy only;
 
 def __getattr__(name: str) -> Any:
     if name == "segment":
-        from KneeSegLib.pipelines import segment
+        from KneeSegLib.segmentation import segment
 
         return segment
     raise AttributeError(f"module 'KneeSegLib' has no attribute {name!r}")

@@ -106,7 +106,7 @@ JOINT_BONES: dict[str, tuple[str, ...]] = {
     "knee": ("femur", "tibia", "patella", "fibula"),
     "ankle": ("tibia", "fibula", "talus", "calcaneus"),
 }
-"""The bones that each joint's specialist network tells apart, in the order of its output channels after background."""
+"""The bones that each joint's model tells apart, in the order of its output channels after background."""
 
 LONG_BONES = ("femur", "tibia", "fibula")
 """Bones with a shaft, which the scan of one joint shows in part."""
@@ -122,6 +122,9 @@ CARTILAGES: dict[str, str] = {
     "patella": "patellar_cartilage",
 }
 """The cartilage that each bone of the knee carries."""
+
+MENISCUS_OF_COMPARTMENT: dict[str, str] = {"medial": "medial_meniscus", "lateral": "lateral_meniscus"}
+"""The meniscus of each compartment of the knee."""
 
 MENISCI = "menisci"
 KNEE_MR_CLASSES: tuple[str, ...] = ("background", *JOINT_BONES["knee"], *CARTILAGES.values(), MENISCI)
@@ -150,3 +153,12 @@ def structure_of_label(label_value: int) -> Structure:
         return _BY_LABEL_VALUE[int(label_value)]
     except KeyError:
         raise KeyError(f"No structure has the label value {label_value}.") from None
+
+
+def as_side(name: str) -> Side:
+    """Return a side by its name; raises ``ValueError`` for another word."""
+    if name == "right":
+        return "right"
+    if name == "left":
+        return "left"
+    raise ValueError(f"A side is right or left, not {name!r}.")

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from KneeSegLib import __version__
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, ScanResult
-from KneeSegLib.ct.legs import LEAST_VOLUME_CM3
+from KneeSegLib.ct.settings import LEAST_VOLUME_CM3
 from KneeSegLib.geometry.orientation import restore_crop_orientation, restore_orientation
 from KneeSegLib.inference.labels import LegLabels, follow_cleaning
 from KneeSegLib.io.volume import Volume

@@ -36,18 +36,7 @@ BESIDE = ("training", "evaluation")
 DOORS = frozenset({"KneeSegLib.cli.extras"})
 """Modules that may name a module beside the house, as a string: it is imported when a command asks for it."""
 
-UPWARD_FOR_NOW = frozenset(
-    {
-        ("KneeSegLib.inference.labels", "KneeSegLib.ct.merging"),
-        ("KneeSegLib.inference.labels", "KneeSegLib.ct.refinement"),
-        ("KneeSegLib.inference.labels", "KneeSegLib.ct.slices"),
-        ("KneeSegLib.pipelines", "KneeSegLib.case"),
-        ("KneeSegLib.pipelines.ct_leg", "KneeSegLib.assembly"),
-        ("KneeSegLib.pipelines.ct_leg", "KneeSegLib.case"),
-        ("KneeSegLib.pipelines.mr_knee", "KneeSegLib.assembly"),
-        ("KneeSegLib.pipelines.mr_knee", "KneeSegLib.case"),
-    }
-)
+UPWARD_FOR_NOW: frozenset[tuple[str, str]] = frozenset()
 """Imports (by, of) from a higher floor that are not yet mended. THIS SET ONLY SHRINKS."""
 
 

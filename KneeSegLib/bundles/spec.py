@@ -64,6 +64,19 @@ class ModelSpec:
     sources: tuple[Mapping[str, str], ...] = ()
     training_statement: str = ""
 
+    def require_patch(self) -> PatchSpec:
+        """Return the patches of the network.
+
+        Raises:
+            ModelError: the description does not say how large they are.
+        """
+        if self.patch is None:
+            raise ModelError(
+                f"The description of the model {self.name} does not say how large its patches are; "
+                "install the weights that belong to this version."
+            )
+        return self.patch
+
     @classmethod
     def of_metadata(cls, metadata: Mapping[str, Any]) -> ModelSpec:
         """Read the content of ``metadata.json``, which has all required entries.

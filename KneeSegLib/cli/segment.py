@@ -85,7 +85,7 @@ def segment(
     from KneeSegLib.io.writing import require_writable
 
     require_writable(output, overwrite)
-    from KneeSegLib.pipelines import segment as run
+    from KneeSegLib.segmentation import segment as run
 
     segmenting, saving = parts(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))
     case = run(
@@ -146,7 +146,7 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
 
 
 def _show_series(folder: Path, stream: Stream) -> None:
-    from KneeSegLib.io.volume import list_series
+    from KneeSegLib.io.dicom_series import list_series
 
     found = list_series(folder)
     record = {

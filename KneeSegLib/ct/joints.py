@@ -4,47 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.ct.settings import (
+    APART_MM,
+    ASKED_WEIGHT,
+    CONTACT_ZONE_MM,
+    JOINT_CONTACTS,
+    JOINT_REACH_MM,
+    WHOLE_JOINT_MM,
+)
 from KneeSegLib.geometry.grid import Box, Grid
-
-
-class Contact(NamedTuple):
-    """Two bones that form a joint when they are at most ``reach_mm`` apart on the coarse grid."""
-
-    bone: str
-    other: str
-    reach_mm: float
-
-
-# The first contact that is there places the joint. Reaches are wide where metal or disease may hide the ends of bones.
-JOINT_CONTACTS: dict[str, tuple[Contact, ...]] = {
-    "hip": (Contact("femur", "hip_bone", 24.0),),
-    "knee": (Contact("femur", "tibia", 60.0), Contact("femur", "patella", 40.0)),
-    "ankle": (Contact("tibia", "talus", 24.0), Contact("fibula", "talus", 24.0), Contact("talus", "calcaneus", 24.0)),
-}
-
-# How far the box of a joint reaches below and above its centre along the leg.
-JOINT_REACH_MM: dict[str, tuple[float, float]] = {
-    "hip": (120.0, np.inf),
-    "knee": (110.0, 110.0),
-    "ankle": (np.inf, 110.0),
-}
-
-# How much of the scan a joint needs below and above its centre to be whole.
-WHOLE_JOINT_MM: dict[str, tuple[float, float]] = {"hip": (45.0, 30.0), "knee": (35.0, 45.0), "ankle": (55.0, 25.0)}
-
-APART_MM = 120.0
-"""Two neighbouring joints of one leg are further apart than this, or one of them is a mistake."""
-
-ASKED_WEIGHT = 3.0
-"""How much more the evidence for a joint counts that a person says is in view."""
-
-_CONTACT_ZONE_MM = 8.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +40,7 @@ def find_joints(
         regions: per bone a mask ``(D, H, W)`` on ``grid``.
         confidences: per bone 0..1.
         scan: the field of view; what touches it is cut.
-        asked: the joint that a person says is in view; it weighs more against another in its place.
+        asked: the joint that the user says is in view; it weighs more against another in its place.
     """
     points = {bone: _points_mm(mask, grid) for bone, mask in regions.items()}
     found: dict[str, FoundJoint] = {}
@@ -78,13 +51,13 @@ def find_joints(
             center = _contact_center(points[contact.bone], points[contact.other], contact.reach_mm)
             if center is not None:
                 confidence = min(confidences[contact.bone], confidences[contact.other])
-                found[name] = _joint(name, center, confidence, regions, grid, scan)
+                found[name] = _describe_joint(name, center, confidence, regions, grid, scan)
                 break
     evidence = {bone: confidences[bone] * len(seen) ** 0.5 for bone, seen in points.items()}
-    return _in_order_down_the_leg(found, evidence, asked)
+    return _drop_mistaken(found, evidence, asked)
 
 
-def _joint(
+def _describe_joint(
     name: str, center: np.ndarray, confidence: float, regions: Mapping[str, np.ndarray], grid: Grid, scan: Box
 ) -> FoundJoint:
     below, above = JOINT_REACH_MM[name]
@@ -112,7 +85,7 @@ def _cut_by(name: str, center: np.ndarray, core: Box, scan: Box, grid: Grid) -> 
     return tuple(border for border, cuts in borders.items() if cuts)
 
 
-def _in_order_down_the_leg(
+def _drop_mistaken(
     found: dict[str, FoundJoint], evidence: Mapping[str, float], asked: str | None
 ) -> dict[str, FoundJoint]:
     """Drop one of two neighbouring joints that are in the wrong order or too close.
@@ -132,7 +105,7 @@ def _in_order_down_the_leg(
             favoured = asked if above_mm > -APART_MM else None
             mistaken = upper if seen(upper, lower, favoured) < seen(lower, upper, favoured) else lower
             kept = {name: joint for name, joint in found.items() if name != mistaken}
-            return _in_order_down_the_leg(kept, evidence, asked)
+            return _drop_mistaken(kept, evidence, asked)
     return {name: found[name] for name in names}
 
 
@@ -145,7 +118,7 @@ def _contact_center(points: np.ndarray, others: np.ndarray, reach_mm: float) -> 
     distances, _ = cKDTree(others).query(points, distance_upper_bound=reach_mm)
     if not np.isfinite(distances).any():
         return None
-    zone = distances.min() + _CONTACT_ZONE_MM
+    zone = distances.min() + CONTACT_ZONE_MM
     near = points[distances <= zone]
     back, _ = cKDTree(near).query(others, distance_upper_bound=zone)
     return (near.mean(axis=0) + others[np.isfinite(back)].mean(axis=0)) / 2.0

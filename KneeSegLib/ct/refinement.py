@@ -1,194 +1,174 @@
-"""A second look at the edges: small 3D patches along each bone's surface, near the scan's own resolution.
+"""A second inference along the edges: small 3D patches on each bone's surface, near the scan's own resolution.
 
 After the local 3D segmentation and the ensembling of "deep shape fitting" for MR of the knee. Slice networks see 0.7 mm
-and one slice at a time; a small 3D network then sees patches of the image as fine as it is, together with what is known
-so far of one bone, and says again where that bone is. The patches are placed by distance-based non-maximum suppression,
-here on the surface that was found instead of on a shape model's landmarks, and close enough together to cover it. The
-probabilities of both are added::
+and one slice at a time; a small 3D network then sees patches of the image as fine as it is, together with the
+probability of one bone so far, and predicts again where that bone is. The patches are placed by distance-based
+non-maximum suppression, here on the surface that was found instead of on a shape model's landmarks, and close enough
+together to cover it. The probabilities of both are added::
 
-    p'(bone) = p(bone) + share * mean over the patches of [ p_patch(bone) - p(bone) ]
+    p'(bone) = p(bone) + weight * mean over the patches of [ p_patch(bone) - p(bone) ]
 
 where patches that see a place in their middle count most. What no patch sees stays as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from KneeSegLib.anatomy import BONES
-from KneeSegLib.ct.localise import HU_RANGE, OUTSIDE_HU
-from KneeSegLib.ct.merging import box_of_bone, likely_bones, weights_of_bone
-from KneeSegLib.ct.slices import JointProbabilities
-from KneeSegLib.errors import ModelError
+from KneeSegLib.bundles.model import Model
+from KneeSegLib.bundles.spec import PatchSpec
+from KneeSegLib.ct.bone_probabilities import bone_weights, box_of_bone, merge_bone_probabilities
+from KneeSegLib.ct.joint_slices import JointProbabilities
+from KneeSegLib.ct.settings import HU_RANGE, OUTSIDE_HU, REFINEMENT, RefinementSettings
 from KneeSegLib.geometry.grid import Axis, Box, Grid, Slices
 from KneeSegLib.geometry.resample import resample_to
-from KneeSegLib.inference.blending import Blend, patch_window
-from KneeSegLib.inference.device import in_order
-from KneeSegLib.inference.placing import patch_grid, spread_out, surface_candidates
+from KneeSegLib.inference.patches import Corner, PatchSet, predict_patches
+from KneeSegLib.inference.placing import find_surface_candidates, suppress_neighbours
+from KneeSegLib.inference.scan import Scan
 from KneeSegLib.networks.ct_channels import patch_channels
-from KneeSegLib.networks.device import Device
-from KneeSegLib.progress import Progress, no_progress
+from KneeSegLib.progress import Progress, no_progress, parts
 
 
 @dataclass(frozen=True)
-class PatchFacts:
-    """What the network's bundle says of its patches: ``shape`` in voxels, and the range of spacings that it knows."""
-
-    shape: tuple[int, int, int]
-    spacing_range_mm: tuple[float, float]
-
-    @classmethod
-    def of_bundle(cls, facts: Mapping[str, Any]) -> PatchFacts:
-        """Read them.
-
-        Raises:
-            ModelError: the bundle is no refinement's.
-        """
-        try:
-            return cls(tuple(facts["patches"]["shape"]), tuple(facts["patches"]["spacing_range_mm"]))
-        except KeyError:
-            raise ModelError(
-                "The refinement's bundle does not say how large its patches are; "
-                "install the weights that belong to this version."
-            ) from None
-
-    def spacing_mm(self, scan: Grid) -> float:
-        """The spacing of patches in a scan: that of its pixels, as far as the network knows it."""
-        finest, coarsest = self.spacing_range_mm
-        return min(max(scan.x.spacing_mm, finest), coarsest)
-
-
-@dataclass(frozen=True)
-class RefinementWeights:
-    """How much patches count and how densely they lie. All of the refinement's numbers stand here.
-
-    Attributes:
-        share: of the patches in the sum of probabilities; the rest is the slices'.
-        apart: least distance of patches, as a part of their edge. No place on a surface is further than that, and one
-            step of the candidates, from the middle of some patch.
-        ramp: over this part of its edge, from either side, a patch's weight rises from zero to one.
-        enough: where the weights of all patches add up to less than this, the refinement fades out.
-        candidates: positions that patches are chosen from lie this part of an edge apart.
-    """
-
-    share: float = 0.5
-    apart: float = 0.36
-    ramp: float = 0.25
-    enough: float = 0.5
-    candidates: float = 0.08
-
-
-@dataclass(frozen=True)
-class Correction:
+class Residual:
     """What patches add to the probability of a bone: float16 ``(d, h, w)`` of ``place`` in the scan."""
 
     values: torch.Tensor
     place: Slices
 
 
-BATCH_VOXELS = 150_000
+@dataclass(frozen=True)
+class BonePatches:
+    """Patches along the surface of one bone: they begin at ``corners`` of ``grid``, which covers the bone's box."""
 
-_KNOWN = 1e-3
+    bone: str
+    grid: Grid
+    corners: list[Corner]
 
 
 def refine_leg(
-    network: nn.Module,
-    facts: PatchFacts,
-    hu: np.ndarray,
-    scan: Grid,
-    answers: Sequence[JointProbabilities],
-    device: Device,
+    model: Model,
+    scan: Scan,
+    joints: Sequence[JointProbabilities],
     progress: Progress = no_progress,
     message: str = "Refining the edges",
-    weights: RefinementWeights = RefinementWeights(),
-) -> dict[str, Correction]:
-    """Return, per bone of a leg, what is to be added to the specialists' answers along its surface.
+    settings: RefinementSettings = REFINEMENT,
+) -> dict[str, Residual]:
+    """Return, per bone of a leg, what is to be added to the joint models' probabilities along its surface.
+
+    Image and probability are brought once to a grid of the bone's box with the patches' spacing. Beside the scan this
+    takes 14 bytes for each of its voxels.
 
     Args:
-        network: ``(N, 3, D, H, W)`` channels of :func:`~KneeSegLib.networks.ct_channels.patch_channels` to logits
-            ``(N, 2, D, H, W)``: not this bone, this bone. It knows neither names nor sides.
-        hu: ``(D, H, W)`` scan in HU on ``scan``.
-        answers: see :func:`KneeSegLib.ct.fusion.fused`.
+        model: ``(N, 3, D, H, W)`` channels of :func:`~KneeSegLib.networks.ct_channels.patch_channels` to logits
+            ``(N, 2, D, H, W)``: not this bone, this bone. It knows neither semantic labels nor sides.
+        joints: see :func:`KneeSegLib.ct.fusion.fuse_probabilities`.
 
     Raises:
+        ModelError: the model does not say how large its patches are.
         Cancelled: raised by ``progress`` between two batches of patches.
     """
     progress(0.0, message)
-    placed = {bone: patches_along(bone, answers, facts, scan, weights) for bone in BONES}
-    total = sum(len(patches) for patches in placed.values())
-    window = patch_window(facts.shape, weights.ramp)
-    corrections = {}
-    done = 0
-    for bone, patches in placed.items():
-        if not patches:
-            continue
-        place = scan.slices_within(box_of_bone(answers, bone))
-        blend = Blend(scan.part(place), window)
-        for batch, differences in _looked_at(network, hu, scan, answers, bone, patches, device):
-            for patch, difference in zip(batch, differences):
-                blend.add(difference, patch)
-            done += len(batch)
-            progress(done / total, f"{message}: patch {done} of {total}")
-        known = torch.from_numpy(weights_of_bone(answers, bone, blend.grid.z.positions_mm))[:, None, None]
-        corrections[bone] = Correction((weights.share * known * blend.mean(weights.enough)).half(), place)
-    return corrections
+    spec = model.spec.require_patch()
+    placed = [place_patches(bone, joints, spec, scan.grid, settings) for bone in BONES]
+    placed = [patches for patches in placed if patches is not None]
+    if not placed:
+        return {}
+    reporting = parts(progress, [len(patches.corners) for patches in placed])
+    return {
+        patches.bone: _refine_bone(model, scan, joints, patches, report, settings)
+        for patches, report in zip(placed, reporting)
+    }
 
 
-def patches_along(
+def place_patches(
     bone: str,
-    answers: Sequence[JointProbabilities],
-    facts: PatchFacts,
+    joints: Sequence[JointProbabilities],
+    spec: PatchSpec,
     scan: Grid,
-    weights: RefinementWeights = RefinementWeights(),
-) -> list[Grid]:
-    """Return the grids of patches that cover the surface of a bone as it is known so far; empty without the bone."""
-    box = box_of_bone(answers, bone)
+    settings: RefinementSettings = REFINEMENT,
+) -> BonePatches | None:
+    """Return the patches that cover the surface of a bone as it is known so far; None without the bone."""
+    box = box_of_bone(joints, bone)
     if box is None:
-        return []
-    spacing_mm = facts.spacing_mm(scan)
-    edge_mm = min(facts.shape) * spacing_mm
-    inside = box.within(Box.of_grid(scan))
-    coarse = Grid(*(Axis.covering(low, high, weights.candidates * edge_mm) for low, high in inside))
-    known = np.flatnonzero(weights_of_bone(answers, bone, coarse.z.positions_mm) > _KNOWN)
+        return None
+    spacing_mm = spec.spacing_mm(scan.x.spacing_mm)
+    edge_mm = min(spec.shape) * spacing_mm
+    box = box.within(Box.of_grid(scan))
+    candidates = Grid(*(Axis.covering(low, high, settings.candidates * edge_mm) for low, high in box))
+    known = np.flatnonzero(bone_weights(joints, bone, candidates.z.positions_mm) > settings.known)
     if not known.size:
-        return []
-    coarse = coarse._replace(z=coarse.z.part(known[0], known[-1] + 1))
-    positions, scores = surface_candidates(known_so_far(answers, bone, coarse).numpy(), coarse)
-    centers = spread_out(positions, scores, weights.apart * edge_mm)
-    return [patch_grid(center, facts.shape, spacing_mm, scan) for center in centers]
+        return None
+    candidates = candidates._replace(z=candidates.z.part(known[0], known[-1] + 1))
+    probability = current_probability(joints, bone, candidates, settings)
+    centers_mm = suppress_neighbours(
+        *find_surface_candidates(probability.numpy(), candidates), settings.apart * edge_mm
+    )
+    if not len(centers_mm):
+        return None
+    grid = _patch_grid(centers_mm, spec.shape, spacing_mm, scan)
+    return BonePatches(bone, grid, _corners(centers_mm, spec.shape, grid))
 
 
-def known_so_far(answers: Sequence[JointProbabilities], bone: str, grid: Grid) -> torch.Tensor:
-    """How likely a bone is, ``(D, H, W)``; where specialists have little to say, what little they say counts fully."""
-    weights = torch.from_numpy(weights_of_bone(answers, bone, grid.z.positions_mm))[:, None, None]
-    likely = likely_bones(answers, [bone], grid)[0] / weights.clamp(min=_KNOWN)
-    return torch.where(weights > _KNOWN, likely, 0.0).clamp(0.0, 1.0)
+def current_probability(
+    joints: Sequence[JointProbabilities], bone: str, grid: Grid, settings: RefinementSettings = REFINEMENT
+) -> torch.Tensor:
+    """Probability of a bone so far, ``(D, H, W)``; where joint models have little weight, theirs counts fully."""
+    weights = torch.from_numpy(bone_weights(joints, bone, grid.z.positions_mm))[:, None, None]
+    probability = merge_bone_probabilities(joints, [bone], grid)[0] / weights.clamp(min=settings.known)
+    return torch.where(weights > settings.known, probability, 0.0).clamp(0.0, 1.0)
 
 
-def _looked_at(
-    network: nn.Module,
-    hu: np.ndarray,
-    scan: Grid,
-    answers: Sequence[JointProbabilities],
-    bone: str,
-    patches: list[Grid],
-    device: Device,
-) -> Iterator[tuple[list[Grid], torch.Tensor]]:
-    """Yield batches of patches with how much more likely ``(N, D, H, W)`` the bone is in them than it was so far."""
+def _refine_bone(
+    model: Model,
+    scan: Scan,
+    joints: Sequence[JointProbabilities],
+    patches: BonePatches,
+    progress: Progress,
+    settings: RefinementSettings,
+) -> Residual:
+    grid = patches.grid
+    hu = resample_to(scan.values, scan.grid, grid, outside=OUTSIDE_HU, clip=HU_RANGE)
+    prior = current_probability(joints, patches.bone, grid, settings)
+    merged = predict_patches(
+        model,
+        PatchSet(grid.shape, patches.corners, lambda place: patch_channels(hu[place], prior[place])),
+        lambda probabilities, channels: probabilities[:, 1:] - channels[:, 2:],
+        progress,
+        f"Refining the {patches.bone.replace('_', ' ')}: patch",
+    )
+    place = scan.grid.slices_within(Box.of_grid(grid))
+    part = scan.grid.part(place)
+    weights = torch.from_numpy(bone_weights(joints, patches.bone, part.z.positions_mm))[:, None, None]
+    return Residual((settings.weight * weights * resample_to(merged.values[0], grid, part)).half(), place)
 
-    def differences(batch: list[Grid]) -> torch.Tensor:
-        image = torch.stack([resample_to(hu, scan, patch, outside=OUTSIDE_HU, clip=HU_RANGE) for patch in batch])
-        prior = torch.stack([known_so_far(answers, bone, patch) for patch in batch])
-        logits = network(patch_channels(image, prior).to(device.torch_name))
-        return logits.softmax(dim=1)[:, 1].to("cpu", torch.float32) - prior
 
-    at_once = max(BATCH_VOXELS // prod(patches[0].shape), 1)
-    batches = [patches[start : start + at_once] for start in range(0, len(patches), at_once)]
-    yield from zip(batches, in_order(differences, batches, device))
+def _patch_grid(centers_mm: np.ndarray, shape: Corner, spacing_mm: float, scan: Grid) -> Grid:
+    """The grid in which patches are cut: it begins at a voxel of the scan and, if it can, stays within it."""
+    axes = []
+    for axis, count, low, high in zip(scan, shape, centers_mm.min(axis=0), centers_mm.max(axis=0)):
+        half = (count - 1) * spacing_mm / 2.0
+        last = axis.first_mm + (axis.count - 1) * axis.step_mm
+        first = max(min(low - half, last - 2.0 * half), axis.first_mm)
+        voxel = int((first - axis.first_mm) / axis.step_mm)
+        first = axis.first_mm + voxel * axis.step_mm
+        samples = max(int(np.ceil((min(high + half, last) - first) / spacing_mm - 1e-6)) + 1, count)
+        axes.append(Axis(first, spacing_mm, samples))
+    return Grid(*axes)
+
+
+def _corners(centers_mm: np.ndarray, shape: Corner, grid: Grid) -> list[Corner]:
+    """The first voxels of patches around some places; each patch lies within the grid."""
+    corners = []
+    for center in centers_mm:
+        z, y, x = (
+            min(max(round((mm - axis.first_mm) / axis.step_mm - (count - 1) / 2.0), 0), axis.count - count)
+            for mm, axis, count in zip(center, grid, shape)
+        )
+        corners.append((z, y, x))
+    return list(dict.fromkeys(corners))

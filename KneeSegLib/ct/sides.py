@@ -1,7 +1,7 @@
 """Which leg is which: where one leg ends and the other begins, and whether a leg is the right or the left one.
 
 The localiser names a side for every voxel. In a scan of both legs it sees both and is right; in a scan of one leg it
-has only the shape to go by and may waver along the leg. So no single voxel decides: two legs are parted where the
+has only the shape to go by and may change along the leg. So no single voxel decides: two legs are parted where the
 fewest voxels disagree, and the side of a leg is a vote of all its bones together with what anatomy knows (the fibula
 lies lateral, the pelvis medial).
 """
@@ -14,26 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from KneeSegLib.anatomy import Side
+from KneeSegLib.ct.settings import (
+    BEND_COST,
+    BEND_VOXELS,
+    COMMON_SLICES,
+    CUT_COST,
+    FULL_VOTE_CM3,
+    GEOMETRY_VOTES,
+    LATERAL_AT_LEAST_MM,
+    UNSURE_BELOW,
+)
 from KneeSegLib.geometry.grid import Grid
 
-CUT_COST = 8.0
-"""What it costs to part the legs through bone instead of between them, per unit of bone on the line."""
 
-BEND_COST = 0.02
-"""What it costs to move the parting line sideways by one voxel from a slice to the next: only enough to break ties."""
-
-BEND_VOXELS = 2
-
-FULL_VOTE_CM3 = 20.0
-"""A bone of this volume has one whole vote, a smaller one a part of it."""
-
-GEOMETRY_VOTES = 2.0
-LATERAL_AT_LEAST_MM = 6.0
-COMMON_SLICES = 3
-UNSURE_BELOW = 0.5
-
-
-def parting_line(right: np.ndarray, left: np.ndarray, solid: np.ndarray) -> np.ndarray:
+def find_parting_line(right: np.ndarray, left: np.ndarray, solid: np.ndarray) -> np.ndarray:
     """Return for each slice the column at which the left leg begins: the line along which fewest voxels are on the
     wrong side.
 
@@ -69,41 +63,42 @@ def parting_line(right: np.ndarray, left: np.ndarray, solid: np.ndarray) -> np.n
 
 @dataclass(frozen=True)
 class SideVote:
-    """The outcome: how sure (0..1, 1 where all agree) and what a person should know."""
+    """The outcome: how sure (0..1, 1 where all agree), and what the user should know."""
 
     side: Side
     confidence: float
-    doubts: tuple[str, ...]
+    uncertainties: tuple[str, ...]
 
 
-def vote(left_shares: Mapping[str, tuple[float, float]], geometry: Mapping[str, Side]) -> SideVote:
+def vote_on_side(left_fractions: Mapping[str, tuple[float, float]], geometry: Mapping[str, Side]) -> SideVote:
     """Decide the side of one leg.
 
     Args:
-        left_shares: per bone its volume in cm3 and the share (0..1) of its probability that the localiser gives to
+        left_fractions: per bone its volume in cm3 and the fraction (0..1) of its probability that the localiser gives
+        to
             the left side.
-        geometry: what anatomy says, see :func:`sides_by_anatomy`: a sentence about what was seen, and the side it
+        geometry: what anatomy tells, see :func:`infer_sides`: a sentence about what was seen, and the side it
             stands for.
     """
-    votes = [(min(volume / FULL_VOTE_CM3, 1.0), 2.0 * share - 1.0) for volume, share in left_shares.values()]
+    votes = [(min(volume / FULL_VOTE_CM3, 1.0), 2.0 * fraction - 1.0) for volume, fraction in left_fractions.values()]
     votes += [(GEOMETRY_VOTES, 1.0 if side == "left" else -1.0) for side in geometry.values()]
-    score = sum(weight * opinion for weight, opinion in votes)
+    score = sum(weight * direction for weight, direction in votes)
     side: Side = "left" if score > 0 else "right"
     confidence = abs(score) / max(sum(weight for weight, _ in votes), 1e-6)
-    doubts = [
+    uncertainties = [
         f"{seen} of a {said} leg, but the rest of the scan looks like a {side} one: check the side, "
         "the images may be mirrored."
         for seen, said in geometry.items()
         if said != side
     ]
-    if not doubts and confidence < UNSURE_BELOW:
-        doubts.append(
+    if not uncertainties and confidence < UNSURE_BELOW:
+        uncertainties.append(
             f"Whether this is a right or a left leg was a close decision: check that the {side} one is meant."
         )
-    return SideVote(side, confidence, tuple(doubts))
+    return SideVote(side, confidence, tuple(uncertainties))
 
 
-def sides_by_anatomy(regions: Mapping[str, np.ndarray], grid: Grid, hip_z_mm: float | None) -> dict[str, Side]:
+def infer_sides(regions: Mapping[str, np.ndarray], grid: Grid, hip_z_mm: float | None) -> dict[str, Side]:
     """Tell the side of a leg from where its bones lie; empty where too little is in view.
 
     Args:

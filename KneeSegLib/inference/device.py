@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def running_on(device: Device) -> Iterator[None]:
+def use_device(device: Device) -> Iterator[None]:
     """Run a block with the device's threads and without gradients, and put torch back as it was.
 
     Raises:
@@ -40,7 +40,7 @@ def running_on(device: Device) -> Iterator[None]:
         torch.set_num_threads(threads_before)
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], device: Device) -> Iterator[Result]:
+def map_in_order(work: Callable[[Item], Result], items: Iterable[Item], device: Device) -> Iterator[Result]:
     """Yield ``work(item)`` for each item in order, as many at a time as a processor has threads, each on one thread.
 
     Whole slices side by side scale better than the threads inside one convolution, which wait for each other at every

@@ -6,13 +6,13 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from KneeSegLib.geometry.grid import Axis, Grid
+from KneeSegLib.geometry.grid import Grid
 
 UNSURE = (0.1, 0.9)
 """Voxels whose probability lies between these are looked at as well, whether or not a surface goes through them."""
 
 
-def surface_candidates(likely: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+def find_surface_candidates(likely: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Return positions ``(N, 3)`` in mm ``(z, y, x)`` along a bone's surface, and how unsure each is (0..1).
 
     The faces of ``grid`` are no surface: a bone that leaves it goes on beyond.
@@ -28,7 +28,7 @@ def surface_candidates(likely: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.n
     return positions, 4.0 * chosen * (1.0 - chosen)
 
 
-def spread_out(positions_mm: np.ndarray, scores: np.ndarray, apart_mm: float) -> np.ndarray:
+def suppress_neighbours(positions_mm: np.ndarray, scores: np.ndarray, apart_mm: float) -> np.ndarray:
     """Return the positions that remain after distance-based non-maximum suppression, the highest score first.
 
     No two of them are closer than ``apart_mm``, and every position has one within that distance. Distance is the
@@ -50,12 +50,3 @@ def spread_out(positions_mm: np.ndarray, scores: np.ndarray, apart_mm: float) ->
     return positions_mm[kept]
 
 
-def patch_grid(center_mm: np.ndarray, shape: tuple[int, int, int], spacing_mm: float, scan: Grid) -> Grid:
-    """Return the grid of a patch around a place: it begins at a voxel of the scan and, if it can, stays within it."""
-    axes = []
-    for center, count, axis in zip(center_mm, shape, scan):
-        wanted = center - (count - 1) * spacing_mm / 2.0
-        last = axis.first_mm + (axis.count - 1) * axis.step_mm - (count - 1) * spacing_mm
-        voxel = round((max(min(wanted, last), axis.first_mm) - axis.first_mm) / axis.step_mm)
-        axes.append(Axis(axis.first_mm + voxel * axis.step_mm, spacing_mm, count))
-    return Grid(*axes)

@@ -1,61 +1,53 @@
-"""Apply a coarse 3D network to a volume of any size, in overlapping stretches where it is long."""
+"""Coarse networks: a 3D network applied to a volume of any size, in overlapping windows where it is long."""
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from math import ceil
 
+import torch
+from monai.inferers.inferer import SlidingWindowInferer
+from monai.transforms.croppad.array import DivisiblePad
+
+from KneeSegLib.bundles.model import Model
+from KneeSegLib.inference.settings import WINDOW_OVERLAP, WINDOW_SIGMA, WINDOW_SLICES
 from KneeSegLib.progress import Progress, no_progress
 
-STRETCH_SLICES = 128
-OVERLAP_SLICES = 32
 
-
-def coarse_probabilities(
-    network: nn.Module,
-    channels: torch.Tensor,
-    device: torch.device | str = "cpu",
-    progress: Progress = no_progress,
-    message: str = "",
+def predict_volume(
+    model: Model, channels: torch.Tensor, progress: Progress = no_progress, message: str = ""
 ) -> torch.Tensor:
-    """Return class probabilities for a coarse volume.
+    """Return class probabilities ``(K, D, H, W)``, float32 on the processor.
+
+    A window is as wide as the volume and at most ``WINDOW_SLICES`` long; overlapping ones fade into each other.
 
     Args:
-        network: ``(1, C, D, H, W)`` to logits ``(1, K, D, H, W)``, for D, H, W multiples of ``network.stride``
-            (default 16).
-        channels: ``(C, D, H, W)``; zero has to mean "nothing there", it is what the volume is padded with.
+        channels: ``(C, D, H, W)``; zero has to mean "nothing there". The volume is padded with it, at its ends alone:
+            the same shape always gives the same prediction, wherever the volume was cropped.
 
-    Returns:
-        ``(K, D, H, W)`` float32 tensor on the processor. Neighbouring stretches fade into each other over their
-        overlap.
+    Raises:
+        Cancelled: raised by ``progress`` between two windows.
     """
-    stride = getattr(network, "stride", 16)
     depth, height, width = channels.shape[1:]
-    starts = _starts(depth)
-    result: torch.Tensor | None = None
+    padded = DivisiblePad(model.stride, method="end")(channels).as_tensor()[None]
+    window = (min(WINDOW_SLICES, padded.shape[2]), *padded.shape[3:])
+    infer = SlidingWindowInferer(
+        roi_size=window,
+        overlap=WINDOW_OVERLAP,
+        mode="gaussian",
+        sigma_scale=WINDOW_SIGMA,
+        sw_device=model.device.torch_name,
+        device="cpu",
+    )
+    step = int(window[0] * (1.0 - WINDOW_OVERLAP))
+    count = ceil((padded.shape[2] - window[0]) / step) + 1
     done = 0
-    for position, start in enumerate(starts):
-        progress(position / len(starts), message)
-        stretch = channels[:, start : start + STRETCH_SLICES]
-        size = stretch.shape[1:]
-        # trailing padding only: the same shape always gives the same answer, wherever the volume was cropped
-        padding = [amount for length in reversed(size) for amount in (0, -length % stride)]
-        padded = nn.functional.pad(stretch, padding)[None].to(device)
-        found = network(padded)[0, :, : size[0], :height, :width].softmax(dim=0).float().cpu()
-        if result is None:
-            result = torch.empty((found.shape[0], depth, height, width))
-        overlap = done - start
-        if overlap > 0:
-            weight = (torch.arange(1, overlap + 1, dtype=torch.float32) / (overlap + 1))[:, None, None]
-            result[:, start:done] += weight * (found[:, :overlap] - result[:, start:done])
-        result[:, done : start + size[0]] = found[:, max(overlap, 0) :]
-        done = start + size[0]
+
+    def predict(windows: torch.Tensor) -> torch.Tensor:
+        nonlocal done
+        progress(min(done / count, 1.0), message)
+        done += 1
+        return model.network(windows).softmax(dim=1).float()
+
+    probabilities = infer(padded, predict)
     progress(1.0, message)
-    return result
-
-
-def _starts(depth: int) -> list[int]:
-    if depth <= STRETCH_SLICES:
-        return [0]
-    step = STRETCH_SLICES - OVERLAP_SLICES
-    return [*range(0, depth - STRETCH_SLICES, step), depth - STRETCH_SLICES]
+    return probabilities[0, :, :depth, :height, :width]

@@ -24,15 +24,8 @@ from KneeSegLib.geometry.orientation import (
     restore_orientation,
     straighten_gantry_tilt,
 )
-from KneeSegLib.io.dicom_headers import is_dicom, slices_of_file
-from KneeSegLib.io.dicom_series import (
-    FolderContent,
-    Series,
-    choose_series,
-    existing_folder_content,
-    list_series,
-    series_of,
-)
+from KneeSegLib.io.dicom_headers import FolderContent, is_dicom, slices_of_file
+from KneeSegLib.io.dicom_series import Series, choose_series, existing_folder_content, list_series, series_of
 from KneeSegLib.io.dicom_stack import read_stack
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume, write_image
 from KneeSegLib.io.intensities import (

@@ -1,8 +1,7 @@
-"""Which of the places that slices take for bone is the bone: one piece of each, on a grid of its own."""
+"""Which of the places that slices take for bone is the bone: the main component of each, on a coarse grid."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +12,8 @@ from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resample_to
-from KneeSegLib.mr.crops import SPACING_MM
+from KneeSegLib.mr.settings import AROUND_VOXELS, LEAST_CM3, NEAR_MM, SPACING_MM
 from KneeSegLib.mr.slices import KneeProbabilities
-
-LEAST_CM3: Mapping[str, float] = {"femur": 15.0, "tibia": 10.0}
-"""A knee shows more of these two, even a child's in a small field of view."""
-
-NEAR_MM = 25.0
-"""The femur and the tibia of a knee come closer than this."""
-
-_AROUND_VOXELS = 2
 
 
 @dataclass(frozen=True)
@@ -32,13 +23,13 @@ class KneeBones:
     Attributes:
         grid: of cubic voxels over the whole scan, and the black frame that networks need around it.
         scan: the outer faces of the scan.
-        likely: bone -> probability ``(D, H, W)`` float32 in and just around its main piece, zero elsewhere.
-        inside: bone -> bool ``(D, H, W)``, the main piece.
+        probability: bone -> ``(D, H, W)`` float32 in and just around its main component, zero elsewhere.
+        inside: bone -> bool ``(D, H, W)``, the main component.
     """
 
     grid: Grid
     scan: Box
-    likely: dict[str, torch.Tensor]
+    probability: dict[str, torch.Tensor]
     inside: dict[str, np.ndarray]
 
     def places_mm(self, bone: str) -> torch.Tensor:
@@ -48,31 +39,31 @@ class KneeBones:
         return torch.from_numpy(np.stack(positions, axis=1)).float()
 
     def volume_cm3(self, bone: str) -> float:
-        """Of the main piece; 0 without one."""
+        """Of the main component; 0 without one."""
         if bone not in self.inside:
             return 0.0
         return float(np.count_nonzero(self.inside[bone])) * SPACING_MM**3 / 1000.0
 
 
-def knee_bones(probabilities: KneeProbabilities, scan: Grid) -> KneeBones:
-    """Find the main piece of every bone.
+def find_bones(probabilities: KneeProbabilities, scan: Grid) -> KneeBones:
+    """Return the main component of every bone.
 
     Args:
         scan: the scan's own grid.
     """
     box = Box.of_grid(probabilities.grid)
     grid = Grid(*(Axis.covering(low, high, SPACING_MM) for low, high in box))
-    likely, inside = {}, {}
+    probability, inside = {}, {}
     for bone in JOINT_BONES["knee"]:
         values = resample_to(probabilities.of(bone), probabilities.grid, grid)
-        pieces, count = ndimage.label((values > 0.5).numpy())
+        components, count = ndimage.label((values > 0.5).numpy())
         if not count:
             continue
-        piece = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-        inside[bone] = piece
-        around = ndimage.binary_dilation(piece, iterations=_AROUND_VOXELS)
-        likely[bone] = values * torch.from_numpy(around)
-    return KneeBones(grid, Box.of_grid(scan), likely, inside)
+        component = components == np.bincount(components.ravel())[1:].argmax() + 1
+        inside[bone] = component
+        around = ndimage.binary_dilation(component, iterations=AROUND_VOXELS)
+        probability[bone] = values * torch.from_numpy(around)
+    return KneeBones(grid, Box.of_grid(scan), probability, inside)
 
 
 def require_knee(bones: KneeBones, source: str) -> None:

@@ -9,15 +9,7 @@ from __future__ import annotations
 
 import torch
 
-SPACING_MM = 1.25
-END_TO_CENTRE_MM = 45.0
-"""Along z from the bone's end at the knee to the centre of the crop: 10 mm are seen beyond the end, 100 mm of bone."""
-
-WITHIN_MM = 60.0
-"""Sideways the crop is centred on what lies so near to the end: a leaning shaft does not move it."""
-
-UPWARD: dict[str, int] = {"femur": 1, "tibia": -1}
-"""Which way a bone leads away from the knee, along z."""
+from KneeSegLib.mr.settings import END_TO_CENTRE_MM, UPWARD, WITHIN_MM
 
 
 def crop_centre(places_mm: torch.Tensor, bone: str) -> torch.Tensor:

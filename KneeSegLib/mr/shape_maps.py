@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
+from KneeSegLib.anatomy import Side, structure
 from KneeSegLib.geometry.mesh import polydata_with
+from KneeSegLib.inference.scan import Scan
+from KneeSegLib.measurements.surface_map import SurfaceMap
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
 
 RESIDUAL = "ResidualMm"
 CARTILAGE = "CartilageShare"
+
+
+def map_shapes(shapes: Mapping[str, FittedShape], side: Side, scan: Scan) -> list[SurfaceMap]:
+    """The fitted shapes of a knee, to be saved beside its labels."""
+    return [SurfaceMap(structure(bone, side), "shape", shape_map(fit, scan.image)) for bone, fit in shapes.items()]
 
 
 def shape_map(fit: FittedShape, scan: sitk.Image) -> vtkPolyData:

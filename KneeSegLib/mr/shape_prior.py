@@ -1,15 +1,14 @@
-"""What a fitted shape says of the slices that it was fitted to: where a bone is not, and where it is all the same.
+"""What a fitted shape makes of the slices that it was fitted to: where a bone is not, and where it is all the same.
 
 Beyond the paper. A slice shows edges well and hides what lies beside it: a muscle between two planes of fat looks like
-a shaft. The shape of the bone knows better, but follows an edge only to about half a millimetre. So near its surface it
-has no say; further away the odds of the bone fall, and within the bone they rise, by a factor of e for every
-``softness_mm``, up to a limit: slices that are surer than that keep their word.
+a shaft. The shape of the bone knows better, but follows an edge only to about half a millimetre. Near its surface
+it changes nothing; further away the odds of the bone fall, and within the bone they rise, by a factor of e for every
+``softness_mm``, up to a limit: slices that are surer than that keep their labels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,40 +18,12 @@ from KneeSegLib.anatomy import Side
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.mesh import directed_edges, point_normals
 from KneeSegLib.geometry.resample import resample_to
+from KneeSegLib.mr.settings import PRIOR, PRIOR_NEAR_MM, PRIOR_NEIGHBOURS, ShapePrior
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.mr.slices import KneeProbabilities
 
 
-@dataclass(frozen=True)
-class ShapePrior:
-    """How much a fitted shape has to say. All of its numbers stand here.
-
-    Attributes:
-        free_mm: no say so near to the surface: a fitted shape is no better than that.
-        softness_mm: further away, the odds change by a factor of e over this distance.
-        most: no odds change by more than e to the power of this.
-        reach_mm: no say further away; what is left of a bone there is a piece of its own, and cleaned away.
-        rim_mm: no say so near to where the shape ends and the shaft goes on.
-        residual_mm: a shape that lies as far as this from the slices' surface, on average, has no say at all.
-        grid_mm: distances are worked out on cubes of this edge and interpolated between them.
-    """
-
-    free_mm: float = 0.7
-    softness_mm: float = 1.0
-    most: float = 6.0
-    reach_mm: float = 14.0
-    rim_mm: float = 6.0
-    residual_mm: float = 1.2
-    grid_mm: float = 2.0
-
-
-PRIOR = ShapePrior()
-
-_NEIGHBOURS = 3
-_NEAR_MM = 0.3
-
-
-def with_shapes(
+def apply_shape_prior(
     slices: KneeProbabilities, shapes: Mapping[str, FittedShape], side: Side, prior: ShapePrior = PRIOR
 ) -> KneeProbabilities:
     """Return the slices' probabilities with the odds of each bone that has a shape changed by it.
@@ -65,19 +36,21 @@ def with_shapes(
     for bone, fit in shapes.items():
         if not fit.mean_residual_mm < prior.residual_mm:  # nor where nothing of it was in view
             continue
-        distance_mm, heard, grid = signed_distance_mm(fit, side, prior)
+        distance_mm, counts, grid = measure_signed_distance(fit, side, prior)
         beyond = np.sign(distance_mm) * (np.abs(distance_mm) - prior.free_mm).clip(min=0.0)
-        log_odds = heard * (-beyond / prior.softness_mm).clip(-prior.most, prior.most)
+        log_odds = counts * (-beyond / prior.softness_mm).clip(-prior.most, prior.most)
         place = slices.grid.slices_within(Box.of_grid(grid))
         change = resample_to(torch.from_numpy(log_odds.astype(np.float32)), grid, slices.grid.part(place))
-        likely = values[(slice(None), *place)].float()
-        likely[slices.classes.index(bone)] *= change.exp()
-        values[(slice(None), *place)] = (likely / likely.sum(dim=0).clamp(min=1e-6)).half()
+        probability = values[(slice(None), *place)].float()
+        probability[slices.classes.index(bone)] *= change.exp()
+        values[(slice(None), *place)] = (probability / probability.sum(dim=0).clamp(min=1e-6)).half()
     return KneeProbabilities(slices.grid, values, slices.classes)
 
 
-def signed_distance_mm(fit: FittedShape, side: Side, prior: ShapePrior = PRIOR) -> tuple[np.ndarray, np.ndarray, Grid]:
-    """Signed distance to a shape's surface, negative inside, and where it is to be heard.
+def measure_signed_distance(
+    fit: FittedShape, side: Side, prior: ShapePrior = PRIOR
+) -> tuple[np.ndarray, np.ndarray, Grid]:
+    """Signed distance to a shape's surface, negative inside, and where it counts.
 
     The distance is that to the tangent planes of the nearest points, so that the surface need not be closed.
 
@@ -90,17 +63,17 @@ def signed_distance_mm(fit: FittedShape, side: Side, prior: ShapePrior = PRIOR) 
     grid = Grid(*(Axis.covering(low[k], high[k], prior.grid_mm) for k in (2, 1, 0)))
     z, y, x = np.meshgrid(*(axis.positions_mm for axis in grid), indexing="ij")
     places = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-    away_mm, nearest = cKDTree(points).query(places, k=_NEIGHBOURS)
+    away_mm, nearest = cKDTree(points).query(places, k=PRIOR_NEIGHBOURS)
     to_plane = np.einsum("nkc,nkc->nk", places[:, None] - points[nearest], normals[nearest])
-    weight = 1.0 / (away_mm + _NEAR_MM)
+    weight = 1.0 / (away_mm + PRIOR_NEAR_MM)
     distance_mm = (to_plane * weight).sum(axis=1) / weight.sum(axis=1)
-    rim = _rim(triangles)
+    rim = _find_rim(triangles)
     to_rim_mm = cKDTree(points[rim]).query(points)[0] if len(rim) else np.full(len(points), np.inf)
-    heard = (to_rim_mm[nearest[:, 0]] > prior.rim_mm) & (away_mm[:, 0] < prior.reach_mm)
-    return distance_mm.reshape(grid.shape), heard.reshape(grid.shape), grid
+    counts = (to_rim_mm[nearest[:, 0]] > prior.rim_mm) & (away_mm[:, 0] < prior.reach_mm)
+    return distance_mm.reshape(grid.shape), counts.reshape(grid.shape), grid
 
 
-def _rim(triangles: np.ndarray) -> np.ndarray:
+def _find_rim(triangles: np.ndarray) -> np.ndarray:
     """Points on the open edge of a surface: those of edges that only one triangle has."""
     single, count = np.unique(np.sort(directed_edges(triangles), axis=1), axis=0, return_counts=True)
     return np.unique(single[count == 1])

@@ -10,12 +10,12 @@ BONE_WINDOW_HU = (200.0, 1900.0)
 """The window of the paper's second channel."""
 
 
-def hounsfield_scaled(hu: torch.Tensor) -> torch.Tensor:
+def scale_hounsfield(hu: torch.Tensor) -> torch.Tensor:
     """The slice itself: HU clipped to -1000..3000, in thousands."""
     return hu.clamp(-1000.0, 3000.0) / 1000.0
 
 
-def windowed(hu: torch.Tensor) -> torch.Tensor:
+def window_bone(hu: torch.Tensor) -> torch.Tensor:
     """HU clipped to 200..1900, scaled to 0..1."""
     low, high = BONE_WINDOW_HU
     return (hu.clamp(low, high) - low) / (high - low)
@@ -38,8 +38,9 @@ def slice_channels(
 ) -> torch.Tensor:
     """Build the network's input for some slices of a volume.
 
-    Channels: the slice, the slice windowed to 200..1900 HU, the Laplacian of that window (the paper's three), then the
-    slices that lie ``neighbour_offsets_mm`` away along the axis, interpolated linearly and repeated beyond the ends.
+    Channels: the slice, the slice window_bone to 200..1900 HU, the Laplacian of that window (the paper's three), then
+    the slices that lie ``neighbour_offsets_mm`` away along the axis, interpolated linearly and repeated beyond the
+    ends.
 
     Args:
         volume_hu: ``(D, H, W)`` float tensor in HU, slices from inferior to superior.
@@ -52,15 +53,15 @@ def slice_channels(
     """
     positions = torch.as_tensor(positions, device=volume_hu.device)
     slices = volume_hu[positions]
-    window = windowed(slices)
-    channels = [hounsfield_scaled(slices), window, laplacian(window)]
+    window = window_bone(slices)
+    channels = [scale_hounsfield(slices), window, laplacian(window)]
     last = volume_hu.shape[0] - 1
     for offset_mm in neighbour_offsets_mm:
         place = (positions + offset_mm / slice_spacing_mm).clamp(0, last)
         below = place.floor().long()
         weight = (place - below).to(volume_hu.dtype)[:, None, None]
         above = (below + 1).clamp(max=last)
-        channels.append(hounsfield_scaled(torch.lerp(volume_hu[below], volume_hu[above], weight)))
+        channels.append(scale_hounsfield(torch.lerp(volume_hu[below], volume_hu[above], weight)))
     return torch.stack(channels, dim=1)
 
 
@@ -75,7 +76,7 @@ def patch_channels(hu: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         ``(..., 3, D, H, W)`` float tensor.
     """
     soft = (hu.clamp(-200.0, 400.0) + 200.0) / 600.0
-    return torch.stack([windowed(hu), soft, prior], dim=-4)
+    return torch.stack([window_bone(hu), soft, prior], dim=-4)
 
 
 def localiser_channels(volume_hu: torch.Tensor) -> torch.Tensor:

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 import torch
 
-BRIGHT_QUANTILE = 0.99
+PERCENTILE_FRACTION = 0.99
 CEILING = 2.0
 _SAMPLED_VALUES = 100_000
 
 
-def bright_level(volume: torch.Tensor) -> float:
+def intensity_percentile(volume: torch.Tensor) -> float:
     """The value that 1 % of the voxels exceed, estimated from evenly spread ones; never 0."""
     values = volume.reshape(-1)
     values = values[:: max(1, len(values) // _SAMPLED_VALUES)]
-    return max(float(torch.quantile(values.float(), BRIGHT_QUANTILE)), 1e-6)
+    return max(float(torch.quantile(values.float(), PERCENTILE_FRACTION)), 1e-6)
 
 
-def scaled_signal(volume: torch.Tensor, level: float) -> torch.Tensor:
+def scale_signal(volume: torch.Tensor, level: float) -> torch.Tensor:
     """The image as a share of its bright level, 0 to 2."""
     return (volume / level).clamp(0.0, CEILING)
 
@@ -39,7 +39,7 @@ def mr_slice_channels(
     between slices and repeated beyond the ends.
 
     Args:
-        volume: ``(D, H, W)``, from :func:`scaled_signal`.
+        volume: ``(D, H, W)``, from :func:`scale_signal`.
         slice_spacing_mm: distance of neighbouring slices.
         positions: indices of the wanted slices.
         neighbour_offsets_mm: signed distances, towards later slices positive.
@@ -64,7 +64,7 @@ def mr_patch_channels(patch: torch.Tensor, likely: torch.Tensor) -> torch.Tensor
     A patch of two centimetres shows edges and hides what they are edges of: names come from the slices.
 
     Args:
-        patch: ``(..., D, H, W)``, from :func:`scaled_signal`.
+        patch: ``(..., D, H, W)``, from :func:`scale_signal`.
         likely: ``(..., C, D, H, W)`` probabilities, background first.
 
     Returns:

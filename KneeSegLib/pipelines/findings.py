@@ -13,8 +13,8 @@ from KneeSegLib.quality import BONE_CT_LIMITS, QualityFeatures, QualityLimits
 
 if TYPE_CHECKING:
     from KneeSegLib.inference.labels import LegLabels
+    from KneeSegLib.inference.scan import Scan
     from KneeSegLib.measurements.surface_map import SurfaceMap
-    from KneeSegLib.pipelines.scan import Scan
 
 BONE_LIMITS: Mapping[str, QualityLimits] = MappingProxyType({"bone": BONE_CT_LIMITS})
 """Of pipelines that label bones only."""

@@ -17,7 +17,7 @@ STAGES: tuple[Stage, ...] = ("slices", "shape", "patches")
 LOCALISER_BUNDLE = "ct-localiser"
 NAMING_BUNDLE = "ct-naming"
 REFINEMENT_BUNDLE = "ct-refine"
-SPECIALIST_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
+JOINT_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
 
 MR_SLICES_BUNDLE = "mr-knee-slices"
 MR_PATCHES_BUNDLE = "mr-knee-patches"
@@ -25,8 +25,8 @@ MR_SHAPE_BUNDLES: Mapping[str, str] = MappingProxyType({"femur": "mr-shape-femur
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """One way from an image to labels, as a person chooses it; ``bundles`` are needed whatever the quality."""
+class PipelineInfo:
+    """One way from an image to labels, as a user chooses it; ``bundles`` are needed whatever the quality."""
 
     name: str
     title: str
@@ -35,13 +35,18 @@ class Pipeline:
     joints: tuple[str, ...]
     description: str
 
+    @property
+    def only_joint(self) -> str | None:
+        """The joint that is in the scan for sure, where the pipeline is for one alone."""
+        return self.joints[0] if len(self.joints) == 1 else None
+
 
 @dataclass(frozen=True)
 class Quality:
     """How much time is spent.
 
     Attributes:
-        slice_step: 2 looks at every second slice and interpolates between them.
+        slice_step: with 2 every second slice is inferred on, and those between are interpolated.
         bundles: networks that are needed beside the pipeline's.
     """
 
@@ -53,18 +58,18 @@ class Quality:
 
     @property
     def refines(self) -> bool:
-        """Whether the surfaces are looked at again in patches."""
+        """Whether the surfaces are refined in patches."""
         return REFINEMENT_BUNDLE in self.bundles
 
 
-def _ct(name: str, title: str, joints: tuple[str, ...], description: str) -> Pipeline:
-    bundles = (LOCALISER_BUNDLE, NAMING_BUNDLE, *(SPECIALIST_BUNDLES[joint] for joint in joints))
-    return Pipeline(name, title, "CT", bundles, joints, description)
+def _ct(name: str, title: str, joints: tuple[str, ...], description: str) -> PipelineInfo:
+    bundles = (LOCALISER_BUNDLE, NAMING_BUNDLE, *(JOINT_BUNDLES[joint] for joint in joints))
+    return PipelineInfo(name, title, "CT", bundles, joints, description)
 
 
 AUTO = "auto"
 
-PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
+PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
     {
         pipeline.name: pipeline
         for pipeline in (
@@ -83,7 +88,7 @@ PIPELINES: Mapping[str, Pipeline] = MappingProxyType(
             _ct("ct-hip", "CT: hip", ("hip",), "Femur and hip bone, from the iliac crest to the middle of the thigh."),
             _ct("ct-knee", "CT: knee", ("knee",), "Femur, tibia, patella and fibula, from mid-thigh to mid-calf."),
             _ct("ct-ankle", "CT: ankle", ("ankle",), "Tibia, fibula, talus and calcaneus, from mid-calf to the sole."),
-            Pipeline(
+            PipelineInfo(
                 "mr-knee",
                 "MR: knee",
                 "MR",
@@ -99,16 +104,16 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
     {
         quality.name: quality
         for quality in (
-            Quality("standard", "Standard", 1, (), "Every slice is looked at."),
+            Quality("standard", "Standard", 1, (), "Every slice is inferred on."),
             Quality(
                 "high",
                 "High",
                 1,
                 (REFINEMENT_BUNDLE,),
-                "Every slice is looked at, and every surface once more in small 3D patches; about half as long again.",
+                "Every slice is inferred on, and surfaces once more in small 3D patches; about half as long again.",
             ),
             Quality(
-                "fast", "Fast", 2, (), "Every second slice is looked at where slices are thin; about half the time."
+                "fast", "Fast", 2, (), "Every second slice is inferred on where slices are thin; about half the time."
             ),
         )
     }

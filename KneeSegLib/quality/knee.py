@@ -36,7 +36,7 @@ def measure_knee_features(
         shapes: fitted to bones.
         grid: of the whole scan.
     """
-    from KneeSegLib.inference.labels import MARGIN_SCALE
+    from KneeSegLib.inference.settings import MARGIN_SCALE
 
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     boxes = find_label_boxes(labels)

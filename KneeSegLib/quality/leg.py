@@ -24,10 +24,10 @@ from KneeSegLib.quality.uncertainty import measure_refinement_mm, measure_uncert
 from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
 
 if TYPE_CHECKING:
-    from KneeSegLib.ct.legs import Leg
-    from KneeSegLib.ct.refinement import Correction
-    from KneeSegLib.geometry.grid import Grid
+    from KneeSegLib.ct.leg import Leg
+    from KneeSegLib.ct.refinement import Residual
     from KneeSegLib.inference.labels import LegLabels
+    from KneeSegLib.inference.scan import Scan
 
 _AROUND_VOXELS = 5
 
@@ -37,9 +37,8 @@ def measure_leg_features(
     before_cleaning: np.ndarray,
     disputed: Mapping[str, float],
     leg: Leg,
-    hu: np.ndarray,
-    grid: Grid,
-    corrections: Mapping[str, Correction] = MappingProxyType({}),
+    scan: Scan,
+    residuals: Mapping[str, Residual] = MappingProxyType({}),
 ) -> dict[str, QualityFeatures]:
     """Return the signs of every bone that the labels of a leg hold, by the key of its structure.
 
@@ -48,16 +47,16 @@ def measure_leg_features(
         before_cleaning: uint8, the labels as they were before, on the same crop.
         disputed: see :func:`KneeSegLib.quality.uncertainty.measure_disputed_fractions`.
         leg: what the localiser found.
-        hu: (Z, Y, X), the whole scan on ``grid``.
-        corrections: what a refinement added, by bone.
+        scan: the whole scan, in HU.
+        residuals: what a refinement added, by bone.
     """
-    from KneeSegLib.inference.labels import MARGIN_SCALE
+    from KneeSegLib.inference.settings import MARGIN_SCALE
 
-    labels, spacing_mm = labelled.labels, grid.spacing_mm
-    crop, scan = grid.part(labelled.place), hu[labelled.place]
+    labels, spacing_mm = labelled.labels, scan.grid.spacing_mm
+    crop, hu = scan.grid.part(labelled.place), scan.values[labelled.place]
     boxes = find_label_boxes(labels)
     cleaned = count_changed_voxels(before_cleaning, labels)
-    metal = find_metal(scan, spacing_mm)
+    metal = find_metal(hu, spacing_mm)
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
     found = {}
     for bone in BONES:
@@ -70,15 +69,15 @@ def measure_leg_features(
         mask = part == value
         volume_cm3 = float(np.count_nonzero(mask)) * voxel_cm3
         own = tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(around, box))
-        edges = measure_edges(mask, (part != 0) & ~mask, scan[around], spacing_mm)
+        edges = measure_edges(mask, (part != 0) & ~mask, hu[around], spacing_mm)
         steps = measure_outline_steps(mask[own], spacing_mm)
-        soft_hu = measure_soft_tissue_hu(scan[around], part != 0)
+        soft_hu = measure_soft_tissue_hu(hu[around], part != 0)
         margin = labelled.margins[bone]
         band_mm = measure_uncertain_band_mm(
             margin.values * np.float32(1.0 / MARGIN_SCALE), labels[margin.place] == value, spacing_mm
         )
         in_scan = [slice(outer.start + b.start, outer.start + b.stop) for outer, b in zip(labelled.place, box)]
-        borders = measure_border_areas_mm2(mask[own], in_scan, hu.shape, spacing_mm)
+        borders = measure_border_areas_mm2(mask[own], in_scan, scan.grid.shape, spacing_mm)
         segmented_to_the_end = box[0].start == 0 or box[0].stop == len(labels)
         seen = leg.bones.get(bone)
         found[structure(bone, leg.side).key] = QualityFeatures(
@@ -89,8 +88,8 @@ def measure_leg_features(
             slice_mm=spacing_mm[0],
             uncertain_band_mm=band_mm,
             disputed_fraction=disputed.get(bone, nan),
-            refined_mm=measure_refinement_mm(corrections[bone].values.numpy(), mask, spacing_mm)
-            if bone in corrections
+            refined_mm=measure_refinement_mm(residuals[bone].values.numpy(), mask, spacing_mm)
+            if bone in residuals
             else nan,
             localiser_agreement=(
                 measure_region_agreement(mask, crop.part(around), leg.regions[bone], leg.grid) if seen else 0.0
@@ -104,10 +103,10 @@ def measure_leg_features(
             edgeless_fraction=edges.edgeless_fraction,
             air_fraction=edges.air_fraction,
             blank_fraction=edges.blank_fraction,
-            continuing_fraction=measure_continuing_fraction(mask, part != 0, scan[around], soft_hu, spacing_mm),
-            noise_hu=estimate_noise_hu(scan[around]),
+            continuing_fraction=measure_continuing_fraction(mask, part != 0, hu[around], soft_hu, spacing_mm),
+            noise_hu=estimate_noise_hu(hu[around]),
             soft_tissue_hu=soft_hu,
-            ceiling_hu=find_ceiling_hu(scan[around], mask),
+            ceiling_hu=find_ceiling_hu(hu[around], mask),
             jump_mm=steps.jump_mm,
             sway_mm=steps.sway_mm,
             metal_cm3=measure_metal_cm3(metal, box, spacing_mm),

@@ -12,7 +12,7 @@ from KneeSegLib.quality.settings import DISPUTE_STRIDE as _STRIDE
 from KneeSegLib.quality.settings import UNCERTAIN_MARGIN
 
 if TYPE_CHECKING:
-    from KneeSegLib.ct.slices import JointProbabilities
+    from KneeSegLib.ct.joint_slices import JointProbabilities
 
 
 def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
@@ -65,8 +65,8 @@ def measure_disputed_fractions(
     moved: dict[str, float] = {}
     total: dict[str, float] = {}
     for before, after in zip(sliced, named):
-        weights = before.share.weights(before.grid.z.positions_mm)[::_STRIDE, None, None]
-        for channel, bone in enumerate(JOINT_BONES[before.share.joint], start=1):
+        weights = before.roi.weights(before.grid.z.positions_mm)[::_STRIDE, None, None]
+        for channel, bone in enumerate(JOINT_BONES[before.roi.joint], start=1):
             of_slices, of_all = (
                 answer.values[channel, ::_STRIDE, ::_STRIDE, ::_STRIDE].float().numpy() * weights
                 for answer in (before, after)

@@ -34,7 +34,7 @@ from kept_cases import kept
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import SIDES, structure, structure_of_label
-from KneeSegLib.bundles import find_bundle
+from KneeSegLib.bundles.model import load_model
 from KneeSegLib.errors import KneeSegError
 from KneeSegLib.evaluation.cohorts import Cohort, checksums_of, write_cohorts
 from KneeSegLib.evaluation.tables import table_of
@@ -42,21 +42,22 @@ from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.resources import shape_models_file
 from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.measurements.summary import Cases, summarize
-from KneeSegLib.mr.crops import SPACING_MM
-from KneeSegLib.mr.settling import edge_say, settled, surface_distance_mm
+from KneeSegLib.mr.optimisation import TargetSurface, measure_surface_distance, optimise_shape, weigh_edges
+from KneeSegLib.mr.settings import SPACING_MM
 from KneeSegLib.mr.shape_fit import ShapeNetwork
+from KneeSegLib.networks.device import find_device
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.pipelines import PIPELINES, STAGES
+from KneeSegLib.pipelines.table import PIPELINES, STAGES
 from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.training.recipe import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.mr.cases import locate_in_case, mirror_for_side, synthesize_mr_case
+from KneeSegLib.training.synthesis.mr.cases import mirrored_for, places_in_case, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
+from KneeSegLib.training.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.scanner import MrScanner
-from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
 LOOKS = 20
 SEEDS_OF_SCAN = 100
@@ -177,8 +178,8 @@ def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Names
 
     simulator = "other" if options.simulator == "other" else f"own_{options.sequence}"
     spacing = f"{options.spacing:g}x{options.slice_spacing:g}mm"
-    name = f"{options.group}_{person.name}_{side}_{simulator}_{spacing}_{seed}"
-    return kept(options.keep, name, person.name, options.group, make)
+    name = f"{options.group}_{person.subject}_{side}_{simulator}_{spacing}_{seed}"
+    return kept(options.keep, name, person.subject, options.group, make)
 
 
 def inverted(image: sitk.Image) -> sitk.Image:
@@ -202,12 +203,12 @@ def true_landmarks(
     """Where the points of the shape models belong in a case of :func:`rendered`: bone -> (P, 3) LPS mm."""
     found = {}
     for bone, of_template in landmarks.points.items():
-        own = person.carry_points(torch.from_numpy(of_template[person.template.name])).numpy()
+        own = person.carried(torch.from_numpy(of_template[person.template.name])).numpy()
         if options.simulator == "other":
-            found[bone] = mirror_for_side(own, side)
+            found[bone] = mirrored_for(own, side)
         else:
             where = (options.spacing, options.slice_spacing, side, seed, synthesis(options.sequence))
-            found[bone] = locate_in_case(person, own, *where)
+            found[bone] = places_in_case(person, own, *where)
     return found
 
 
@@ -278,25 +279,25 @@ def _shown(point: np.ndarray, image: sitk.Image) -> bool:
 def landmark_errors(bone: str, options: argparse.Namespace) -> dict[str, float]:
     """Mean distance in mm of landmarks from where they belong, on spoilt crops of the group's people.
 
-    ``network`` as the network places them, ``settled`` after that, ``from_the_mean`` settled without the network.
+    ``network`` as the network places them, ``optimised`` after that, ``from_the_mean`` optimised without the network.
     """
     recipe = read_recipe(f"mr-shape-{bone}")
-    shape = ShapeNetwork(find_bundle(recipe.name).network(), read_shape_models(shape_models_file())[bone])
+    shape = ShapeNetwork(load_model(recipe.name, find_device("cpu")), read_shape_models(shape_models_file())[bone])
     source, layer = ShapeSource.of_folder(recipe, options.prepared, options.group), shape.layer()
-    errors: dict[str, list[float]] = {"network": [], "settled": [], "from_the_mean": []}
+    errors: dict[str, list[float]] = {"network": [], "optimised": [], "from_the_mean": []}
     for look in range(LOOKS):
         samples = source.render(recipe.shapes[0], torch.Generator().manual_seed(5000 + look))
         own = samples.inputs[0, 0].numpy()
-        distance, say = surface_distance_mm(own > 0.5), edge_say(own)
         shown = np.argwhere((samples.inputs[0].sum(dim=0) > 0.05).numpy())[:, ::-1]
         bounds = (shown.min(axis=0) + 1.5, shown.max(axis=0) - 1.5)
-        view = tuple((bound - (INPUT_SIZE - 1) / 2.0) * SPACING_MM for bound in bounds)
+        low, high = ((bound - (INPUT_SIZE - 1) / 2.0) * SPACING_MM for bound in bounds)
+        target = TargetSurface(measure_surface_distance(own > 0.5), weigh_edges(own), (low, high))
         with torch.inference_mode():
-            seen = shape.network(samples.inputs)[0].numpy()
+            seen = shape.network.network(samples.inputs)[0].numpy()
             placed = {
                 "network": seen,
-                "settled": settled(layer, shape.model.triangles, seen, distance, say, view),
-                "from_the_mean": settled(layer, shape.model.triangles, np.zeros_like(seen), distance, say, view),
+                "optimised": optimise_shape(layer, shape.model.triangles, seen, target),
+                "from_the_mean": optimise_shape(layer, shape.model.triangles, np.zeros_like(seen), target),
             }
             for name, parameters in placed.items():
                 points = layer(torch.from_numpy(parameters)[None])[0]

@@ -51,7 +51,7 @@ def main() -> None:
 def require_networks(quality: str) -> None:
     from KneeSegLib.bundles import find_bundle
     from KneeSegLib.errors import KneeSegError
-    from KneeSegLib.pipelines import PIPELINES, QUALITIES
+    from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
 
     try:
         for name in (*PIPELINES[PIPELINE].bundles, *QUALITIES[quality].bundles):
@@ -69,9 +69,9 @@ def write_scan(path: Path) -> None:
     from KneeSegLib.io.resources import samples_folder
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
-    from KneeSegLib.training.synthesis.subjects import PreparedSubject
+    from KneeSegLib.training.synthesis.placement import PreparedPerson
 
-    person = PreparedSubject(Anatomy.load(samples_folder() / "knee.npz"))
+    person = PreparedPerson(Anatomy.load(samples_folder() / "knee.npz"))
     cube_mm = SPACING_MM[-1]
     extent_mm = [min(size * step, known) for size, step, known in zip(SIZE, SPACING_MM, person.extent_mm)]
     shape = [int(extent / cube_mm) for extent in extent_mm]
@@ -90,10 +90,10 @@ def write_scan(path: Path) -> None:
 
 def measure(path: Path, quality: str) -> None:
     """Run once, print the table."""
-    from KneeSegLib.inference.device import running_on
+    from KneeSegLib.inference.device import use_device
     from KneeSegLib.io.volume import read_volume
-    from KneeSegLib.pipelines import PIPELINES, QUALITIES
     from KneeSegLib.pipelines.ct_leg import CtLeg
+    from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
 
     class Watched(CtLeg):
         """Keeps what the floors need: the answers, and how many patches were looked at."""
@@ -119,7 +119,7 @@ def measure(path: Path, quality: str) -> None:
     processor = time.process_time() - processor_started
     peak_gb = peak_memory_gb()
     stages = {"reading": reading, **case.provenance["timings"], "surfaces": surfacing}
-    with running_on(watched.device):
+    with use_device(watched.device):
         least = floors(path, case, watched.answers[0], watched.patches)
     size = " x ".join(map(str, case.labels.GetSize()))
     print(f"{size} voxels, quality {quality}, {watched.device.description}, torch {version('torch')}")
@@ -167,7 +167,7 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
 
     from KneeSegLib.bundles import find_bundle
     from KneeSegLib.networks.ready import ready_for_inference
-    from KneeSegLib.pipelines.table import LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE, SPECIALIST_BUNDLES
+    from KneeSegLib.pipelines.table import JOINT_BUNDLES, LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE
 
     def network_alone(name: str, batch: int, voxels: Sequence[int], repeat: int = 1) -> float:
         bundle = find_bundle(name)
@@ -219,7 +219,7 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
             "a pass over the scan, and the network alone",
         ),
         "slices": (
-            network_alone(SPECIALIST_BUNDLES["knee"], 4, (rows, columns), ceil(slices / 4)),
+            network_alone(JOINT_BUNDLES["knee"], 4, (rows, columns), ceil(slices / 4)),
             f"the network alone on {slices} slices",
         ),
         "naming": (coarse_alone(NAMING_BUNDLE, leg_mm), "the network alone"),

@@ -52,23 +52,23 @@ def write_scan(path: Path, prepared: Path) -> None:
     import torch
     from held_out_mr import synthesis
 
-    from KneeSegLib.training.synthesis.mr.cases import SIGNAL_RANGE, make_image
+    from KneeSegLib.training.synthesis.mr.cases import SIGNAL_RANGE, placed
+    from KneeSegLib.training.synthesis.mr.person import read_knees
     from KneeSegLib.training.synthesis.mr.render import render_mr
-    from KneeSegLib.training.synthesis.mr.subjects import read_knees
 
     person = read_knees(prepared, "test")[0]
     generator = torch.Generator().manual_seed(2026)
     rendered = render_mr(person, SIZE, SPACING_MM, torch.zeros(3), synthesis("oai-dess"), generator)
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().to(torch.int16).numpy()
-    sitk.WriteImage(make_image(image, rendered, "right"), str(path), useCompression=False)
+    sitk.WriteImage(placed(image, rendered, "right"), str(path), useCompression=False)
 
 
 def measure(path: Path) -> None:
     """Run once, print the table."""
-    from KneeSegLib.inference.device import running_on
+    from KneeSegLib.inference.device import use_device
     from KneeSegLib.io.volume import read_volume
-    from KneeSegLib.pipelines import PIPELINES
     from KneeSegLib.pipelines.mr_knee import MrKnee
+    from KneeSegLib.pipelines.table import PIPELINES
 
     class Watched(MrKnee):
         """Keeps what the floors need: the grid of the slices."""
@@ -83,7 +83,7 @@ def measure(path: Path) -> None:
     segmenting, case = timed(lambda: watched.segment(volume))
     processor = time.process_time() - processor_started
     peak_gb = peak_memory_gb()
-    with running_on(watched.device):
+    with use_device(watched.device):
         least = floors(watched.slices.grid.shape, case.provenance["knee"]["patches"])
     size = " x ".join(map(str, case.labels.GetSize()))
     print(f"{size} voxels, {watched.device.description}, torch {version('torch')}")

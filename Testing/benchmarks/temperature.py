@@ -17,13 +17,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's networks, whatever is installed
 
 from KneeSegLib.bundles import find_bundle
-from KneeSegLib.pipelines.table import SPECIALIST_BUNDLES
+from KneeSegLib.pipelines.table import JOINT_BUNDLES
 from KneeSegLib.training.calibration import calibrate_bundle
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("bundle", nargs="*", default=list(SPECIALIST_BUNDLES.values()))
+    arguments.add_argument("bundle", nargs="*", default=list(JOINT_BUNDLES.values()))
     arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
     arguments.add_argument("--looks", type=int, default=40, help="rendered slabs of slices; each takes some seconds")
     arguments.add_argument("--seed", type=int, default=4000)

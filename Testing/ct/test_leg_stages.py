@@ -8,20 +8,22 @@ import torch
 from torch import nn
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, structure
-from KneeSegLib.ct.fusion import FusionWeights, fused
+from KneeSegLib.ct.fusion import fuse_probabilities
+from KneeSegLib.ct.joint_slices import JointProbabilities, joint_grid, predict_on_grid
 from KneeSegLib.ct.joints import FoundJoint
-from KneeSegLib.ct.legs import FoundBone, Leg
-from KneeSegLib.ct.localise import CoarseBones
-from KneeSegLib.ct.naming import Names, bone_map, name_bones
-from KneeSegLib.ct.seams import CREST_MM, CROP_MARGIN_MM, END_MARGIN_MM, FADE_MM, Share, box_of_share, shares_of
-from KneeSegLib.ct.slices import JointProbabilities, slice_probabilities, specialist_grid
+from KneeSegLib.ct.labelling import label_leg
+from KneeSegLib.ct.leg import FoundBone, JointRoi, Leg
+from KneeSegLib.ct.localise import CoarseProbabilities
+from KneeSegLib.ct.rois import box_of_roi, find_rois
+from KneeSegLib.ct.semantics import SemanticProbabilities, make_bone_mask, predict_semantics
+from KneeSegLib.ct.settings import CREST_MM, CROP_MARGIN_MM, END_MARGIN_MM, FADE_MM, FusionWeights
 from KneeSegLib.errors import Cancelled, ModelError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
-from KneeSegLib.inference.labels import follow_cleaning, label_leg
+from KneeSegLib.inference.labels import follow_cleaning
 from KneeSegLib.networks import SliceUNet
 from KneeSegLib.networks.device import Device
+from Testing.phantoms.models import ONE_THREAD, TWO_THREADS, model_of, scan_of
 
-CPU = Device("cpu", "CPU", 1)
 SCAN_Z = Axis(0.0, 1.0, 1000)
 
 
@@ -43,14 +45,14 @@ def leg_with(**heights):
 # seams
 
 
-def test_weights_of_all_specialists_add_up_to_one_along_the_leg():
-    shares = shares_of(leg_with(hip=890.0, knee=478.0, ankle=72.0), JOINT_BONES, SCAN_Z)
-    z = np.linspace(shares[-1].low_mm, shares[0].high_mm, 5000)
-    assert np.allclose(sum(share.weights(z) for share in shares), 1.0, atol=1e-6)
+def test_weights_of_all_joint_models_add_up_to_one_along_the_leg():
+    rois = find_rois(leg_with(hip=890.0, knee=478.0, ankle=72.0), JOINT_BONES, SCAN_Z)
+    z = np.linspace(rois[-1].low_mm, rois[0].high_mm, 5000)
+    assert np.allclose(sum(roi.weights(z) for roi in rois), 1.0, atol=1e-6)
 
 
-def test_specialists_hand_over_half_way_between_their_joints():
-    hip, knee, ankle = shares_of(leg_with(hip=890.0, knee=478.0, ankle=72.0), JOINT_BONES, SCAN_Z)
+def test_joint_models_hand_over_half_way_between_their_joints():
+    hip, knee, ankle = find_rois(leg_with(hip=890.0, knee=478.0, ankle=72.0), JOINT_BONES, SCAN_Z)
     assert hip.low_mm == knee.high_mm == pytest.approx(684.0)
     assert knee.low_mm == ankle.high_mm == pytest.approx(275.0)
     assert knee.weights(np.array([684.0])) == pytest.approx(0.5)
@@ -58,7 +60,7 @@ def test_specialists_hand_over_half_way_between_their_joints():
 
 
 def test_a_single_joint_goes_on_to_the_ends_of_its_bones():
-    (knee,) = shares_of(leg_with(knee=478.0), JOINT_BONES, SCAN_Z)
+    (knee,) = find_rois(leg_with(knee=478.0), JOINT_BONES, SCAN_Z)
     assert knee.low_mm <= 70.0 and knee.high_mm >= 910.0 and not knee.fades_above and not knee.fades_below
 
 
@@ -66,9 +68,9 @@ def test_a_hip_is_looked_at_as_far_up_as_a_crest_may_reach():
     leg = leg_with(hip=890.0)
     hip_bone = leg.bones["hip_bone"]
     leg.bones["hip_bone"] = replace(hip_bone, box=hip_bone.box._replace(z=(850.0, 930.0)))
-    (hip,) = shares_of(leg, JOINT_BONES, Axis(0.0, 1.0, 1200))
+    (hip,) = find_rois(leg, JOINT_BONES, Axis(0.0, 1.0, 1200))
     assert hip.high_mm == pytest.approx(890.0 + CREST_MM)
-    (hip,) = shares_of(leg, JOINT_BONES, SCAN_Z)
+    (hip,) = find_rois(leg, JOINT_BONES, SCAN_Z)
     assert hip.high_mm == pytest.approx(SCAN_Z.high_mm)
 
 
@@ -78,14 +80,14 @@ def test_a_shaft_that_goes_on_under_another_name_is_looked_at_to_its_end():
     leg.bones["tibia"] = replace(tibia, box=tibia.box._replace(z=(75.0, 120.0)))
     leg.bones["fibula"] = replace(tibia, box=tibia.box._replace(z=(70.0, 110.0)))
     leg.bones["femur"] = replace(tibia, box=tibia.box._replace(z=(112.0, 180.0)))
-    (ankle,) = shares_of(leg, JOINT_BONES, SCAN_Z)
+    (ankle,) = find_rois(leg, JOINT_BONES, SCAN_Z)
     assert ankle.high_mm == pytest.approx(180.0 + END_MARGIN_MM)
     # A femur that lies elsewhere is another bone, and so is one that a joint in view has.
     leg.bones["femur"] = replace(tibia, box=tibia.box._replace(z=(160.0, 400.0)))
-    assert shares_of(leg, JOINT_BONES, SCAN_Z)[0].high_mm == pytest.approx(120.0 + END_MARGIN_MM)
+    assert find_rois(leg, JOINT_BONES, SCAN_Z)[0].high_mm == pytest.approx(120.0 + END_MARGIN_MM)
 
 
-def test_the_box_of_a_share_holds_the_shaft_that_goes_on_under_another_name():
+def test_the_box_of_a_region_holds_the_shaft_that_goes_on_under_another_name():
     leg = leg_with(ankle=72.0)
     grid = Grid.of_scan((50, 20, 20), (4.0, 4.0, 4.0))
     tibia, femur = np.zeros((2, *grid.shape), bool)
@@ -93,58 +95,59 @@ def test_the_box_of_a_share_holds_the_shaft_that_goes_on_under_another_name():
     for bone, mask in (("tibia", tibia), ("femur", femur)):
         leg.bones[bone] = replace(leg.bones[bone], box=Box.around(mask, grid))
     leg = replace(leg, regions={"tibia": tibia, "femur": femur}, grid=grid)
-    (ankle,) = shares_of(leg, JOINT_BONES, SCAN_Z)
-    assert box_of_share(ankle, leg).x[1] == pytest.approx(Box.around(femur, grid).x[1] + CROP_MARGIN_MM)
+    (ankle,) = find_rois(leg, JOINT_BONES, SCAN_Z)
+    assert box_of_roi(ankle, leg).x[1] == pytest.approx(Box.around(femur, grid).x[1] + CROP_MARGIN_MM)
 
 
 def test_a_knee_wanted_alone_has_the_same_borders_as_in_the_whole_leg():
     leg = leg_with(hip=890.0, knee=478.0, ankle=72.0)
-    assert shares_of(leg, ("knee",), SCAN_Z) == [shares_of(leg, JOINT_BONES, SCAN_Z)[1]]
+    assert find_rois(leg, ("knee",), SCAN_Z) == (find_rois(leg, JOINT_BONES, SCAN_Z)[1],)
 
 
 # slices
 
 
-def random_scan(shape=(12, 50, 60), spacing=(1.0, 1.0, 1.0)):
-    hu = np.random.default_rng(0).normal(200, 400, shape).astype(np.int16)
-    return hu, Grid.of_scan(shape, spacing)
+def random_scan(shape=(12, 50, 60), spacing_mm=(1.0, 1.0, 1.0)):
+    return scan_of(np.random.default_rng(0).normal(200, 400, shape).astype(np.int16), spacing_mm)
 
 
-def small_network(channels=3, classes=5):
+def small_model(offsets_mm=(), device=ONE_THREAD):
     torch.manual_seed(0)
-    return SliceUNet(channels, classes, (4, 8)).eval()
+    network = SliceUNet(3 + len(offsets_mm), 5, (4, 8)).eval()
+    return model_of(network, "abcde", device=device, neighbour_offsets_mm=offsets_mm)
 
 
-def everything(grid: Grid) -> Share:
-    return Share("knee", grid.z.low_mm, grid.z.high_mm)
+def everything(grid: Grid) -> JointRoi:
+    return JointRoi("knee", grid.z.low_mm, grid.z.high_mm)
 
 
 def test_a_left_leg_in_the_mirror_is_treated_exactly_like_a_right_one():
-    hu, scan = random_scan()
-    network = small_network(5)
+    scan = random_scan()
+    mirrored = scan_of(np.ascontiguousarray(scan.values[..., ::-1]))
+    x = scan.grid.x
     box = Box((2.0, 9.0), (10.0, 40.0), (5.0, 30.0))
-    low, high = scan.x.low_mm + scan.x.high_mm - box.x[1], scan.x.low_mm + scan.x.high_mm - box.x[0]
-    mirrored_box = box._replace(x=(low, high))
+    mirrored_box = box._replace(x=(x.low_mm + x.high_mm - box.x[1], x.low_mm + x.high_mm - box.x[0]))
+    model = small_model((-1.6, 1.6))
     with torch.inference_mode():
-        answers = []
-        for volume, where, side in ((hu, box, "right"), (np.ascontiguousarray(hu[..., ::-1]), mirrored_box, "left")):
-            grid = specialist_grid(where, scan, (0.8, 0.8, 0.8), 2, side)
-            answers.append(slice_probabilities(network, volume, scan, grid, everything(scan), (-1.6, 1.6), CPU))
-    assert torch.allclose(answers[0].values, answers[1].values, atol=1e-3)
-    assert answers[0].grid.x.step_mm > 0 > answers[1].grid.x.step_mm
+        right, left = (
+            predict_on_grid(model, seen, joint_grid(where, seen.grid, (0.8,) * 3, 2, side), everything(seen.grid))
+            for seen, where, side in ((scan, box, "right"), (mirrored, mirrored_box, "left"))
+        )
+    assert torch.allclose(right.values, left.values, atol=1e-3)
+    assert right.grid.x.step_mm > 0 > left.grid.x.step_mm
 
 
 def test_thick_slices_are_taken_as_they_are_and_thin_ones_averaged():
     box = Box((10.0, 40.0), (10.0, 40.0), (10.0, 40.0))
-    thick = specialist_grid(box, Grid.of_scan((30, 60, 60), (3.0, 1.0, 1.0)), (0.8, 0.8, 0.8), 32, "right")
-    thin = specialist_grid(box, Grid.of_scan((100, 60, 60), (0.5, 1.0, 1.0)), (0.8, 0.8, 0.8), 32, "right")
+    thick = joint_grid(box, Grid.of_scan((30, 60, 60), (3.0, 1.0, 1.0)), (0.8, 0.8, 0.8), 32, "right")
+    thin = joint_grid(box, Grid.of_scan((100, 60, 60), (0.5, 1.0, 1.0)), (0.8, 0.8, 0.8), 32, "right")
     assert thick.z.spacing_mm == 3.0 and thin.z.spacing_mm == pytest.approx(0.8)
     assert thick.z.positions_mm == pytest.approx(np.arange(3, 14) * 3.0)
     assert thin.y.count % 32 == 0
 
 
 class HeightOfNeighbour(nn.Module):
-    """Answers with the grey value of the neighbouring slice above."""
+    """Predicts the grey value of the neighbouring slice above."""
 
     def forward(self, slices):
         return torch.cat([torch.zeros_like(slices[:, 3:4]), slices[:, 3:4]], dim=1)
@@ -152,24 +155,24 @@ class HeightOfNeighbour(nn.Module):
 
 def test_neighbours_beyond_the_crop_come_from_the_scan_and_not_from_its_last_slice():
     hu = np.repeat(np.arange(20, dtype=np.int16)[:, None, None] * 100, 8, axis=1).repeat(8, axis=2)
-    scan = Grid.of_scan(hu.shape, (1.0, 1.0, 1.0))
-    grid = scan._replace(z=scan.z.part(5, 10))
-    found = slice_probabilities(HeightOfNeighbour(), hu, scan, grid, everything(grid), (3.0,), CPU)
+    scan = scan_of(hu)
+    grid = scan.grid._replace(z=scan.grid.z.part(5, 10))
+    model = model_of(HeightOfNeighbour(), "ab", neighbour_offsets_mm=(3.0,))
+    found = predict_on_grid(model, scan, grid, everything(grid))
     assert torch.allclose(found.values[1, :, 4, 4].float().logit(), torch.arange(8, 13) * 0.1, atol=0.01)
 
 
 def test_a_fast_run_looks_at_every_second_thin_slice_and_at_every_thick_one():
-    hu, scan = random_scan()
-    for spacing, expected in ((1.0, 6), (3.0, 12)):
-        scan = Grid.of_scan(hu.shape, (spacing, 1.0, 1.0))
-        grid = scan._replace(y=scan.y.part(0, 48), x=scan.x.part(0, 48))
-        found = slice_probabilities(small_network(), hu, scan, grid, everything(scan), (), CPU, slice_step=2)
+    for spacing_mm, expected in ((1.0, 6), (3.0, 12)):
+        scan = random_scan(spacing_mm=(spacing_mm, 1.0, 1.0))
+        grid = scan.grid._replace(y=scan.grid.y.part(0, 48), x=scan.grid.x.part(0, 48))
+        found = predict_on_grid(small_model(), scan, grid, everything(grid), slice_step=2)
         assert found.values.shape[1] == found.grid.z.count == expected
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_run_is_cancelled_between_two_slices(threads):
-    hu, scan = random_scan((400, 64, 64))
+@pytest.mark.parametrize("device", [ONE_THREAD, TWO_THREADS])
+def test_a_run_is_cancelled_between_two_slices(device):
+    scan = random_scan((400, 64, 64))
     told = []
 
     def cancel(fraction, message):
@@ -178,106 +181,104 @@ def test_a_run_is_cancelled_between_two_slices(threads):
             raise Cancelled
 
     with pytest.raises(Cancelled), torch.inference_mode():
-        slice_probabilities(
-            small_network(), hu, scan, scan, everything(scan), (), Device("cpu", "", threads), 1, cancel
-        )
+        predict_on_grid(small_model(device=device), scan, scan.grid, everything(scan.grid), progress=cancel)
     assert told[-1] < 1.0
 
 
-# naming and fusion
+# semantic labels and fusion
 
 GRID = Grid.of_scan((8, 20, 20), (2.0, 2.0, 2.0))
 
 
-def answer_of(joint, shares, bone=1.0, grid=GRID, share=None):
-    """An answer that is the same everywhere: ``shares`` of the joint's bones, of ``bone``."""
+def joint_of(joint, fractions, bone=1.0, grid=GRID, roi=None):
+    """A prediction that is the same everywhere: ``fractions`` of the joint's bones, of ``bone``."""
     values = torch.zeros((1 + len(JOINT_BONES[joint]), *grid.shape))
     for channel, name in enumerate(JOINT_BONES[joint], start=1):
-        values[channel] = shares.get(name, 0.0) * bone
+        values[channel] = fractions.get(name, 0.0) * bone
     values[0] = 1.0 - bone
-    return JointProbabilities(share or Share(joint, grid.z.low_mm, grid.z.high_mm), grid, values.half())
+    return JointProbabilities(roi or JointRoi(joint, grid.z.low_mm, grid.z.high_mm), grid, values.half())
 
 
-def names_of(**shares):
+def semantics_of(**probabilities):
     values = torch.zeros((len(BONES), *GRID.shape))
-    for bone, share in shares.items():
-        values[BONES.index(bone)] = share
-    return Names(GRID, values)
+    for bone, probability in probabilities.items():
+        values[BONES.index(bone)] = probability
+    return SemanticProbabilities(GRID, values)
 
 
 def localiser_of(right=(), left=(), none=0.0):
     bones = {side: np.zeros((len(BONES), *GRID.shape), np.float32) for side in ("right", "left")}
-    for side, shares in (("right", right), ("left", left)):
-        for bone, share in dict(shares).items():
-            bones[side][BONES.index(bone)] = share
+    for side, probabilities in (("right", right), ("left", left)):
+        for bone, probability in dict(probabilities).items():
+            bones[side][BONES.index(bone)] = probability
     rest = 1.0 - none - sum(array.sum(axis=0) for array in bones.values())
-    return CoarseBones(GRID, bones, rest, np.full(GRID.shape, none, np.float32))
+    return CoarseProbabilities(GRID, bones, rest, np.full(GRID.shape, none, np.float32))
 
 
 UNSURE = localiser_of(none=1.0)
 
 
-def middle(answer):
-    return dict(zip(("background", *JOINT_BONES[answer.share.joint]), answer.values[:, 4, 10, 10].float().tolist()))
+def fused(joint, semantics, localiser=UNSURE, localiser_weight=0.5):
+    return fuse_probabilities(joint, semantics, localiser, "right", FusionWeights(localiser=localiser_weight))
+
+
+def middle(joint):
+    return dict(zip(("background", *JOINT_BONES[joint.roi.joint]), joint.values[:, 4, 10, 10].float().tolist()))
 
 
 def test_the_edge_stays_where_the_slices_put_it():
     for bone in (0.1, 0.4, 0.6, 1.0):
-        found = middle(fused(answer_of("knee", {"femur": 1.0}, bone), names_of(femur=0.98), UNSURE, "right"))
+        found = middle(fused(joint_of("knee", {"femur": 1.0}, bone), semantics_of(femur=0.98)))
         assert found["background"] == pytest.approx(1.0 - bone, abs=0.01)
 
 
-def test_the_name_comes_from_who_sees_the_whole_leg():
-    misnamed = answer_of("knee", {"tibia": 0.9, "femur": 0.1})
-    found = middle(fused(misnamed, names_of(femur=0.99), UNSURE, "right"))
+def test_the_label_comes_from_the_network_that_sees_the_whole_leg():
+    mislabelled = joint_of("knee", {"tibia": 0.9, "femur": 0.1})
+    found = middle(fused(mislabelled, semantics_of(femur=0.99)))
     assert found["femur"] > 0.9
 
 
-def test_without_a_better_opinion_the_slices_name():
-    no_opinion = names_of(femur=0.25, tibia=0.25, patella=0.25, fibula=0.24)
-    found = middle(fused(answer_of("knee", {"tibia": 0.8, "femur": 0.2}), no_opinion, UNSURE, "right"))
+def test_where_semantics_are_undecided_the_slices_label():
+    undecided = semantics_of(femur=0.25, tibia=0.25, patella=0.25, fibula=0.24)
+    found = middle(fused(joint_of("knee", {"tibia": 0.8, "femur": 0.2}), undecided))
     assert found["tibia"] > 0.7
 
 
 def test_some_other_bone_goes_back_to_the_background():
-    found = middle(fused(answer_of("ankle", {"talus": 0.6, "calcaneus": 0.4}), names_of(), UNSURE, "right"))
+    found = middle(fused(joint_of("ankle", {"talus": 0.6, "calcaneus": 0.4}), semantics_of()))
     assert found["background"] > 0.9
 
 
 def test_a_bone_that_this_joint_does_not_have_goes_back_to_the_background():
-    found = middle(fused(answer_of("hip", {"femur": 1.0}), names_of(tibia=0.99), UNSURE, "right"))
+    found = middle(fused(joint_of("hip", {"femur": 1.0}), semantics_of(tibia=0.99)))
     assert found["background"] > 0.9
 
 
 def test_a_bone_of_the_other_leg_goes_back_to_the_background():
-    unsure_names = names_of(femur=0.4, tibia=0.3)
-    answer = answer_of("knee", {"femur": 0.6, "tibia": 0.4})
-    own = middle(
-        fused(answer, unsure_names, localiser_of(right={"femur": 0.95}), "right", FusionWeights(localiser=2.0))
-    )
-    others = middle(
-        fused(answer, unsure_names, localiser_of(left={"femur": 0.95}), "right", FusionWeights(localiser=2.0))
-    )
+    unsure = semantics_of(femur=0.4, tibia=0.3)
+    joint = joint_of("knee", {"femur": 0.6, "tibia": 0.4})
+    own = middle(fused(joint, unsure, localiser_of(right={"femur": 0.95}), localiser_weight=2.0))
+    others = middle(fused(joint, unsure, localiser_of(left={"femur": 0.95}), localiser_weight=2.0))
     assert own["background"] < 0.1 and others["background"] > 0.5
 
 
 def test_fused_probabilities_sum_to_one():
-    found = fused(answer_of("knee", {"femur": 0.5, "tibia": 0.5}, 0.7), names_of(femur=0.5), UNSURE, "right")
+    found = fused(joint_of("knee", {"femur": 0.5, "tibia": 0.5}, 0.7), semantics_of(femur=0.5))
     assert torch.allclose(found.values.float().sum(dim=0), torch.ones(GRID.shape), atol=5e-3)
 
 
-def test_bone_of_neighbouring_specialists_is_merged_without_a_step():
+def test_bone_of_neighbouring_joint_models_is_merged_without_a_step():
     grid = Grid.of_scan((100, 10, 10), (1.0, 1.0, 1.0))
-    upper = answer_of("hip", {"femur": 1.0}, 0.8, grid, Share("hip", 50.0, 99.5, fades_below=True))
-    lower = answer_of("knee", {"femur": 1.0}, 0.8, grid, Share("knee", -0.5, 50.0, fades_above=True))
-    bones, coarse = bone_map([upper, lower], 2.0, "right")
+    upper = joint_of("hip", {"femur": 1.0}, 0.8, grid, JointRoi("hip", 50.0, 99.5, fades_below=True))
+    lower = joint_of("knee", {"femur": 1.0}, 0.8, grid, JointRoi("knee", -0.5, 50.0, fades_above=True))
+    bones, coarse = make_bone_mask([upper, lower], 2.0, "right")
     assert coarse.z.spacing_mm == 2.0
     assert torch.allclose(bones[1:-1], torch.tensor(0.8), atol=0.01)
 
 
-def test_naming_network_with_other_classes_is_refused():
+def test_semantic_network_with_other_classes_is_refused():
     with pytest.raises(ModelError, match="install the weights"):
-        name_bones(nn.Identity(), ["background", "femur"], torch.zeros(GRID.shape), GRID)
+        predict_semantics(model_of(nn.Identity(), ["background", "femur"]), [joint_of("knee", {})], "right")
 
 
 # labelling
@@ -285,7 +286,7 @@ def test_naming_network_with_other_classes_is_refused():
 BALL_CENTER, BALL_RADIUS = np.array((20.0, 21.0, 19.0)), 12.0
 
 
-def ball_answer(step=0.8, width=1.0):
+def ball(step=0.8, width=1.0):
     """A ball of femur in a knee, its edge as soft as a network's, on a grid that is not the scan's."""
     grid = Grid(*(Axis(0.3, step, int(40 / step)) for _ in range(3)))
     z, y, x = (axis.positions_mm for axis in grid)
@@ -294,13 +295,13 @@ def ball_answer(step=0.8, width=1.0):
     values = torch.zeros((5, *grid.shape))
     values[1] = torch.from_numpy(1.0 / (1.0 + np.exp(-2.0 * distance / width)))
     values[0] = 1.0 - values[1]
-    return JointProbabilities(Share("knee", grid.z.low_mm, grid.z.high_mm), grid, values.half())
+    return JointProbabilities(JointRoi("knee", grid.z.low_mm, grid.z.high_mm), grid, values.half())
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_labels_on_the_scans_grid_follow_the_surface_to_a_fraction_of_a_voxel(threads):
     scan = Grid.of_scan((70, 80, 90), (0.6, 0.5, 0.45))
-    leg = label_leg([ball_answer()], scan, "right", Device("cpu", "", threads))
+    leg = label_leg([ball()], scan, "right", Device("cpu", "", threads))
     voxel_mm3 = np.prod(scan.spacing_mm)
     expected = 4.0 / 3.0 * np.pi * BALL_RADIUS**3
     assert set(np.unique(leg.labels)) == {0, structure("femur", "right").label_value}
@@ -309,13 +310,13 @@ def test_labels_on_the_scans_grid_follow_the_surface_to_a_fraction_of_a_voxel(th
 
 def test_left_legs_get_left_labels():
     scan = Grid.of_scan((40, 40, 40), (1.0, 1.0, 1.0))
-    leg = label_leg([ball_answer()], scan, "left", CPU)
+    leg = label_leg([ball()], scan, "left", ONE_THREAD)
     assert leg.labels.max() == structure("femur", "left").label_value
 
 
 def test_margins_are_positive_exactly_where_the_label_is():
     scan = Grid.of_scan((40, 40, 40), (1.0, 1.0, 1.0))
-    leg = label_leg([ball_answer()], scan, "right", CPU)
+    leg = label_leg([ball()], scan, "right", ONE_THREAD)
     margin = leg.margins["femur"]
     assert np.array_equal(margin.values > 0, leg.labels[margin.place] == structure("femur", "right").label_value)
     assert set(leg.margins) == {"femur"}
@@ -323,7 +324,7 @@ def test_margins_are_positive_exactly_where_the_label_is():
 
 def test_zero_of_the_margin_is_the_surface():
     scan = Grid.of_scan((40, 40, 40), (1.0, 1.0, 1.0))
-    margin = label_leg([ball_answer(width=2.0)], scan, "right", CPU).margins["femur"]
+    margin = label_leg([ball(width=2.0)], scan, "right", ONE_THREAD).margins["femur"]
     line = margin.values[20 - margin.place[0].start, 21 - margin.place[1].start].astype(float)
     x = np.arange(margin.place[2].start, margin.place[2].stop, dtype=float)
     rising = np.flatnonzero((line[:-1] < 0) & (line[1:] > 0))[0]
@@ -333,7 +334,7 @@ def test_zero_of_the_margin_is_the_surface():
 
 def test_margins_follow_what_cleaning_takes_and_adds():
     scan = Grid.of_scan((40, 40, 40), (1.0, 1.0, 1.0))
-    leg = label_leg([ball_answer()], scan, "right", CPU)
+    leg = label_leg([ball()], scan, "right", ONE_THREAD)
     cleaned = leg.labels.copy()
     cleaned[18:22, 18:22, 18:22] = 0
     cleaned[6, 21, 17:22] = structure("femur", "right").label_value
@@ -342,18 +343,18 @@ def test_margins_follow_what_cleaning_takes_and_adds():
     assert np.array_equal(margin.values > 0, cleaned[margin.place] == structure("femur", "right").label_value)
 
 
-def test_a_bone_that_two_specialists_share_is_whole_across_the_seam():
+def test_a_bone_that_two_joint_models_have_in_common_is_whole_across_the_seam():
     grid = Grid.of_scan((120, 32, 32), (1.0, 1.0, 1.0))
     rod = torch.zeros(grid.shape)
     rod[:, 12:20, 12:20] = 1.0
-    answers = []
-    for joint, share in (
-        ("hip", Share("hip", 60.0, 119.5, fades_below=True)),
-        ("knee", Share("knee", -0.5, 60.0, fades_above=True)),
+    joints = []
+    for joint, roi in (
+        ("hip", JointRoi("hip", 60.0, 119.5, fades_below=True)),
+        ("knee", JointRoi("knee", -0.5, 60.0, fades_above=True)),
     ):
         values = torch.zeros((1 + len(JOINT_BONES[joint]), *grid.shape))
         values[1 + JOINT_BONES[joint].index("femur")] = 0.9 * rod
         values[0] = 1.0 - 0.9 * rod
-        answers.append(JointProbabilities(share, grid, values.half()))
-    labels = label_leg(answers, grid, "right", CPU).labels
+        joints.append(JointProbabilities(roi, grid, values.half()))
+    labels = label_leg(joints, grid, "right", ONE_THREAD).labels
     assert np.array_equal(labels > 0, rod.numpy() > 0)

@@ -6,17 +6,22 @@ import torch
 from KneeSegLib.anatomy import BONES, SIDES
 from KneeSegLib.ct.joints import find_joints
 from KneeSegLib.ct.legs import find_legs
-from KneeSegLib.ct.localise import CoarseBones, localise
-from KneeSegLib.ct.sides import parting_line, sides_by_anatomy, vote
+from KneeSegLib.ct.localise import CoarseProbabilities, localise_bones
+from KneeSegLib.ct.sides import find_parting_line, infer_sides, vote_on_side
 from KneeSegLib.geometry.grid import Axis, Box, Grid
+from KneeSegLib.inference.scan import Scan
+from KneeSegLib.io.volume import Volume
 from Testing.phantoms.legs import LOCALISER_CLASSES, SOLIDS, OracleLocaliser, leg_phantom
+from Testing.phantoms.models import model_of, scan_of
 
 
 def found_in(phantom, localiser=None):
-    hu = sitk.GetArrayFromImage(phantom.image)
-    grid = Grid.of_scan(hu.shape, tuple(reversed(phantom.image.GetSpacing())))
-    coarse = localise(localiser or OracleLocaliser(), LOCALISER_CLASSES, hu, grid, 4.0)
-    return find_legs(coarse, Box.of_grid(grid))
+    scan = Scan.of_volume(Volume(phantom.image))
+    return find_legs(localise_bones(localiser_of(localiser or OracleLocaliser()), scan), scan.grid)
+
+
+def localiser_of(network):
+    return model_of(network, LOCALISER_CLASSES, 4.0, kind="localiser")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +33,7 @@ def test_whole_scan_shows_both_legs_with_three_joints_from_the_top_down(both_leg
     assert [leg.side for leg in both_legs] == ["right", "left"]
     assert all(list(leg.joints) == ["hip", "knee", "ankle"] for leg in both_legs)
     assert all(set(leg.bones) == set(BONES) for leg in both_legs)
-    assert not any(leg.doubts for leg in both_legs)
+    assert not any(leg.uncertainties for leg in both_legs)
 
 
 class KnowsRightLegs(OracleLocaliser):
@@ -44,10 +49,10 @@ class KnowsRightLegs(OracleLocaliser):
 @pytest.mark.parametrize("localiser", [OracleLocaliser(), KnowsRightLegs()])
 def test_a_scan_and_its_mirror_image_give_mirrored_probabilities(localiser):
     hu = sitk.GetArrayFromImage(leg_phantom(spacing_mm=(4.0, 4.0, 4.0), z_mm=(380.0, 600.0)).image)
-    grid = Grid.of_scan(hu.shape, (4.0, 4.0, 4.0))
-
-    scan = localise(localiser, LOCALISER_CLASSES, hu, grid, 4.0)
-    mirrored = localise(localiser, LOCALISER_CLASSES, hu[..., ::-1].copy(), grid, 4.0)
+    scan, mirrored = (
+        localise_bones(localiser_of(localiser), scan_of(values, (4.0, 4.0, 4.0)))
+        for values in (hu, hu[..., ::-1].copy())
+    )
 
     for side, other in (SIDES, SIDES[::-1]):
         np.testing.assert_array_equal(scan.bones[side], mirrored.bones[other][..., ::-1])
@@ -101,8 +106,8 @@ def test_a_scan_of_other_bones_shows_no_leg():
 
 
 def test_air_shows_nothing():
-    grid = Grid.of_scan((20, 20, 20), (4.0, 4.0, 4.0))
-    assert localise(OracleLocaliser(), LOCALISER_CLASSES, np.full(grid.shape, -1000, np.int16), grid, 4.0) is None
+    air = scan_of(np.full((20, 20, 20), -1000, np.int16), (4.0, 4.0, 4.0))
+    assert localise_bones(localiser_of(OracleLocaliser()), air) is None
 
 
 def test_scattered_voxels_are_no_bones():
@@ -113,7 +118,7 @@ def test_scattered_voxels_are_no_bones():
     for index in range(len(BONES)):
         bones["right"][index][hit & (rng.integers(len(BONES), size=grid.shape) == index)] = 0.9
     none = 1.0 - bones["right"].sum(axis=0)
-    assert find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid)) == []
+    assert find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid) == []
 
 
 def test_one_leg_has_one_side_even_if_a_bone_is_taken_for_the_other_sides():
@@ -146,7 +151,7 @@ def legs_with_tali_apart(voxels: int, sliver: bool = False) -> int:
     if sliver:  # of the left talus, taken for the right one's
         bones["right"][talus, 12:14, 17:19, 12 + voxels] = 0.9
     none = 1.0 - bones["right"].sum(axis=0) - bones["left"].sum(axis=0)
-    return len(find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid)))
+    return len(find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid))
 
 
 def test_a_talus_that_the_line_between_legs_cuts_in_two_is_one_leg():
@@ -158,43 +163,43 @@ def test_a_sliver_on_the_wrong_side_of_the_line_does_not_make_two_legs_one():
     assert legs_with_tali_apart(4, sliver=True) == 2
 
 
-def test_a_mirrored_leg_raises_a_doubt():
+def test_a_mirrored_leg_is_uncertain():
     # All bones are called right, but the fibula lies on the left of the tibia.
     to_right = {f"{bone}_left": f"{bone}_right" for bone in SOLIDS}
     (leg,) = found_in(leg_phantom(("left",), (380.0, 600.0)), OracleLocaliser(to_right))
-    assert len(leg.doubts) == 1 and "fibula" in leg.doubts[0]
+    assert len(leg.uncertainties) == 1 and "fibula" in leg.uncertainties[0]
 
 
 def test_parting_line_runs_between_the_legs():
     right, left = np.zeros((30, 40)), np.zeros((30, 40))
     right[:, 5:12], left[:, 20:30] = 1.0, 1.0
     left[10:13, 6] = 1.0  # a few voxels in two minds
-    line = parting_line(right, left, right + left)
+    line = find_parting_line(right, left, right + left)
     assert np.all((line >= 12) & (line <= 20))
 
 
 def test_parting_line_of_one_leg_lies_beside_it():
     right, left = np.zeros((30, 40)), np.zeros((30, 40))
     right[:, 10:15], left[:, 15:20] = 1.0, 0.8  # the inner half is taken for the other leg
-    line = parting_line(right, left, right + left)
+    line = find_parting_line(right, left, right + left)
     assert np.all(line >= 20) or np.all(line <= 10)
 
 
 def test_vote_weighs_bones_by_their_size_and_anatomy_most():
-    assert vote({"femur": (50.0, 0.9), "fibula": (2.0, 0.0)}, {}).side == "left"
-    assert vote({"femur": (50.0, 0.6)}, {"The fibula lies as on the outer side": "right"}).side == "right"
+    assert vote_on_side({"femur": (50.0, 0.9), "fibula": (2.0, 0.0)}, {}).side == "left"
+    assert vote_on_side({"femur": (50.0, 0.6)}, {"The fibula lies as on the outer side": "right"}).side == "right"
 
 
-def test_a_close_vote_is_a_doubt():
-    assert vote({"femur": (50.0, 0.55)}, {}).doubts
-    assert not vote({"femur": (50.0, 0.95)}, {}).doubts
+def test_a_close_vote_is_uncertain():
+    assert vote_on_side({"femur": (50.0, 0.55)}, {}).uncertainties
+    assert not vote_on_side({"femur": (50.0, 0.95)}, {}).uncertainties
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_anatomy_tells_the_side_by_fibula_and_pelvis(side):
     phantom = leg_phantom((side,), (0.0, 1000.0), spacing_mm=(4.0, 4.0, 4.0))
     (leg,) = found_in(phantom)
-    told = sides_by_anatomy(leg.regions, leg.grid, leg.joints["hip"].center_mm[0])
+    told = infer_sides(leg.regions, leg.grid, leg.joints["hip"].center_mm[0])
     assert len(told) == 2 and set(told.values()) == {side}
 
 
@@ -229,10 +234,10 @@ def test_bones_of_the_joint_that_was_asked_for_are_believed_sooner():
     for bone, probability in (("tibia", 0.9), ("talus", 0.42)):
         bones["right"][BONES.index(bone)][regions[bone]] = probability
     none = np.where(bones["right"].sum(axis=0) > 0, 0.05, 1.0)
-    coarse = CoarseBones(grid, bones, 1.0 - none - bones["right"].sum(axis=0), none)
+    coarse = CoarseProbabilities(grid, bones, 1.0 - none - bones["right"].sum(axis=0), none)
     coarse.other[regions["talus"]] = 0.3
-    assert find_legs(coarse, Box.of_grid(grid)) == []
-    (leg,) = find_legs(coarse, Box.of_grid(grid), "ankle")
+    assert find_legs(coarse, grid) == []
+    (leg,) = find_legs(coarse, grid, "ankle")
     assert list(leg.joints) == ["ankle"]
 
 
@@ -247,6 +252,6 @@ def test_a_piece_near_a_bone_belongs_to_it(gap_mm, seen_whole):
     for bone, mask in (*regions.items(), ("hip_bone", piece)):
         bones["right"][BONES.index(bone)][mask] = 0.9
     none = 1.0 - bones["right"].sum(axis=0)
-    (leg,) = find_legs(CoarseBones(grid, bones, np.zeros_like(none), none), Box.of_grid(grid))
+    (leg,) = find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
     assert bool(leg.regions["hip_bone"][piece].all()) == seen_whole
     assert (leg.bones["hip_bone"].box.z[1] > grid.z.positions_mm[top]) == seen_whole

@@ -8,7 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError, ResourceError
-from KneeSegLib.io.volume import Volume, check_ct, check_mr, read_volume, write_image
+from KneeSegLib.io.image_files import write_image
+from KneeSegLib.io.volume import Volume, check_ct, check_mr, read_volume
 
 
 def leg_ct(size=(20, 22, 24), spacing_mm=3.0, dtype=np.int16) -> sitk.Image:

@@ -2,13 +2,14 @@ import pytest
 
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.geometry.grid import Box
-from KneeSegLib.mr.bones import NEAR_MM, knee_bones, require_knee
+from KneeSegLib.mr.bones import find_bones, require_knee
+from KneeSegLib.mr.settings import NEAR_MM
 from Testing.phantoms.mr_probabilities import KNEE_BOXES_MM, box_grid, probabilities_of
 
 
 def bones_of(**changes):
     boxes = {name: KNEE_BOXES_MM[name] for name in ("femur", "tibia", "patella")} | changes
-    return knee_bones(probabilities_of({name: box for name, box in boxes.items() if box}, box_grid(2.0)), box_grid(2.0))
+    return find_bones(probabilities_of({name: box for name, box in boxes.items() if box}, box_grid(2.0)), box_grid(2.0))
 
 
 def test_a_bone_has_the_volume_and_the_place_of_its_box():
@@ -28,17 +29,17 @@ def test_only_the_main_piece_of_a_bone_counts():
     probabilities = probabilities_of({"femur": KNEE_BOXES_MM["femur"]}, box_grid(2.0))
     stray = probabilities_of({"femur": Box((10.0, 30.0), (30.0, 50.0), (30.0, 50.0))}, box_grid(2.0))
     probabilities.values[1] += stray.values[1]
-    bones = knee_bones(probabilities, probabilities.grid)
+    bones = find_bones(probabilities, probabilities.grid)
     low = bones.grid.z.positions_mm < 50.0
-    assert not bones.inside["femur"][low].any() and float(bones.likely["femur"][low].max()) == 0.0
+    assert not bones.inside["femur"][low].any() and float(bones.probability["femur"][low].max()) == 0.0
     assert bones.inside["femur"].any()
 
 
 def test_probabilities_fade_out_just_around_the_piece():
     bones = bones_of()
-    likely, inside = bones.likely["tibia"].numpy(), bones.inside["tibia"]
-    assert likely[inside].min() > 0.5
-    assert likely[~inside].max() <= 0.5 and likely[~inside].max() > 0.05
+    probability, inside = bones.probability["tibia"].numpy(), bones.inside["tibia"]
+    assert probability[inside].min() > 0.5
+    assert probability[~inside].max() <= 0.5 and probability[~inside].max() > 0.05
 
 
 def test_a_knee_is_accepted():

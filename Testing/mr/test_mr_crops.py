@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from KneeSegLib.mr.crops import END_TO_CENTRE_MM, SPACING_MM, WITHIN_MM, crop_centre
+from KneeSegLib.mr.crops import crop_centre
+from KneeSegLib.mr.settings import END_TO_CENTRE_MM, SPACING_MM, WITHIN_MM
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 
 

@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from KneeSegLib.geometry.grid import Box
-from KneeSegLib.mr.crops import SPACING_MM
-from KneeSegLib.mr.settling import SETTLING
-from KneeSegLib.mr.shape_fit import FittedShape, ShapeNetwork, fit_shape, side_by_shape
+from KneeSegLib.mr.settings import OPTIMISATION, SPACING_MM
+from KneeSegLib.mr.shape_fit import FittedShape, ShapeNetwork, fit_shape, fit_side
+from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
+from Testing.phantoms.models import model_of
 from Testing.phantoms.mr_images import MODES, mean_shape_network, shipped_models
 from Testing.phantoms.mr_probabilities import modelled_knee
 
@@ -19,7 +20,7 @@ HALF_MM = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
 
 @pytest.fixture(scope="module", autouse=True)
 def without_gradients():
-    """As in the pipeline; settling has to make its own."""
+    """As in the pipeline; the optimisation has to make its own."""
     with torch.inference_mode():
         yield
 
@@ -31,7 +32,11 @@ def models():
 
 @pytest.fixture(scope="module")
 def networks(models):
-    return {bone: ShapeNetwork(mean_shape_network(bone), models[bone]) for bone in ("femur", "tibia")}
+    return {bone: ShapeNetwork(shape_model_of(mean_shape_network(bone)), models[bone]) for bone in ("femur", "tibia")}
+
+
+def shape_model_of(network):
+    return model_of(network, parameter_names(MODES), SPACING_MM, kind="mr-shape")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def knee(models):
 
 @pytest.fixture(scope="module")
 def sides(networks, knee):
-    return {side: side_by_shape(networks, knee, known) for side, known in (("unknown", None), ("left", "left"))}
+    return {side: fit_side(networks, knee, known) for side, known in (("unknown", None), ("left", "left"))}
 
 
 def test_a_right_knee_is_told_by_its_shapes(sides):
@@ -85,12 +90,12 @@ def test_points_at_and_beyond_the_border_of_the_scan_have_no_residual(networks, 
     cropped = type(knee)(
         part,
         Box.of_grid(part),
-        {bone: likely[cut:] for bone, likely in knee.likely.items()},
+        {bone: values[cut:] for bone, values in knee.probability.items()},
         {bone: inside[cut:] for bone, inside in knee.inside.items()},
     )
     fit = fit_shape(networks["tibia"], cropped, "tibia", "right")
     height = fit.points_mm[:, 2]
-    border = part.z.low_mm + SETTLING.border_mm
+    border = part.z.low_mm + OPTIMISATION.border_mm
     assert (height < border).any() and (height > border).any()
     assert np.array_equal(np.isnan(fit.residual_mm), height <= border)
     assert fit.mean_residual_mm < 0.8
@@ -103,13 +108,13 @@ def test_a_shape_that_is_not_in_view_has_no_mean_residual(models):
 
 
 def test_bones_without_a_network_and_networks_without_a_bone_are_left_out(networks, knee):
-    alone = type(knee)(knee.grid, knee.scan, {"tibia": knee.likely["tibia"]}, {"tibia": knee.inside["tibia"]})
-    _, shapes = side_by_shape({"femur": networks["femur"], "tibia": networks["tibia"]}, alone, "right")
+    alone = type(knee)(knee.grid, knee.scan, {"tibia": knee.probability["tibia"]}, {"tibia": knee.inside["tibia"]})
+    _, shapes = fit_side({"femur": networks["femur"], "tibia": networks["tibia"]}, alone, "right")
     assert set(shapes) == {"tibia"}
 
 
 class LostAtFirst(nn.Module):
-    """Names a pose far beside the scan when it is asked first, which is for a right knee, and good ones later."""
+    """Predicts a pose far beside the scan the first time, which is for a right knee, and good ones later."""
 
     modes = MODES
 
@@ -118,13 +123,13 @@ class LostAtFirst(nn.Module):
         self.later, self.asked = mean_shape_network(bone), False
 
     def forward(self, crop: torch.Tensor) -> torch.Tensor:
-        answer = self.later(crop)
+        parameters = self.later(crop)
         if not self.asked:
-            answer[:, MODES] += 500.0
+            parameters[:, MODES] += 500.0
         self.asked = True
-        return answer
+        return parameters
 
 
 def test_a_side_whose_shapes_got_lost_does_not_win(models, knee):
-    found, _ = side_by_shape({"tibia": ShapeNetwork(LostAtFirst("tibia"), models["tibia"])}, knee)
+    found, _ = fit_side({"tibia": ShapeNetwork(shape_model_of(LostAtFirst("tibia")), models["tibia"])}, knee)
     assert found.side == "left" and found.certainty > 0.0

@@ -5,14 +5,14 @@ from torch import nn
 
 from KneeSegLib.errors import Cancelled
 from KneeSegLib.geometry.grid import Axis, Box, Grid
+from KneeSegLib.mr.settings import THINNEST_SLICE_MM
 from KneeSegLib.mr.slices import (
-    THINNEST_SLICE_MM,
-    across_slices,
+    blur_across_slices,
+    predict_sagittal,
     sagittal_grid,
-    sagittal_probabilities,
-    scan_level,
+    scan_percentile,
 )
-from KneeSegLib.networks.device import find_device
+from Testing.phantoms.models import model_of, scan_of
 
 CLASSES = ("background", "bone")
 SCAN = Grid(Axis(0.0, 1.0, 48), Axis(0.0, 1.0, 32), Axis(0.0, 2.0, 12))
@@ -37,12 +37,13 @@ def marked_signal() -> np.ndarray:
     return signal
 
 
-def found(network=None, grid=SCAN, offsets=(), **more):
-    network = network or BrightIsBone()
-    return sagittal_probabilities(network, CLASSES, marked_signal(), SCAN, grid, offsets, find_device("cpu"), **more)
+def found(network=None, pixel_mm=1.0, offsets=(), temperature=1.0, **more):
+    described = {"neighbour_offsets_mm": offsets, "temperature": temperature}
+    model = model_of(network or BrightIsBone(), CLASSES, pixel_mm, kind="mr-slices", **described)
+    return predict_sagittal(model, scan_of(marked_signal(), SCAN.spacing_mm), **more)
 
 
-def test_the_networks_answer_lies_where_the_image_showed_it():
+def test_the_networks_prediction_lies_where_the_image_showed_it():
     assert np.array_equal((found().of("bone") > 0.5).numpy(), marked_signal() > 0)
 
 
@@ -54,22 +55,22 @@ def test_a_temperature_softens_probabilities(temperature):
 
 
 def test_probabilities_of_all_classes_sum_to_one():
-    answer = found()
-    assert answer.values.dtype == torch.float16 and answer.values.shape == (2, *SCAN.shape)
-    assert torch.allclose(answer.values.float().sum(dim=0), torch.ones(SCAN.shape), atol=2e-3)
+    predicted = found()
+    assert predicted.values.dtype == torch.float16 and predicted.values.shape == (2, *SCAN.shape)
+    assert torch.allclose(predicted.values.float().sum(dim=0), torch.ones(SCAN.shape), atol=2e-3)
 
 
 @pytest.mark.parametrize(("offset_mm", "slices"), [(4.0, 2), (-2.0, -1)])
 def test_a_neighbour_to_the_left_is_the_one_at_a_positive_offset(offset_mm, slices):
-    answer = found(BrightIsBone(channel=1), offsets=(offset_mm,))
+    predicted = found(BrightIsBone(channel=1), offsets=(offset_mm,))
     expected = np.zeros(SCAN.shape, bool)
     expected[MARKED[0], MARKED[1], 7 - slices : 9 - slices] = True
-    assert np.array_equal((answer.of("bone") > 0.5).numpy(), expected)
+    assert np.array_equal((predicted.of("bone") > 0.5).numpy(), expected)
 
 
-def test_on_finer_pixels_the_answer_covers_the_same_millimetres():
-    grid = sagittal_grid(SCAN, 0.5, 32)
-    box = Box.around((found(grid=grid).of("bone") > 0.5).numpy(), grid)
+def test_on_finer_pixels_the_prediction_covers_the_same_millimetres():
+    predicted = found(pixel_mm=0.5)
+    box = Box.around((predicted.of("bone") > 0.5).numpy(), predicted.grid)
     assert np.ravel(box) == pytest.approx([33.5, 43.5, 17.5, 27.5, 13.0, 17.0], abs=0.5)
 
 
@@ -95,14 +96,14 @@ def test_the_level_of_a_scan_is_that_of_its_bright_tissue():
     signal = np.zeros((60, 100, 100), np.int16)
     signal[:, :50] = 700
     signal[0, 0, 0] = 20000
-    assert scan_level(signal) == pytest.approx(700.0)
+    assert scan_percentile(signal) == pytest.approx(700.0)
 
 
 def test_a_slice_takes_a_little_from_those_beside_it():
     values = torch.zeros((2, 3, 4, 7), dtype=torch.float16)
     values[1, ..., 3] = 1.0
     values[0] = 1.0 - values[1]
-    blurred = across_slices(values, 0.6)
+    blurred = blur_across_slices(values, 0.6)
     line = blurred[1, 1, 1].float()
     assert line[2] == line[4] and 0.0 < line[2] < line[3] < 1.0
     assert line[[0, 1, 5, 6]].tolist() == [0.0] * 4
@@ -112,17 +113,17 @@ def test_a_slice_takes_a_little_from_those_beside_it():
 
 def test_thick_slices_take_nothing_from_each_other():
     values = torch.rand(2, 3, 4, 7).half()
-    assert torch.allclose(across_slices(values, 4.0), values, atol=2e-3)
+    assert torch.allclose(blur_across_slices(values, 4.0), values, atol=2e-3)
 
 
 def test_what_is_the_same_in_all_slices_stays_the_same():
     values = torch.rand(2, 3, 4, 1).half().expand(2, 3, 4, 7).contiguous()
-    assert torch.allclose(across_slices(values, 0.6), values, atol=1e-3)
+    assert torch.allclose(blur_across_slices(values, 0.6), values, atol=1e-3)
 
 
 def test_progress_counts_the_slices_and_can_stop_them():
     told = []
-    found(progress=lambda fraction, message: told.append((fraction, message)), message="Slices")
+    found(progress=lambda fraction, message: told.append((fraction, message)))
     assert told[0] == (0.0, "Slices 0 of 12") and told[-1] == (1.0, "Slices 12 of 12")
 
     def cancelling(fraction, message):

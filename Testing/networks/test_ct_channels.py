@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from KneeSegLib.networks.ct_channels import laplacian, localiser_channels, slice_channels, windowed
+from KneeSegLib.networks.ct_channels import laplacian, localiser_channels, slice_channels, window_bone
 
 
 def test_the_window_maps_200_to_zero_and_1900_to_one_and_clips_beyond():
     hu = torch.tensor([-1000.0, 200.0, 1050.0, 1900.0, 3000.0])
-    assert windowed(hu).tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
+    assert window_bone(hu).tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
 
 
 def test_the_laplacian_of_a_parabola_is_its_curvature_and_of_a_ramp_nothing():

@@ -3,12 +3,11 @@
 Every bone of either side has a grey value of its own, so an "oracle" network can tell from the image alone, wherever it
 was cropped, however it was resampled and turned, which bone it looks at. Skin is brighter on the patient's left of a
 leg than on its right, so that it can also tell a scan from its mirror image. What the tests then see is what the stages
-around the networks do. """
+around the networks do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,13 +15,17 @@ import torch
 from torch import nn
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, SIDES, structure
+from KneeSegLib.bundles.model import Model
+from KneeSegLib.bundles.spec import PatchSpec
+from KneeSegLib.networks.device import Device
+from Testing.phantoms.models import model_of
 
 SOFT_HU, AIR_HU, OTHER_HU = 20, -1000, 1100
 SKIN_HU = 6
 """By how much skin is brighter than flesh on the patient's left of a leg, and darker on its right."""
 LEG_AXIS_MM = 90.0
 DEPTH_MM = (-75.0, 75.0)
-SPECIALIST_SPACING_MM = 3.0
+JOINT_SPACING_MM = 3.0
 LOCALISER_CLASSES = ("none", "other", *(f"{bone}_{side}" for side in SIDES for bone in BONES))
 GREY = {f"{bone}_{side}": 300 + 50 * (7 * s + b) for s, side in enumerate(SIDES) for b, bone in enumerate(BONES)}
 
@@ -176,8 +179,8 @@ class OraclePatches(nn.Module):
         return torch.stack([torch.zeros_like(bone), bone], dim=1)
 
 
-class NoOpinion(nn.Module):
-    """A naming network that finds every name as likely as any other."""
+class Undecided(nn.Module):
+    """A semantic network that gives every label the same probability."""
 
     stride = 16
 
@@ -186,7 +189,7 @@ class NoOpinion(nn.Module):
 
 
 class KnowsRightKnees(nn.Module):
-    """A naming network that has an opinion about knees whose fibula lies on the outer side, as a right one's, only."""
+    """A semantic network that knows only knees whose fibula lies on the outer side, as a right one's."""
 
     stride = 16
 
@@ -204,36 +207,24 @@ class KnowsRightKnees(nn.Module):
 
 
 @dataclass
-class OracleBundles:
-    """Stands where :func:`KneeSegLib.bundles.find_bundle` does; ``asked`` lists what was loaded."""
+class OracleModels:
+    """Stands where :func:`KneeSegLib.bundles.model.load_model` does; ``asked`` lists what was loaded."""
 
     localiser: nn.Module = field(default_factory=OracleLocaliser)
-    naming: nn.Module = field(default_factory=NoOpinion)
+    semantic: nn.Module = field(default_factory=Undecided)
     confused: dict[str, str] = field(default_factory=dict)
     edge_hu: float | None = None
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, name: str) -> SimpleNamespace:
+    def __call__(self, name: str, device: Device) -> Model:
         self.asked.append(name)
         if name == "ct-localiser":
-            network, classes, spacing = self.localiser, LOCALISER_CLASSES, 4.0
-        elif name == "ct-naming":
-            network, classes, spacing = self.naming, ("other", *BONES), 4.0
-        elif name == "ct-refine":
-            network, classes, spacing = OraclePatches(), ("background", "bone"), 2.0
-        else:
-            joint = name.removeprefix("ct-")
-            network, classes, spacing = (
-                OracleSlices(joint, self.confused, self.edge_hu),
-                ("background", *JOINT_BONES[joint]),
-                SPECIALIST_SPACING_MM,
-            )
-        facts = {"classes": list(classes), "spacing_mm": [spacing] * 3, "channels": {"neighbour_offsets_mm": []}}
+            return model_of(self.localiser, LOCALISER_CLASSES, 4.0, device, name=name, kind="localiser")
+        if name == "ct-naming":
+            return model_of(self.semantic, ("other", *BONES), 4.0, device, name=name, kind="naming")
         if name == "ct-refine":
-            facts["patches"] = {"shape": [16, 16, 16], "spacing_range_mm": [1.0, 2.0]}
-        return SimpleNamespace(
-            name=name,
-            sha256="0" * 64,
-            metadata={"version": "0", "kneeseg": facts},
-            network=lambda device="cpu": network,
-        )
+            patch = PatchSpec((16, 16, 16), (1.0, 2.0))
+            return model_of(OraclePatches(), ("background", "bone"), 2.0, device, patch, name=name, kind="patches")
+        joint = name.removeprefix("ct-")
+        network = OracleSlices(joint, self.confused, self.edge_hu)
+        return model_of(network, ("background", *JOINT_BONES[joint]), JOINT_SPACING_MM, device, name=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,15 +10,20 @@ import torch
 from torch import nn
 
 from KneeSegLib.anatomy import KNEE_MR_CLASSES, Side
+from KneeSegLib.bundles.model import Model
+from KneeSegLib.bundles.spec import PatchSpec
 from KneeSegLib.io.resources import shape_models_file
-from KneeSegLib.mr.crops import END_TO_CENTRE_MM, UPWARD
+from KneeSegLib.mr.settings import END_TO_CENTRE_MM, UPWARD
 from KneeSegLib.networks import ShapeRegressor
+from KneeSegLib.networks.device import Device
+from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.shape.model import ShapeModel
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.training.synthesis.mr.cases import assign_label_values, make_image
-from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
-from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.mr.cases import label_values, placed
+from KneeSegLib.training.synthesis.mr.person import random_lattice
+from KneeSegLib.training.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
+from KneeSegLib.training.synthesis.placement import Warp
+from Testing.phantoms.models import model_of
 from Testing.phantoms.mr_knees import cylinder_knee
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
@@ -57,15 +61,15 @@ def knee_mr(
     centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> MrPhantom:
     """Return a knee; ``shape`` and ``spacing_mm`` are those of slices, rows, columns, ``centre_mm`` is x, y, z."""
-    lattice = draw_lattice(shape, spacing_mm, torch.tensor(centre_mm), NO_WARP, torch.Generator())
+    lattice = random_lattice(shape, spacing_mm, torch.tensor(centre_mm), NO_WARP, torch.Generator())
     scene = cylinder_knee().sample(lattice, shape, spacing_mm)
-    fractions = compute_class_fractions(scene)
+    shares = class_shares(scene)
     greys = torch.tensor([float(GREYS[name]) for name in KNEE_MR_CLASSES])
-    image = torch.einsum("c,cdhw->dhw", greys, fractions)
-    rendered = SyntheticMr(image, fractions, measure_boundary_distance(scene), spacing_mm)
+    image = torch.einsum("c,cdhw->dhw", greys, shares)
+    rendered = SyntheticMr(image, shares, boundary_distance(scene), spacing_mm)
     return MrPhantom(
-        make_image(image.round().numpy().astype(np.int16), rendered, side),
-        make_image(assign_label_values(rendered, side), rendered, side),
+        placed(image.round().numpy().astype(np.int16), rendered, side),
+        placed(label_values(rendered, side), rendered, side),
     )
 
 
@@ -91,10 +95,10 @@ def shares_by_grey(grey: torch.Tensor) -> torch.Tensor:
     greys = value.flatten()
     span = (greys[above] - greys[below]).clamp(min=1.0)
     part = ((grey - greys[below]) / span).clamp(0.0, 1.0)
-    fractions = torch.zeros(grey.shape[0], len(order), *grey.shape[1:])
-    fractions.scatter_add_(1, below[:, None], (1.0 - part)[:, None])
-    fractions.scatter_add_(1, above[:, None], part[:, None])
-    return fractions[:, [order.index(name) for name in KNEE_MR_CLASSES]]
+    shares = torch.zeros(grey.shape[0], len(order), *grey.shape[1:])
+    shares.scatter_add_(1, below[:, None], (1.0 - part)[:, None])
+    shares.scatter_add_(1, above[:, None], part[:, None])
+    return shares[:, [order.index(name) for name in KNEE_MR_CLASSES]]
 
 
 class OracleKneeSlices(nn.Module):
@@ -107,12 +111,12 @@ class OracleKneeSlices(nn.Module):
         self.doubt = doubt
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        fractions = shares_by_grey(slices[:, 0] * GREYS["femur"])
+        shares = shares_by_grey(slices[:, 0] * GREYS["femur"])
         for index, name in enumerate(KNEE_MR_CLASSES):
             if name.endswith("cartilage"):
-                fractions[:, 0] += self.doubt * fractions[:, index]
-                fractions[:, index] *= 1.0 - self.doubt
-        return fractions.clamp(min=1e-6).log()
+                shares[:, 0] += self.doubt * shares[:, index]
+                shares[:, index] *= 1.0 - self.doubt
+        return shares.clamp(min=1e-6).log()
 
 
 class OracleKneePatches(nn.Module):
@@ -120,8 +124,8 @@ class OracleKneePatches(nn.Module):
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         signal = patches[:, 0]  # (N, X, Z, Y)
-        fractions = shares_by_grey(signal.flatten(0, 1) * GREYS["femur"])
-        return fractions.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
+        shares = shares_by_grey(signal.flatten(0, 1) * GREYS["femur"])
+        return shares.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
 
 
 class BlindSlices(nn.Module):
@@ -150,8 +154,8 @@ def shipped_models() -> dict[str, ShapeModel]:
 
 
 @dataclass
-class MrOracleBundles:
-    """Stands where :func:`KneeSegLib.bundles.find_bundle` does; ``asked`` lists what was loaded.
+class MrOracleModels:
+    """Stands where :func:`KneeSegLib.bundles.model.load_model` does; ``asked`` lists what was loaded.
 
     Shape networks are :func:`mean_shape_network`. ``variances_factor`` other than 1 says that they were trained with
     another shape model.
@@ -163,22 +167,23 @@ class MrOracleBundles:
     variances_factor: float = 1.0
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, name: str) -> SimpleNamespace:
+    def __call__(self, name: str, device: Device) -> Model:
         self.asked.append(name)
-        facts = {"classes": list(KNEE_MR_CLASSES), "spacing_mm": [self.spacing_mm] * 3}
-        facts["channels"] = {"neighbour_offsets_mm": []}
         if name == "mr-knee-slices":
-            network = self.slices
-        elif name == "mr-knee-patches":
+            return model_of(self.slices, KNEE_MR_CLASSES, self.spacing_mm, device, name=name, kind="mr-slices")
+        if name == "mr-knee-patches":
+            patch = PatchSpec((16, 16, 16), (self.spacing_mm, self.spacing_mm))
             network = OracleKneePatches()
-            facts |= {"classes": list(self.patch_classes), "patches": {"shape": [16, 16, 16]}}
-        else:
-            bone = name.removeprefix("mr-shape-")
-            network, variances = mean_shape_network(bone), shipped_models()[bone].variances[:MODES]
-            facts["shape_model"] = {"variances_mm2": [float(v) * self.variances_factor for v in variances]}
-        return SimpleNamespace(
+            return model_of(network, self.patch_classes, self.spacing_mm, device, patch, name=name, kind="mr-patches")
+        bone = name.removeprefix("mr-shape-")
+        variances = shipped_models()[bone].variances[:MODES]
+        return model_of(
+            mean_shape_network(bone),
+            parameter_names(MODES),
+            self.spacing_mm,
+            device,
             name=name,
-            sha256="0" * 64,
-            metadata={"version": "0", "kneeseg": facts},
-            network=lambda device="cpu": network,
+            kind="mr-shape",
+            bone=bone,
+            shape_variances_mm2=tuple(float(variance) * self.variances_factor for variance in variances),
         )

@@ -12,7 +12,7 @@ from KneeSegLib.anatomy import KNEE_MR_CLASSES
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.mesh import point_normals
 from KneeSegLib.mr.bones import KneeBones
-from KneeSegLib.mr.crops import SPACING_MM
+from KneeSegLib.mr.settings import SPACING_MM
 from KneeSegLib.mr.slices import KneeProbabilities
 from KneeSegLib.shape.model import ShapeModel
 
@@ -33,8 +33,8 @@ def box_grid(spacing_mm: float = 1.0) -> Grid:
     return Grid(*(Axis.covering(0.0, extent, spacing_mm) for extent in (110.0, 80.0, 90.0)))
 
 
-def probabilities_of(boxes: Mapping[str, Box], grid: Grid, likely: float = 1.0) -> KneeProbabilities:
-    """Boxes in which their class is so likely, and the background the rest."""
+def probabilities_of(boxes: Mapping[str, Box], grid: Grid, probability: float = 1.0) -> KneeProbabilities:
+    """Boxes in which their class has this probability, and the background the rest."""
     values = torch.zeros((len(KNEE_MR_CLASSES), *grid.shape), dtype=torch.float16)
     for name, box in boxes.items():
         inside = np.ix_(
@@ -42,7 +42,7 @@ def probabilities_of(boxes: Mapping[str, Box], grid: Grid, likely: float = 1.0) 
         )
         where = np.zeros(grid.shape, bool)
         where[inside] = True
-        values[KNEE_MR_CLASSES.index(name)][torch.from_numpy(where)] = likely
+        values[KNEE_MR_CLASSES.index(name)][torch.from_numpy(where)] = probability
     values[0] = 1.0 - values[1:].sum(dim=0)
     return KneeProbabilities(grid, values, KNEE_MR_CLASSES)
 
@@ -66,7 +66,7 @@ def modelled_knee(
     grid = Grid(*(Axis.covering(low, high, SPACING_MM) for low, high in ends))
     z, y, x = np.meshgrid(*(axis.positions_mm for axis in grid), indexing="ij")
     places = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-    likely, where = {}, {}
+    probability, where = {}, {}
     for bone, upward in (("femur", 1), ("tibia", -1)):
         model = models[bone]
         points = model.shape((weights or {}).get(bone, []))
@@ -74,5 +74,5 @@ def modelled_knee(
         points = points + np.array([55.0, 45.0, 60.0 + upward * (3.0 - end)])
         inside = inside_shape(points, model.triangles, places).reshape(grid.shape)
         inside = inside[:, :, ::-1].copy() if mirrored else inside
-        likely[bone], where[bone] = torch.from_numpy(inside.astype(np.float32)), inside
-    return KneeBones(grid, Box.of_grid(grid), likely, where)
+        probability[bone], where[bone] = torch.from_numpy(inside.astype(np.float32)), inside
+    return KneeBones(grid, Box.of_grid(grid), probability, where)

@@ -9,35 +9,42 @@ import SimpleITK as sitk
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 import KneeSegLib as ks
-from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, SIDES, structure
+from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT, SIDES, structure
+from KneeSegLib.assembly import add_cartilage, assemble_case
+from KneeSegLib.case_record import map_file_name
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError
 from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.volume import Volume, read_volume
 from KneeSegLib.measurements.cartilage import REGION, THICKNESS
-from KneeSegLib.mr.labelling import MENISCUS_OF_SIDE
+from KneeSegLib.mr.expectations import describe_knee, known_side
 from KneeSegLib.mr.shape_fit import SideFound
 from KneeSegLib.mr.shape_maps import CARTILAGE, RESIDUAL
-from KneeSegLib.pipelines import PIPELINES, _fitting
-from KneeSegLib.pipelines.found_knee import asked_side, doubts_about_knee
+from KneeSegLib.pipelines.choice import choose_pipeline
 from KneeSegLib.pipelines.mr_knee import MrKnee
-from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE
+from KneeSegLib.pipelines.request import Request
+from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE, PIPELINES
+from KneeSegLib.progress import no_progress
 from KneeSegLib.surfaces import read_surface
 from Testing.phantoms.legs import leg_phantom
-from Testing.phantoms.mr_images import BlindSlices, MrOracleBundles, OracleKneeSlices, coarse_knee_mr, knee_mr
+from Testing.phantoms.models import scan_of
+from Testing.phantoms.mr_images import BlindSlices, MrOracleModels, OracleKneeSlices, coarse_knee_mr, knee_mr
 from Testing.phantoms.mr_knees import THICKNESS_MM
 
 LEAST_DICE = {"bone": 0.97, "cartilage": 0.89, "meniscus": 0.75}
 
 
-def segmented(image, side="auto", stop_after="patches", bundles=None, known=None, **more):
+def segmented(image, side="auto", stop_after="patches", load=None, known=None, progress=no_progress):
     volume = Volume(image, "MR", "knee", (), known)
-    pipeline = MrKnee(PIPELINES["mr-knee"], side, stop_after, "cpu", bundles or MrOracleBundles())
-    return pipeline.segment(volume, **more)
+    request = Request("mr-knee", side=side, device="cpu", stop_after=stop_after)
+    findings = MrKnee(PIPELINES["mr-knee"], request, load or MrOracleModels()).segment(volume, progress)
+    case = assemble_case(volume, findings)
+    add_cartilage(case)
+    return case
 
 
 def coarsely(image, *options, **more):
-    return segmented(image, *options, bundles=MrOracleBundles(spacing_mm=1.0), **more)
+    return segmented(image, *options, load=MrOracleModels(spacing_mm=1.0), **more)
 
 
 def dice(labels, truth):
@@ -76,7 +83,7 @@ def coarse():
 @pytest.mark.parametrize("side", SIDES)
 def test_every_structure_of_the_side_asked_for_is_where_it_is(knees, cases, side):
     scores = dice(cases[side].labels, knees[side].truth)
-    names = (*JOINT_BONES["knee"], *CARTILAGES.values(), *MENISCUS_OF_SIDE)
+    names = (*JOINT_BONES["knee"], *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
     assert set(scores) == {structure(name, side).label_value for name in names}
     for name in names:
         part = structure(name, side)
@@ -86,7 +93,8 @@ def test_every_structure_of_the_side_asked_for_is_where_it_is(knees, cases, side
 @pytest.mark.parametrize(("side", "outward"), [("right", -1.0), ("left", 1.0)])
 def test_the_medial_meniscus_lies_inward_of_the_lateral_one(cases, side, outward):
     medial, lateral, fibula, tibia = (
-        middle_x_mm(cases[side], structure(name, side).key) for name in (*MENISCUS_OF_SIDE, "fibula", "tibia")
+        middle_x_mm(cases[side], structure(name, side).key)
+        for name in (*MENISCUS_OF_COMPARTMENT.values(), "fibula", "tibia")
     )
     assert outward * (fibula - tibia) > 20.0
     assert outward * (lateral - tibia) > 5.0 and outward * (medial - tibia) < -5.0
@@ -137,7 +145,7 @@ def test_an_oblique_sagittal_acquisition_is_labelled_on_its_own_grid(coarse):
 def test_points_of_shapes_beyond_the_scan_have_no_residual(coarse):
     slices = OracleKneeSlices()
     slices.stride = 64  # rows and columns are filled up from 96 to 128, with nothing in them
-    case = segmented(coarse.image, "right", "shape", MrOracleBundles(slices, spacing_mm=1.0))
+    case = segmented(coarse.image, "right", "shape", MrOracleModels(slices, spacing_mm=1.0))
     size = np.array(coarse.image.GetSize())
     for entry in case.maps:
         if entry.name == "shape":
@@ -149,10 +157,10 @@ def test_points_of_shapes_beyond_the_scan_have_no_residual(coarse):
 
 
 def test_slices_alone_tell_nothing_of_shapes_and_load_no_patch_network(coarse):
-    bundles = MrOracleBundles(spacing_mm=1.0)
-    case = segmented(coarse.image, "right", "slices", bundles)
+    models = MrOracleModels(spacing_mm=1.0)
+    case = segmented(coarse.image, "right", "slices", models)
     assert [entry.name for entry in case.maps if entry.name == "shape"] == []
-    assert MR_PATCHES_BUNDLE not in bundles.asked and "patches" not in case.provenance["timings"]
+    assert MR_PATCHES_BUNDLE not in models.asked and "patches" not in case.provenance["timings"]
     assert case.provenance["options"] == {"side": "right", "stop_after": "slices", "device": "cpu"}
     assert case.provenance["knee"]["patches"] == 0
 
@@ -174,14 +182,14 @@ def test_what_shapes_make_of_the_slices_is_labelled_unless_slices_are_asked_for_
         values[slices.classes.index("patella")] = 0.0
         return replace(slices, values=values)
 
-    monkeypatch.setattr("KneeSegLib.pipelines.mr_knee.with_shapes", without_patella)
+    monkeypatch.setattr("KneeSegLib.pipelines.mr_knee.apply_shape_prior", without_patella)
     slices, shape = (keys_of(coarsely(coarse.image, "right", stage)) for stage in ("slices", "shape"))
     assert "patella_right" in slices and "patella_right" not in shape
 
 
 def test_patches_find_the_cartilage_that_slices_doubt(coarse):
     def case(stage):
-        return segmented(coarse.image, "right", stage, MrOracleBundles(OracleKneeSlices(0.58), spacing_mm=1.0))
+        return segmented(coarse.image, "right", stage, MrOracleModels(OracleKneeSlices(0.58), spacing_mm=1.0))
 
     without, with_patches = case("shape"), case("patches")
     assert keys_of(with_patches) - keys_of(without) == {
@@ -198,7 +206,7 @@ def test_progress_rises_to_one_and_names_the_stages(coarse):
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1.0)
     messages = " ".join(message for _, message in told)
-    for stage in ("Slices 80 of 80", "Fitting the shapes", "Patches", "Labelling", "Surfaces and cartilage"):
+    for stage in ("Slices 80 of 80", "Fitting the shapes", "Patches", "Labelling"):
         assert stage in messages
 
 
@@ -227,14 +235,17 @@ def test_a_knee_that_is_its_own_mirror_image_is_said_to_be_a_guess(coarse):
 
 
 def test_both_sides_are_refused_in_one_sentence(coarse):
-    with pytest.raises(InputError, match="^Both sides were asked for.*takes one knee.*right, left or auto.$"):
+    expected = "^Both sides were asked for.*takes one knee.*choose one side, or --side auto.$"
+    with pytest.raises(InputError, match=expected):
         segmented(coarse.image, "both")
-    assert asked_side("auto", "knee") is None and asked_side("left", "knee") == "left"
+    scan = scan_of(np.zeros((2, 2, 2), np.int16))
+    assert known_side("auto", scan) is None and known_side("left", scan) == "left"
+    assert known_side("auto", replace(scan, side="right")) == "right"
 
 
 def test_an_image_without_a_knee_is_refused(coarse):
     with pytest.raises(AnatomyNotFoundError, match="^No knee was found in 'knee': no femur and no tibia"):
-        segmented(coarse.image, bundles=MrOracleBundles(BlindSlices()))
+        segmented(coarse.image, load=MrOracleModels(BlindSlices()))
 
 
 def test_a_knee_upside_down_is_refused(coarse):
@@ -245,13 +256,13 @@ def test_a_knee_upside_down_is_refused(coarse):
 
 def test_shape_networks_of_another_shape_model_are_refused(coarse):
     with pytest.raises(ModelError, match="mr-shape-femur was trained with another shape model"):
-        segmented(coarse.image, bundles=MrOracleBundles(variances_factor=1.5, spacing_mm=1.0))
+        segmented(coarse.image, load=MrOracleModels(variances_factor=1.5, spacing_mm=1.0))
 
 
 def test_patches_of_other_classes_than_the_slices_are_refused(coarse):
-    bundles = MrOracleBundles(patch_classes=("background", "bone"), spacing_mm=1.0)
-    with pytest.raises(ModelError, match="mr-knee-slices and mr-knee-patches name different classes"):
-        segmented(coarse.image, bundles=bundles)
+    models = MrOracleModels(patch_classes=("background", "bone"), spacing_mm=1.0)
+    with pytest.raises(ModelError, match="mr-knee-patches has other classes than the slices"):
+        segmented(coarse.image, load=models)
 
 
 def test_a_missing_structure_is_said(coarse):
@@ -270,8 +281,8 @@ def test_thick_slices_and_coarse_pixels_are_said():
     found = SideFound("right", True, {"right": 0.5, "left": 2.0}, 0.75)
     fine = Grid(Axis(0.0, 0.5, 300), Axis(0.0, 0.5, 300), Axis(0.0, 0.7, 160))
     rough = Grid(Axis(0.0, 1.3, 100), Axis(0.0, 0.5, 300), Axis(0.0, 3.5, 32))
-    assert doubts_about_knee(found, fine) == []
-    thick, coarse_pixels = doubts_about_knee(found, rough)
+    assert describe_knee(found, fine) == []
+    thick, coarse_pixels = describe_knee(found, rough)
     assert "3.5 mm apart" in thick and "1.3 mm" in coarse_pixels
 
 
@@ -282,7 +293,7 @@ def test_thick_slices_and_coarse_pixels_are_said():
 )  # fmt: skip
 def test_a_doubtful_side_is_said(known, certainty, said):
     grid = Grid(*(Axis(0.0, 0.5, 300),) * 3)
-    sentences = doubts_about_knee(SideFound("left", known, {"right": 1.0, "left": 1.0}, certainty), grid)
+    sentences = describe_knee(SideFound("left", known, {"right": 1.0, "left": 1.0}, certainty), grid)
     assert (said is None and not sentences) or (len(sentences) == 1 and said in sentences[0])
 
 
@@ -306,11 +317,11 @@ def test_the_folder_of_a_case_holds_maps_and_thicknesses(cases, tmp_path):
 def test_maps_are_read_back_with_the_values_on_their_points(cases, tmp_path):
     cases["right"].save(tmp_path / "out")
     for entry in cases["right"].maps:
-        read = read_surface(tmp_path / "out" / entry.file)
+        read = read_surface(tmp_path / "out" / "maps" / map_file_name(entry))
         names = (THICKNESS, REGION) if entry.name == "cartilage_thickness" else (RESIDUAL, CARTILAGE)
         for name in names:
             written, found = (vtk_to_numpy(s.GetPointData().GetArray(name)) for s in (entry.surface, read))
-            assert np.array_equal(written, found, equal_nan=True), (entry.file, name)
+            assert np.array_equal(written, found, equal_nan=True), (entry.name, name)
     residual = vtk_to_numpy(read_surface(tmp_path / "out/maps/femur_right_shape.vtp").GetPointData().GetArray(RESIDUAL))
     assert np.isfinite(residual).any()
 
@@ -324,17 +335,17 @@ def test_the_report_shows_thicknesses_and_how_long_each_stage_took(cases, tmp_pa
 
 def test_auto_takes_the_knee_pipeline_for_mr_and_the_leg_pipeline_for_ct(coarse):
     legs = leg_phantom(("right",), (390.0, 590.0)).image
-    assert _fitting(PIPELINES["auto"], Volume(coarse.image, "MR")).name == "mr-knee"
-    assert _fitting(PIPELINES["auto"], Volume(legs, "CT")).name == "ct-leg"
-    assert _fitting(PIPELINES["mr-knee"], Volume(coarse.image, None)).name == "mr-knee"
+    assert choose_pipeline(Request("auto"), Volume(coarse.image, "MR")).name == "mr-knee"
+    assert choose_pipeline(Request("auto"), Volume(legs, "CT")).name == "ct-leg"
+    assert choose_pipeline(Request("mr-knee"), Volume(coarse.image, None)).name == "mr-knee"
 
 
 def test_each_pipeline_refuses_the_other_modality(coarse):
     legs = leg_phantom(("right",), (390.0, 590.0)).image
     with pytest.raises(InputError, match="is an MR image, expected a CT"):
-        _fitting(PIPELINES["ct-knee"], Volume(coarse.image, "MR"))
+        choose_pipeline(Request("ct-knee"), Volume(coarse.image, "MR"))
     with pytest.raises(InputError, match="is a CT image, expected an MR"):
-        _fitting(PIPELINES["mr-knee"], Volume(legs, "CT"))
+        choose_pipeline(Request("mr-knee"), Volume(legs, "CT"))
 
 
 def test_an_image_that_does_not_say_what_it_is_gets_a_hint(coarse):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from KneeSegLib.ct.seams import Share
-from KneeSegLib.ct.slices import JointProbabilities
+from KneeSegLib.ct.joint_slices import JointProbabilities
+from KneeSegLib.ct.leg import JointRoi
 from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.quality.agreement import compute_tolerant_dice, measure_region_agreement
 from KneeSegLib.quality.borders import measure_border_areas_mm2
@@ -65,7 +65,7 @@ def answer_of(femur: float, tibia: float) -> JointProbabilities:
     grid = Grid(*(Axis(0.0, 1.0, count) for count in (9, 12, 12)))
     values = torch.zeros((5, *grid.shape), dtype=torch.float16)
     values[1], values[2], values[0] = femur, tibia, 1.0 - femur - tibia
-    return JointProbabilities(Share("knee", -1.0, 10.0), grid, values)
+    return JointProbabilities(JointRoi("knee", -1.0, 10.0), grid, values)
 
 
 def test_what_fusion_changes_is_disputed():

@@ -10,16 +10,15 @@ import torch
 from torch import nn
 
 from KneeSegLib.bundles import Bundle, amend_bundle, write_bundle
-from KneeSegLib.ct.seams import Share
-from KneeSegLib.ct.slices import slice_probabilities
-from KneeSegLib.geometry.grid import Axis, Grid
-from KneeSegLib.networks.device import Device
+from KneeSegLib.ct.joint_slices import predict_on_grid
+from KneeSegLib.ct.leg import JointRoi
 from KneeSegLib.training.calibration import calibrate_bundle, class_shares, fitted
 from KneeSegLib.training.export import bundle_description
 from KneeSegLib.training.loop import build_network, first_network
 from KneeSegLib.training.recipe import read_recipe, recipe_from
 from KneeSegLib.training.samples import Samples
-from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
+from Testing.phantoms.models import model_of, scan_of
+from Testing.phantoms.mr_knees import cylinder_knee_person, cylinder_knee_template
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
@@ -56,19 +55,11 @@ class Constant(nn.Module):
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 0.5])
 def test_slices_are_softened_by_their_temperature(temperature):
-    grid = Grid(*(Axis(0.0, 1.0, count) for count in (4, 8, 8)))
-    answer = slice_probabilities(
-        Constant(),
-        np.zeros(grid.shape, np.int16),
-        grid,
-        grid,
-        Share("knee", -1.0, 5.0),
-        (),
-        Device("cpu", "CPU", 1),
-        temperature=temperature,
-    )
+    scan = scan_of(np.zeros((4, 8, 8), np.int16))
+    model = model_of(Constant(), "ab", temperature=temperature)
+    joint = predict_on_grid(model, scan, scan.grid, JointRoi("knee", -1.0, 5.0))
     expected = 1.0 / (1.0 + np.exp(-3.0 / temperature))
-    assert answer.values[1].float().numpy() == pytest.approx(expected, abs=1e-3)
+    assert joint.values[1].float().numpy() == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.fixture
@@ -99,7 +90,7 @@ def test_calibrating_writes_the_temperature_and_nothing_else(bundle, tmp_path, g
 @pytest.mark.parametrize(("name", "shape"), [("mr-knee-slices", [48, 48]), ("mr-knee-patches", [8, 16, 16])])
 def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
     cylinder_knee_template().save(tmp_path)
-    cylinder_knee_subject("validation").save(tmp_path)
+    cylinder_knee_person("validation").save(tmp_path)
     recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
     network, _ = first_network(recipe)
     with torch.no_grad():

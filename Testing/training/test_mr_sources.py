@@ -8,7 +8,7 @@ import torch
 
 from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
-from KneeSegLib.networks.mr_channels import bright_level, mr_slice_channels, scaled_signal
+from KneeSegLib.networks.mr_channels import intensity_percentile, mr_slice_channels, scale_signal
 from KneeSegLib.training.export import bundle_description, sources_of
 from KneeSegLib.training.loop import Training, build_network, learning_parameters
 from KneeSegLib.training.losses import boundary_weight, total_loss
@@ -16,7 +16,7 @@ from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, largest
 from KneeSegLib.training.recipe import Losses, read_recipe
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES
-from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_subject, cylinder_knee_template
+from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_person, cylinder_knee_template
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
     cylinder_knee_template().save(folder)
     for group in ("train", "validation"):
-        cylinder_knee_subject(group).save(folder)
+        cylinder_knee_person(group).save(folder)
     return folder
 
 
@@ -128,7 +128,7 @@ def test_a_slice_between_two_is_interpolated_and_ends_are_repeated():
 
 def test_the_scale_of_an_image_does_not_matter():
     image = torch.rand(4, 32, 32, generator=seeded())
-    once, twice = (scaled_signal(i, bright_level(i)) for i in (image, 37.0 * image))
+    once, twice = (scale_signal(i, intensity_percentile(i)) for i in (image, 37.0 * image))
     assert torch.allclose(once, twice, atol=1e-5)
 
 

@@ -9,7 +9,6 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.networks import ShapeRegressor
 from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.pipelines.mr_knee import _check_model
 from KneeSegLib.training.export import export_bundle
 from KneeSegLib.training.loop import Training
 from KneeSegLib.training.objectives import LandmarkObjective
@@ -61,7 +60,7 @@ def test_a_bundle_says_which_shape_model_it_belongs_to(trained, prepared, tmp_pa
     assert facts["shape_model"]["variances_mm2"] == pytest.approx(variances[:MODES].tolist())
     assert facts["bone"] == "tibia" and facts["kind"] == "mr-shape" and facts["spacing_mm"][0] == 1.25
     assert tuple(facts["classes"]) == parameter_names(MODES)
-    _check_model(variances.tolist(), facts, bundle.name)
+    assert bundle.spec.shape_variances_mm2 == pytest.approx(variances[:MODES].tolist())
     network = bundle.network()
     assert isinstance(network, ShapeRegressor) and network.modes == MODES
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from KneeSegLib.io.volume import check_ct, check_mr, list_series, read_volume
+from KneeSegLib.io.dicom_series import list_series
+from KneeSegLib.io.volume import check_ct, check_mr, read_volume
 
 SHARED = Path(os.environ.get("KNEESEG_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 

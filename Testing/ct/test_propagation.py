@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from KneeSegLib.ct.spreading import spread_shares
+from KneeSegLib.ct.propagation import propagate_fractions
 from KneeSegLib.geometry.grid import Axis, Grid
 
 SPACING_MM = 0.7
@@ -29,34 +29,34 @@ def first_named_wrong_in_a_corner() -> torch.Tensor:
 
 
 def test_a_wrong_part_is_outvoted_by_the_rest_of_its_bone():
-    spread, coarse = spread_shares(two_bones(2.8), first_named_wrong_in_a_corner(), GRID)
+    spread, coarse = propagate_fractions(two_bones(2.8), first_named_wrong_in_a_corner(), GRID)
     assert coarse.x.spacing_mm == pytest.approx(2.1) and spread.shape[1:] == coarse.shape
     wrong_part = spread[0, 6, 6, 9:11]
     assert (wrong_part > 0.5).all()
 
 
 def test_names_do_not_cross_a_gap():
-    spread, _ = spread_shares(two_bones(2.8), first_named_wrong_in_a_corner(), GRID)
+    spread, _ = propagate_fractions(two_bones(2.8), first_named_wrong_in_a_corner(), GRID)
     assert (spread[1, :, :, 14:] > 0.99).all()
 
 
 def test_without_a_gap_they_do():
-    spread, _ = spread_shares(two_bones(0.0), first_named_wrong_in_a_corner(), GRID)
+    spread, _ = propagate_fractions(two_bones(0.0), first_named_wrong_in_a_corner(), GRID)
     assert (spread[1, 6, 6, 14] < 0.95).all()
 
 
 def test_shares_still_add_up_to_one():
-    spread, _ = spread_shares(two_bones(2.8), first_named_wrong_in_a_corner(), GRID)
+    spread, _ = propagate_fractions(two_bones(2.8), first_named_wrong_in_a_corner(), GRID)
     bone = torch.nn.functional.avg_pool3d(two_bones(2.8)[None], 3)[0] > 0.3
     assert torch.allclose(spread.sum(dim=0)[bone], torch.ones(int(bone.sum())), atol=0.02)
 
 
 def test_no_bone_at_all_is_no_trouble():
-    spread, _ = spread_shares(torch.zeros(GRID.shape), torch.zeros(3, *GRID.shape), GRID)
+    spread, _ = propagate_fractions(torch.zeros(GRID.shape), torch.zeros(3, *GRID.shape), GRID)
     assert not spread.any()
 
 
 def test_thick_slices_are_nodes_of_their_own():
     thick = Grid(Axis(0.0, 3.0, 8), *GRID[1:])
-    _, coarse = spread_shares(torch.ones(thick.shape), torch.ones(1, *thick.shape), thick)
+    _, coarse = propagate_fractions(torch.ones(thick.shape), torch.ones(1, *thick.shape), thick)
     assert coarse.z.count == 8 and coarse.y.count == 12

@@ -2,61 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from KneeSegLib.anatomy import JOINT_BONES, structure
+from KneeSegLib.anatomy import JOINT_BONES, as_side, structure
 from KneeSegLib.ct.joints import FoundJoint
-from KneeSegLib.ct.legs import Leg
-from KneeSegLib.ct.seams import Share
+from KneeSegLib.ct.leg import Leg
+from KneeSegLib.ct.rois import find_rois
+from KneeSegLib.ct.settings import COARSE_PIXELS_MM, SIDE_GIVEN, THICK_SLICES_MM, UNCERTAIN_BELOW
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.geometry.grid import Grid
-from KneeSegLib.pipelines.table import Pipeline
-
-THICK_SLICES_MM = 1.5
-COARSE_PIXELS_MM = 1.2
-UNCERTAIN_BELOW = 0.7
-SIDE_DECIDED = 0.5
-"""A side that is less sure than this gives way to the one that was asked for."""
+from KneeSegLib.inference.scan import Scan
 
 ABOVE_THE_JOINT = {"hip": ("hip_bone",), "knee": ("femur", "patella"), "ankle": ("tibia", "fibula")}
 """Which of a joint's bones lie above it, the others below: a scan that ends below a joint shows those above."""
 
 
-def legs_asked_for(found: list[Leg], pipeline: Pipeline, side: str, source: str) -> list[Leg]:
-    """Return the legs that are of the wanted side and show a wanted joint.
+def select_legs(found: list[Leg], joints: Sequence[str], side: str, scan: Scan) -> list[Leg]:
+    """Return the legs that are of the wanted side and show one of ``joints``, with their regions of interest.
 
     Raises:
         AnatomyNotFoundError: there is none; the sentence says what there is instead.
     """
     if not found:
         raise AnatomyNotFoundError(
-            f"No hip, knee or ankle was found in '{source}', expected a CT of the leg; "
+            f"No hip, knee or ankle was found in '{scan.source}', expected a CT of the leg; "
             "check the image or choose another series."
         )
-    shown = [leg for leg in found if set(leg.joints) & set(pipeline.joints)]
+    shown = [leg for leg in found if set(leg.joints) & set(joints)]
     if not shown:
         raise AnatomyNotFoundError(
-            f"No {_either(pipeline.joints)} was found in '{source}', which shows {_joints_of(found)}; "
+            f"No {_either(joints)} was found in '{scan.source}', which shows {_joints_of(found)}; "
             "choose the pipeline for that or another image."
         )
     if side == "both" and len(shown) < 2:
         raise AnatomyNotFoundError(
-            f"Both legs were asked for, and '{source}' shows only {_joints_of(shown)}; choose that side or --side auto."
+            f"Both legs were asked for, and '{scan.source}' shows only {_joints_of(shown)}; choose that side or --side auto."
         )
     wanted = [leg for leg in shown if side in ("auto", "both", leg.side)]
-    if not wanted and len(shown) == 1 and shown[0].side_confidence < SIDE_DECIDED:
-        doubt = f"Which side the leg is of could not be told from the image; it was taken for the {side} one, as asked."
-        wanted = [replace(shown[0], side=side, doubts=(doubt,))]
+    if not wanted and len(shown) == 1 and shown[0].side_confidence < SIDE_GIVEN:
+        sentence = f"Which side the leg is of is uncertain in the image; it was taken for the {side} one, as asked."
+        wanted = [replace(shown[0], side=as_side(side), uncertainties=(sentence,))]
     if not wanted:
         raise AnatomyNotFoundError(
-            f"No {side} leg was found in '{source}', which shows {_joints_of(shown)}; choose that side or --side auto."
+            f"No {side} leg was found in '{scan.source}', which shows {_joints_of(shown)}; choose that side or --side auto."
         )
-    return wanted
+    return [replace(leg, rois=find_rois(leg, joints, scan.grid.z)) for leg in wanted]
 
 
-def doubts_about(legs: list[Leg], shares: Mapping[str, list[Share]], scan: Grid) -> list[str]:
-    """Return the sentences a person should read before trusting the result."""
+def describe_legs(legs: list[Leg], scan: Grid) -> list[str]:
+    """Return the sentences that a user should read before trusting the result."""
     sentences = []
     slices_mm, pixel_mm = scan.z.spacing_mm, max(scan.y.spacing_mm, scan.x.spacing_mm)
     if slices_mm > THICK_SLICES_MM:
@@ -70,9 +65,9 @@ def doubts_about(legs: list[Leg], shares: Mapping[str, list[Share]], scan: Grid)
             f"{COARSE_PIXELS_MM} mm or less are advised."
         )
     for leg in legs:
-        sentences += leg.doubts
-        for share in shares[leg.side]:
-            joint = leg.joints[share.joint]
+        sentences += leg.uncertainties
+        for roi in leg.rois:
+            joint = leg.joints[roi.joint]
             if joint.cut_by:
                 borders = " and the ".join(joint.cut_by)
                 sentences.append(
@@ -95,15 +90,15 @@ def require_bones(found: Collection[str], legs: list[Leg], source: str) -> None:
         )
 
 
-def missing_bones(legs: list[Leg], shares: Mapping[str, list[Share]], found: Collection[str]) -> list[str]:
-    """Return sentences about bones that a specialist was asked about, that should be there, and that the labels lack.
+def describe_missing(legs: list[Leg], found: Collection[str]) -> list[str]:
+    """Return sentences about bones that a joint model knows, that should be there, and that the labels lack.
 
     They should be there where the localiser saw them, and where they belong to a joint that is in view as a whole, or
     on their side of it. ``found`` are keys of structures.
     """
     sentences = []
     for leg in legs:
-        joints = [leg.joints[share.joint] for share in shares[leg.side]]
+        joints = [leg.joints[roi.joint] for roi in leg.rois]
         for bone in dict.fromkeys(bone for joint in joints for bone in JOINT_BONES[joint.name]):
             wanted = structure(bone, leg.side)
             in_view = [joint.name for joint in joints if bone in JOINT_BONES[joint.name] and not _cut_off(bone, joint)]
@@ -131,7 +126,7 @@ def _joints_of(legs: list[Leg]) -> str:
     return _listed([f"the {leg.side} {joint}" for leg in legs for joint in leg.joints])
 
 
-def _either(names: tuple[str, ...]) -> str:
+def _either(names: Sequence[str]) -> str:
     return _listed(list(names), "or")
 
 

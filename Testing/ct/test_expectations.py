@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from KneeSegLib.ct.seams import Share
-from KneeSegLib.pipelines.found import missing_bones
+from KneeSegLib.ct.expectations import describe_missing
+from KneeSegLib.ct.leg import JointRoi
 
 ALL = {"femur_right", "tibia_right", "patella_right", "fibula_right"}
 
@@ -15,8 +15,9 @@ def missing(found, seen=("femur", "tibia"), cut_by=()):
         side="right",
         bones=dict.fromkeys(seen),
         joints={"knee": SimpleNamespace(name="knee", cut_by=cut_by)},
+        rois=(JointRoi("knee", 0.0, 200.0),),
     )
-    return missing_bones([leg], {"right": [Share("knee", 0.0, 200.0)]}, found)
+    return describe_missing([leg], found)
 
 
 def test_a_whole_knee_with_all_its_bones_lacks_nothing():

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from KneeSegLib.anatomy import Side
+import numpy as np
+
+from KneeSegLib.anatomy import CARTILAGES, MENISCUS_OF_COMPARTMENT, Side, as_side, structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.grid import Grid
+from KneeSegLib.inference.labels import LegLabels
+from KneeSegLib.inference.scan import Scan
+from KneeSegLib.mr.settings import CLEAR_SIDE, COARSE_PIXELS_MM, THICK_SLICES_MM
 from KneeSegLib.mr.shape_fit import SideFound
 
-COARSE_PIXELS_MM = 1.0
-THICK_SLICES_MM = 1.5
-CLEAR_SIDE = 0.15
-"""A side whose shapes lie nearer by less than this share is a guess."""
 
-
-def asked_side(side: str, source: str) -> Side | None:
-    """The side that a knee was said to be of; None where the image has to tell.
+def known_side(asked: str, scan: Scan) -> Side | None:
+    """The side that the user or the DICOM header names; None where the shapes have to tell.
 
     Raises:
         InputError: two knees were asked for.
     """
-    if side == "both":
+    if asked == "both":
         raise InputError(
-            f"Both sides were asked for, but the MR pipeline takes one knee, and '{source}' is taken for one; "
+            f"Both sides were asked for, but the MR pipeline takes one knee, and '{scan.source}' is taken for one; "
             "choose one side, or --side auto."
         )
-    return None if side == "auto" else side
+    return scan.side if asked == "auto" else as_side(asked)
 
 
-def doubts_about_knee(found: SideFound, scan: Grid) -> list[str]:
-    """Return the sentences a person should read before trusting the result."""
+def describe_knee(found: SideFound, scan: Grid) -> list[str]:
+    """Return the sentences that a user should read before trusting the result."""
     sentences = []
     if found.known and found.certainty < -CLEAR_SIDE:
         sentences.append(
@@ -52,3 +52,16 @@ def doubts_about_knee(found: SideFound, scan: Grid) -> list[str]:
             f"{COARSE_PIXELS_MM} mm or less."
         )
     return sentences
+
+
+def describe_missing(knee: LegLabels) -> list[str]:
+    """Return sentences about what every knee has and the labels lack."""
+    labelled = set(np.unique(knee.labels).tolist())
+    expected = [
+        structure(name, knee.side) for name in ("patella", *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
+    ]
+    return [
+        f"The {entry.name.lower()} was not found: check the image."
+        for entry in expected
+        if entry.label_value not in labelled
+    ]

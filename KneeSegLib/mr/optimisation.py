@@ -1,8 +1,8 @@
-"""Parameters of a shape model settled on a surface, by gradient descent through the shape layer.
+"""Parameters of a shape model optimised on a surface, by gradient descent through the shape layer.
 
 Landmarks are drawn to the surface, and then the shape is made to face the way that the bone does everywhere. A relief
 that lies a few millimetres beside its place is near to the surface all the same, but faces another way. Where slices
-fade out instead of showing an edge, what they take for the surface has little to say.
+fade out instead of showing an edge, what they take for the surface has little weight.
 """
 
 from __future__ import annotations
@@ -15,133 +15,109 @@ import torch
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude
 from torch.nn import functional
 
-from KneeSegLib.mr.crops import SPACING_MM
+from KneeSegLib.mr.settings import FARTHEST_MM, OPTIMISATION, SPACING_MM, TERRACE_VOXELS, ShapeOptimisation
 from KneeSegLib.networks import ShapeLayer
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 
-FARTHEST_MM = 10.0
-"""Distances are clipped here."""
-
 
 @dataclass(frozen=True)
-class Settling:
-    """How parameters are settled on a surface. All of its numbers stand here.
+class TargetSurface:
+    """The surface of a bone in its crop.
 
     Attributes:
-        rounds: of L-BFGS, each time.
-        tolerated_mm: farther landmarks pull no harder than this: they may belong to a piece that is missing.
-        facing: penalty of facing the wrong way, in mm² of mean squared distance for each unit of one minus the cosine.
-        near_mm: only landmarks so near to the surface have to face its way.
-        unlikely: penalty of one squared standard deviation of a weight, in mm² of mean squared distance.
-        sharp_per_mm: an edge where the probability falls as steeply as this has its full say; one that falls less
-            steeply has the square of its share.
-        least_say: no edge has less.
-        growth: a shape whose scale along an axis came to more than this, or less than its inverse, is taken back to
-            what the network said.
-        border_mm: landmarks nearer to the border of the scan do not count: the bone may be cut there.
+        distance_mm: ``(D, H, W)`` along z, y, x, see :func:`measure_surface_distance`.
+        weight: ``(D, H, W)``, how much the surface nearest to a place counts, see :func:`weigh_edges`.
+        within_mm: lowest and highest x, y, z, from the crop's centre, of landmarks that count, as they lie at first.
     """
 
-    rounds: int = 60
-    tolerated_mm: float = 3.0
-    facing: float = 60.0
-    near_mm: float = 4.0
-    unlikely: float = 0.01
-    sharp_per_mm: float = 0.25
-    least_say: float = 0.05
-    growth: float = 1.5
-    border_mm: float = 3.0
+    distance_mm: np.ndarray
+    weight: np.ndarray
+    within_mm: tuple[np.ndarray, np.ndarray]
 
 
-SETTLING = Settling()
-
-
-def surface_distance_mm(inside: np.ndarray) -> np.ndarray:
+def measure_surface_distance(inside: np.ndarray) -> np.ndarray:
     """Signed distance in mm, float32, to the border of what is inside a crop, terraces smoothed; negative inside."""
     outward, inward = (distance_transform_edt(mask, sampling=SPACING_MM) for mask in (~inside, inside))
     # Each counts from the middle of the nearest voxel on the other side.
     distance = outward - inward - 0.5 * SPACING_MM * np.where(inside, -1.0, 1.0)
-    return gaussian_filter(distance, 0.7).clip(-FARTHEST_MM, FARTHEST_MM).astype(np.float32)
+    return gaussian_filter(distance, TERRACE_VOXELS).clip(-FARTHEST_MM, FARTHEST_MM).astype(np.float32)
 
 
-def edge_say(likely: np.ndarray, settling: Settling = SETTLING) -> np.ndarray:
-    """How much the nearest piece of a bone's surface has to say, 0 to 1, float32, everywhere in a crop.
+def weigh_edges(probability: np.ndarray, settings: ShapeOptimisation = OPTIMISATION) -> np.ndarray:
+    """How much the nearest piece of a bone's surface weighs, 0 to 1, float32, everywhere in a crop.
 
     Args:
-        likely: probability of the bone ``(D, H, W)``.
+        probability: of the bone ``(D, H, W)``.
     """
-    inside = likely > 0.5
+    inside = probability > 0.5
     border = inside & ~binary_erosion(inside)
     if not border.any():
-        return np.ones(likely.shape, np.float32)
-    steepness = gaussian_gradient_magnitude(likely.astype(np.float32), 1.0) / SPACING_MM
+        return np.ones(probability.shape, np.float32)
+    steepness = gaussian_gradient_magnitude(probability.astype(np.float32), 1.0) / SPACING_MM
     nearest = distance_transform_edt(~border, return_distances=False, return_indices=True)
-    say = (steepness[tuple(nearest)] / settling.sharp_per_mm) ** 2
-    return say.clip(settling.least_say, 1.0).astype(np.float32)
+    weight = (steepness[tuple(nearest)] / settings.sharp_per_mm) ** 2
+    return weight.clip(settings.least_weight, 1.0).astype(np.float32)
 
 
-def settled(
+def optimise_shape(
     layer: ShapeLayer,
     triangles: np.ndarray,
     parameters: np.ndarray,
-    distance_mm: np.ndarray,
-    say: np.ndarray,
-    within_mm: tuple[np.ndarray, np.ndarray],
-    settling: Settling = SETTLING,
+    target: TargetSurface,
+    settings: ShapeOptimisation = OPTIMISATION,
 ) -> np.ndarray:
     """Return parameters near to the given ones whose landmarks lie nearer to a surface, and face its way.
 
     Args:
         triangles: (T, 3) of the landmarks.
         parameters: (K + 9,) see :class:`~KneeSegLib.networks.ShapeLayer`.
-        distance_mm: ``(D, H, W)`` along z, y, x, see :func:`surface_distance_mm`.
-        say: ``(D, H, W)``, how much the surface nearest to a place counts, see :func:`edge_say`.
-        within_mm: lowest and highest x, y, z, from the crop's centre, of landmarks that count, as they lie at first.
+        target: the surface.
     """
     # Inference mode leaves no gradients, and its tensors cannot have any: everything here is made outside of it.
     with torch.inference_mode(False), torch.enable_grad():
         layer = ShapeLayer(*(array.detach().cpu().numpy() for array in (layer.mean, *_components(layer))))
         corners = torch.from_numpy(np.asarray(triangles, np.int64))
-        field, heard = torch.from_numpy(distance_mm), torch.from_numpy(say)
+        field, weights = torch.from_numpy(target.distance_mm), torch.from_numpy(target.weight)
         outward = torch.stack(torch.gradient(field, spacing=SPACING_MM)[::-1])
-        low, high = (torch.from_numpy(np.asarray(bound)).float() for bound in within_mm)
-        wanted, tolerated_mm = torch.from_numpy(parameters.copy()), settling.tolerated_mm
-        for facing in (0.0, settling.facing):
+        low, high = (torch.from_numpy(np.asarray(bound)).float() for bound in target.within_mm)
+        wanted, tolerated_mm = torch.from_numpy(parameters.copy()), settings.tolerated_mm
+        for facing in (0.0, settings.facing):
             # Weighed once each time: a landmark that could leave the view would be well out of it.
             first = layer(wanted[None])[0]
-            counts = ((first > low) & (first < high)).all(dim=1) * distance_at(heard, first)
+            counts = ((first > low) & (first < high)).all(dim=1) * distance_at(weights, first)
 
             def loss(parameters: torch.Tensor, facing: float = facing, counts: torch.Tensor = counts) -> torch.Tensor:
                 points = layer(parameters[None])[0]
                 away = distance_at(field, points)
                 pull = functional.huber_loss(away, torch.zeros_like(away), reduction="none", delta=tolerated_mm)
-                total = 2.0 * _mean(pull, counts) + settling.unlikely * parameters[: len(layer.modes)].square().sum()
+                total = 2.0 * _mean(pull, counts) + settings.deviation * parameters[: len(layer.modes)].square().sum()
                 if facing:
-                    directions = functional.normalize(read(outward, points).T, dim=1)
+                    directions = functional.normalize(read_fields(outward, points).T, dim=1)
                     turned = 1.0 - (_normals(points, corners) * directions).sum(dim=1)
-                    total = total + facing * _mean(turned, counts * (away.detach().abs() < settling.near_mm))
+                    total = total + facing * _mean(turned, counts * (away.detach().abs() < settings.near_mm))
                 return total
 
-            wanted = _minimised(loss, wanted, settling.rounds)
+            wanted = _minimise(loss, wanted, settings.rounds)
         found = wanted.numpy()
     scales = found[-3:] / layer.radius_mm
-    sound = np.isfinite(found).all() and np.abs(scales).max() < np.log(settling.growth)
+    sound = np.isfinite(found).all() and np.abs(scales).max() < np.log(settings.growth)
     return found if sound else parameters
 
 
 def distance_at(distance_mm: torch.Tensor, points_mm: torch.Tensor) -> torch.Tensor:
     """A crop's distances ``(D, H, W)`` at points (N, 3): x, y, z in mm from its centre; beyond the crop those at its
     border."""
-    return read(distance_mm[None], points_mm)[0]
+    return read_fields(distance_mm[None], points_mm)[0]
 
 
-def read(fields: torch.Tensor, points_mm: torch.Tensor) -> torch.Tensor:
+def read_fields(fields: torch.Tensor, points_mm: torch.Tensor) -> torch.Tensor:
     """A crop's fields ``(C, D, H, W)`` at points (N, 3), see :func:`distance_at`: ``(C, N)``."""
     half = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
     grid = (points_mm / half)[None, None, None]
     return functional.grid_sample(fields[None], grid, padding_mode="border", align_corners=True)[0, :, 0, 0]
 
 
-def _minimised(loss: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, rounds: int) -> torch.Tensor:
+def _minimise(loss: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, rounds: int) -> torch.Tensor:
     """Parameters that make a loss small, by L-BFGS."""
     wanted = start.clone().requires_grad_(True)
     optimizer = torch.optim.LBFGS([wanted], max_iter=rounds, line_search_fn="strong_wolfe")

@@ -1,0 +1,88 @@
+"""What a user asks for, checked before any work begins. Reading this loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.pipelines.table import (
+    AUTO,
+    DEVICE_CHOICES,
+    DEVICES_EVERYWHERE,
+    MODALITY_CHOICES,
+    PIPELINES,
+    QUALITIES,
+    SIDE_CHOICES,
+    STAGES,
+    Modality,
+    Quality,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of a run.
+
+    Attributes:
+        pipeline: a key of :data:`~KneeSegLib.pipelines.table.PIPELINES`.
+        side: ``"right"`` or ``"left"`` for one leg, ``"both"`` to insist on two, ``"auto"`` for whatever is there.
+        quality: a key of :data:`~KneeSegLib.pipelines.table.QUALITIES`.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
+        series: which series of a DICOM folder, see :func:`KneeSegLib.io.volume.read_volume`.
+        modality: ``"CT"`` or ``"MR"`` for an image whose file does not say it; ``"auto"`` reads it from DICOM, or
+            recognises a CT by its values.
+        stop_after: a stage of the MR pipeline, one of :data:`~KneeSegLib.pipelines.table.STAGES`, to look at what it
+            comes to without those after it.
+
+    Raises:
+        InputError: an option has a value that it does not know.
+    """
+
+    pipeline: str = AUTO
+    side: str = "auto"
+    quality: str = "standard"
+    device: str = "auto"
+    series: str | None = None
+    modality: str = "auto"
+    stop_after: str = STAGES[-1]
+
+    def __post_init__(self) -> None:
+        _check_choice("pipeline", self.pipeline, PIPELINES)
+        _check_choice("side", self.side, SIDE_CHOICES)
+        _check_choice("quality", self.quality, QUALITIES)
+        _check_choice("device", self.device, DEVICE_CHOICES)
+        _check_choice("modality", self.modality, MODALITY_CHOICES)
+        _check_choice("stage", self.stop_after, STAGES)
+
+    @property
+    def known_modality(self) -> Modality | None:
+        """The modality that the user gave; None to read or recognise it."""
+        if self.modality == "CT":
+            return "CT"
+        return "MR" if self.modality == "MR" else None
+
+    @property
+    def quality_info(self) -> Quality:
+        """The row of the table of qualities."""
+        return QUALITIES[self.quality]
+
+
+def require_device(device: str) -> None:
+    """Raise unless networks can run on ``device``; torch, which knows, is asked only where it may be missing.
+
+    Raises:
+        InputError: nothing is called that.
+        ResourceError: this machine has no such device.
+    """
+    _check_choice("device", device, DEVICE_CHOICES)
+    if device in DEVICES_EVERYWHERE:
+        return
+    from KneeSegLib.networks.device import find_device
+
+    find_device(device)
+
+
+def _check_choice(what: str, given: str, choices: Collection[str]) -> None:
+    if given not in choices:
+        raise InputError(f"There is no {what} {given!r}; choose one of {', '.join(choices)}.")
