@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage demo lint types cmake-lists terminology clean distclean
+.PHONY: help setup test coverage demo lint types index-repository cmake-lists terminology clean distclean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 | \2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -49,6 +49,9 @@ lint: $(LINTERS) ## Check style and format
 
 types: $(LINTERS) ## Check types by pyright's standard rules
 	$(BIN)/basedpyright
+
+index-repository: ## Write what Slicer's extensions index gets into build/index-repository, and say what is missing
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m Testing.index_repository
 
 cmake-lists: ## Write the lists of files in CMakeLists.txt anew from the tree
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) Testing/update_cmake_lists.py
