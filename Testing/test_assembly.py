@@ -53,7 +53,7 @@ def test_labels_lie_on_the_grid_of_the_input_however_it_is_stored(directions):
     case = assemble_case(volume, findings_of(volume, "right"))
     assert case.labels.GetSize() == volume.image.GetSize()
     assert case.labels.GetDirection() == volume.image.GetDirection()
-    turned = sitk.GetArrayViewFromImage(sitk.DICOMOrient(case.labels, "LPS"))
+    turned = sitk.GetArrayFromImage(sitk.DICOMOrient(case.labels, "LPS"))
     wanted = np.zeros(SHAPE, np.uint8)
     wanted[FEMURS["right"]] = structure("femur", "right").label_value
     assert np.array_equal(turned, wanted)
