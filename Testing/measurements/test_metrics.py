@@ -12,12 +12,10 @@ from medpy.metric import binary as medpy
 from scipy import ndimage
 
 from KneeSegLib.measurements.metrics import METRICS, compare_masks
-from KneeSegLib.measurements.surface_elements import CORNERS, area_of_code
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it reaches for SciPy modules under their former names
     import surface_distance
-    from surface_distance import lookup_tables
 
 SHAPE = (36, 40, 44)
 
@@ -78,7 +76,7 @@ def test_volume_similarity_is_that_of_simpleitk(pair):
     assert compare_masks(reference, prediction, spacing_mm)["volume_similarity"] == pytest.approx(expected)
 
 
-def test_surface_shares_are_those_of_the_surface_distance_package(pair):
+def test_surface_dice_are_those_of_the_surface_distance_package(pair):
     reference, prediction, spacing_mm = pair
     # it cuts off surfaces at the array's border, as its own comment says: give it room
     padded = [np.pad(mask, 2) for mask in (reference, prediction)]
@@ -91,16 +89,6 @@ def test_surface_shares_are_those_of_the_surface_distance_package(pair):
         assert ours[key] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (2.0, 0.5, 0.8)])
-def test_area_of_each_of_the_256_codes_is_that_of_the_surface_distance_package(spacing_mm):
-    weights = lookup_tables.ENCODE_NEIGHBOURHOOD_3D_KERNEL
-    theirs = lookup_tables.create_table_neighbour_code_to_surface_area(spacing_mm)
-    their_code = [
-        sum(int(weights[corner]) for bit, corner in enumerate(CORNERS) if code >> bit & 1) for code in range(256)
-    ]
-    np.testing.assert_allclose(area_of_code(spacing_mm), theirs[their_code], atol=1e-12)
-
-
 def test_average_hausdorff_distance_is_that_of_simpleitk(pair):
     reference, prediction, spacing_mm = pair
     images = [sitk.GetImageFromArray(mask.astype(np.uint8)) for mask in (reference, prediction)]
@@ -110,23 +98,6 @@ def test_average_hausdorff_distance_is_that_of_simpleitk(pair):
     hausdorff.Execute(*images)
     ours = compare_masks(reference, prediction, spacing_mm)["ahd_mm"]
     assert ours == pytest.approx(hausdorff.GetAverageHausdorffDistance(), abs=1e-5)
-
-
-def test_surface_distances_are_those_of_monai(pair):
-    import torch
-    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
-
-    reference, prediction, spacing_mm = pair
-    channels = [torch.from_numpy(np.pad(mask, 1))[None, None] for mask in (prediction, reference)]
-    options = {"include_background": True, "spacing": spacing_mm}
-    ours = compare_masks(reference, prediction, spacing_mm)
-    assert ours["assd_mm"] == pytest.approx(
-        compute_average_surface_distance(*channels, symmetric=True, **options).item(), abs=1e-5
-    )
-    assert ours["hd_mm"] == pytest.approx(compute_hausdorff_distance(*channels, **options).item(), abs=1e-5)
-    assert ours["hd95_mm"] == pytest.approx(
-        compute_hausdorff_distance(*channels, percentile=95, **options).item(), abs=1e-5
-    )
 
 
 def test_surface_distances_are_those_of_medpy(pair):
