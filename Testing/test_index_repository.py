@@ -1,17 +1,17 @@
-"""What is written for Slicer's extensions index is one commit of the tree, and each rule of the index is kept or named."""
+"""What is written for Slicer's extensions index is one commit; each of the index's rules is kept or named."""
 
 from __future__ import annotations
 
 import json
 import struct
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from Testing.index_repository import rules
-from Testing.index_repository.__main__ import main, write_submission
-from Testing.index_repository.description import read_cmake_variables
+from Testing.index_repository.__main__ import main
 
 PICTURES = "https://raw.githubusercontent.com/Somebody/SlicerShin/main/Pictures"
 CMAKE = f"""
@@ -76,37 +76,52 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def commit(folder: Path, files: dict[str, str | bytes]) -> None:
+def write(folder: Path, files: Mapping[str, str | bytes | None]) -> None:
+    """Write files; None removes one."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "More")
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """A small extension that keeps every rule, with a commit of history behind it."""
+    """A small extension that keeps every rule."""
     folder = tmp_path / "tree"
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    commit(folder, {"heavy.bin": b"\x00" * 1000})
-    git(folder, "rm", "--quiet", "heavy.bin")
-    commit(folder, FILES)
+    write(folder, FILES)
     return folder
 
 
-def test_repository_is_one_commit_of_the_tree_and_its_entry(tree, tmp_path, capsys):
-    (tree / "not committed.txt").touch()
-    assert main(["--tree", str(tree), "--output", str(tmp_path / "out")]) == 0
-    repository = tmp_path / "out" / "SlicerShin"
-    assert git(repository, "rev-list", "--count", "--all").strip() == "1"
-    assert git(repository, "rev-parse", "main^{tree}") == git(tree, "rev-parse", "HEAD^{tree}")
+@pytest.fixture
+def repository(tree) -> Path:
+    """The same with a commit of history behind it."""
+    git(tree, "init", "--quiet")
+    git(tree, "commit", "--quiet", "--allow-empty", "--message", "First")
+    git(tree, "add", "--all")
+    git(tree, "commit", "--quiet", "--message", "Second")
+    return tree
+
+
+def test_repository_is_one_commit_of_the_tree_and_its_entry(repository, tmp_path, capsys):
+    (repository / "not committed.txt").touch()
+    assert main(["--tree", str(repository), "--output", str(tmp_path / "out")]) == 0
+    written = tmp_path / "out" / "SlicerShin"
+    assert git(written, "rev-list", "--count", "--all").strip() == "1"
+    assert git(written, "rev-parse", "main^{tree}") == git(repository, "rev-parse", "HEAD^{tree}")
     entry = json.loads((tmp_path / "out" / "Shin.json").read_text(encoding="utf-8"))
     assert entry["scm_url"] == "https://github.com/Somebody/SlicerShin"
     assert entry["build_dependencies"] == ["PyTorch"]
     assert "missing" not in capsys.readouterr().out
+
+
+def test_what_is_missing_is_printed_and_is_the_exit_status(repository, tmp_path, capsys):
+    git(repository, "rm", "--quiet", "CITATION.cff")
+    git(repository, "commit", "--quiet", "--message", "Third")
+    assert main(["--tree", str(repository), "--output", str(tmp_path / "out")]) == 1
+    assert "missing  citation: There is no CITATION.cff." in capsys.readouterr().out.splitlines()
 
 
 def replaced(name: str, old: str, new: str) -> dict[str, str]:
@@ -154,27 +169,29 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
 }
 
 
+def problems(submission: rules.Submission) -> list[str]:
+    return [sentence for check in rules.RULES.values() for sentence in check(submission)]
+
+
+def test_a_tree_that_keeps_every_rule_has_no_problem(tree):
+    assert problems(rules.read_submission(tree)) == []
+
+
 @pytest.mark.parametrize(("changes", "complaint"), FAULTS.values(), ids=FAULTS.keys())
-def test_each_fault_is_named(tree, tmp_path, capsys, changes, complaint):
-    for name in [name for name, content in changes.items() if content is None]:
-        (tree / name).unlink()
-    commit(tree, {name: content for name, content in changes.items() if content is not None})
-    assert main(["--tree", str(tree), "--output", str(tmp_path / "out")]) == 1
-    assert complaint in "".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("missing"))
+def test_each_fault_is_named(tree, changes, complaint):
+    write(tree, changes)
+    assert complaint in "\n".join(problems(rules.read_submission(tree)))
 
 
-def test_history_counts_with_the_files(tree, tmp_path, monkeypatch):
-    submission = write_submission(tree, tmp_path / "out")
-    files = sum(path.stat().st_size for path in submission.folder.rglob("*") if path.is_file())
-    assert submission.size_mb == files / 2**20
-    assert files > sum(len(content) for content in FILES.values())
+def test_history_counts_with_the_files(repository, monkeypatch):
+    submission = rules.read_submission(repository)
+    history = sum(path.stat().st_size for path in (repository / ".git").rglob("*") if path.is_file())
+    assert submission.size_mb * 2**20 == history + sum(len(content) for content in FILES.values())
     monkeypatch.setattr(rules, "TARGET_MB", submission.size_mb / 2)
     assert "the index takes 100" in "".join(rules.check_size(submission))
 
 
 def test_our_own_icon_and_screenshot_lie_where_the_catalogue_looks():
-    root = Path(__file__).resolve().parents[1]
-    variables = read_cmake_variables(root)
-    ours = rules.Submission(root, "KneeSeg", {"scm_url": variables["EXTENSION_HOMEPAGE"]}, variables)
+    ours = rules.read_submission(Path(__file__).resolve().parents[1])
     for check in (rules.check_names, rules.check_pictures, rules.check_licence, rules.check_sources):
         assert list(check(ours)) == []

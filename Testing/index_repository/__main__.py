@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from Testing.index_repository.description import describe_extension, read_cmake_variables, write_description
-from Testing.index_repository.rules import RULES, Submission
+from Testing.index_repository.description import read_cmake_variables, write_description
+from Testing.index_repository.rules import RULES, Submission, read_submission
 from Testing.index_repository.settings import BRANCH, BY_HAND
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,9 +60,9 @@ def write_submission(tree: Path, output: Path) -> Submission:
     _git(folder, "add", "--all", "--force")
     _git(folder, *AUTHOR, "commit", "--quiet", "--message", f"{name}, one commit for Slicer's extensions index")
     _git(folder, "gc", "--quiet", "--prune=now")
-    description = describe_extension(variables)
-    write_description(output / f"{name}.json", description)
-    return Submission(folder, name, description, variables)
+    submission = read_submission(folder)
+    write_description(output / f"{name}.json", submission.description)
+    return submission
 
 
 def _git(folder: Path, *words: str) -> None:

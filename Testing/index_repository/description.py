@@ -10,7 +10,7 @@ from Testing.index_repository.settings import BRANCH, CATEGORY, SCHEMA, TIER
 
 
 def read_cmake_variables(folder: Path) -> dict[str, str]:
-    """Return the quoted variables ``EXTENSION_*`` of the top-level CMakeLists.txt, and the project's name as PROJECT."""
+    """Return the quoted variables ``EXTENSION_*`` of the top-level CMakeLists.txt, and PROJECT, the project's name."""
     text = (folder / "CMakeLists.txt").read_text(encoding="utf-8")
     # As strict as the index, which finds no name after a blank and no value before one.
     variables = dict(re.findall(r'\bset\s*\((EXTENSION_\w+)\s*"([^"]*)"\)', text))
@@ -20,7 +20,9 @@ def read_cmake_variables(folder: Path) -> dict[str, str]:
 
 def describe_extension(variables: dict[str, str]) -> dict[str, object]:
     """Return the entry for the index that fits what CMakeLists.txt says."""
-    dependencies = [name for name in variables.get("EXTENSION_DEPENDS", "NA").split() if name != "NA"]
+    dependencies = [
+        name for name in re.split(r"[;\s]+", variables.get("EXTENSION_DEPENDS", "NA").strip()) if name not in ("", "NA")
+    ]
     return {
         "$schema": SCHEMA,
         "build_dependencies": dependencies,

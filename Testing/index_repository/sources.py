@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from Testing.index_repository.settings import NETWORK_PACKAGES, SLICERS_OWN
@@ -38,7 +39,7 @@ def foreign_imports(module: Path, folder: Path) -> Iterator[str]:
 def installs_torch(path: Path) -> bool:
     """Whether a file hands torch to ``pip_install`` itself, past the PyTorch extension."""
     for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("pip_install", "pip_ensure")):
+        if isinstance(node, ast.Call) and _last_name(node.func) in ("pip_install", "pip_ensure"):
             words = [leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)]
             if any(isinstance(word, str) and word.strip().startswith("torch") for word in words):
                 return True
@@ -51,15 +52,20 @@ def network_imports(path: Path) -> set[str]:
     return {package for package in NETWORK_PACKAGES if any(f"{name}.".startswith(f"{package}.") for name in names)}
 
 
+@cache
 def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _imports_at_file_scope(tree: ast.AST) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if isinstance(node, ast.If) and _last_name(node.test) == "TYPE_CHECKING":
             continue
         yield from _imported(node)
         yield from _imports_at_file_scope(node)
