@@ -90,44 +90,44 @@ def write_scan(path: Path) -> None:
 
 def measure(path: Path, quality: str) -> None:
     """Run once, print the table."""
+    from KneeSegLib.assembly import assemble_case
     from KneeSegLib.inference.device import use_device
     from KneeSegLib.io.volume import read_volume
     from KneeSegLib.pipelines.ct_leg import CtLeg
-    from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
+    from KneeSegLib.pipelines.request import Request
+    from KneeSegLib.pipelines.table import PIPELINES
 
     class Watched(CtLeg):
-        """Keeps what the floors need: the answers, and how many patches were looked at."""
+        """Keeps what the floors need: the predictions of the slices."""
 
-        patches = 0
+        def predict_joints(self, *given):
+            self.joints = super().predict_joints(*given)
+            return self.joints
 
-        def _sliced(self, *given):
-            self.answers = super()._sliced(*given)
-            return self.answers
+    patches = {}
 
-        def _refined(self, scan, answers, leg, progress):
-            def counting(fraction: float, message: str) -> None:
-                self.patches = int(message.split()[-1]) if message[-1].isdigit() else 0
-                progress(fraction, message)
+    def count_patches(fraction: float, message: str) -> None:
+        if ": patch " in message:
+            patches[message.split(":")[0]] = int(message.split()[-1])
 
-            return super()._refined(scan, answers, leg, counting)
-
-    watched = Watched(PIPELINES[PIPELINE], "auto", QUALITIES[quality], "cpu")
+    watched = Watched(PIPELINES[PIPELINE], Request(PIPELINE, quality=quality, device="cpu"))
     processor_started = time.process_time()
     reading, volume = timed(lambda: read_volume(path))
-    segmenting, case = timed(lambda: watched.segment(volume))
+    segmenting, findings = timed(lambda: watched.segment(volume, count_patches))
+    assembling, case = timed(lambda: assemble_case(volume, findings))
     surfacing, surfaces = timed(case.surfaces)
     processor = time.process_time() - processor_started
     peak_gb = peak_memory_gb()
-    stages = {"reading": reading, **case.provenance["timings"], "surfaces": surfacing}
+    stages = {"read": reading, **case.provenance["timings"], "assemble": assembling, "surfaces": surfacing}
     with use_device(watched.device):
-        least = floors(path, case, watched.answers[0], watched.patches)
+        least = floors(path, case, watched.joints[0], sum(patches.values()))
     size = " x ".join(map(str, case.labels.GetSize()))
     print(f"{size} voxels, quality {quality}, {watched.device.description}, torch {version('torch')}")
     print(f"{'stage':<12}{'s':>8}{'floor s':>10}  floor")
     for stage, seconds in stages.items():
         floor, what = least[stage]
         print(f"{stage:<12}{seconds:>8.2f}{floor:>10.2f}  {what}")
-    total = reading + segmenting + surfacing
+    total = reading + segmenting + assembling + surfacing
     print(f"{'total':<12}{total:>8.2f}{sum(floor for floor, _ in least.values()):>10.2f}  goal {GOAL_SECONDS:.0f} s")
     print(
         f"processor time {processor:.1f} s, {len(surfaces)} surfaces, "
@@ -155,7 +155,7 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
 
 
-def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str]]:
+def floors(path: Path, case, joint, patches: int) -> dict[str, tuple[float, str]]:
     """The least each stage has to do, in seconds, and what that is."""
     import numpy as np
     import SimpleITK as sitk
@@ -186,8 +186,8 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
     hu = sitk.GetArrayViewFromImage(case.volume.image)
     labels = sitk.GetArrayViewFromImage(case.labels)
     extent_mm = [count * step for count, step in zip(hu.shape, reversed(case.volume.image.GetSpacing()))]
-    slices, rows, columns = answer.grid.shape
-    leg_mm = [count * step for count, step in zip(answer.grid.shape, answer.grid.spacing_mm)]
+    slices, rows, columns = joint.grid.shape
+    leg_mm = [count * step for count, step in zip(joint.grid.shape, joint.grid.spacing_mm)]
     box = ndimage.find_objects((labels > 0).view(np.uint8))[0]
     crop = np.ascontiguousarray(labels[box])
 
@@ -207,14 +207,14 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
         filter_.Update()
 
     def upsampled() -> None:
-        for layer in answer.values[None].float().split(1, dim=1):
+        for layer in joint.values[None].float().split(1, dim=1):
             torch.nn.functional.interpolate(layer, size=crop.shape, mode="trilinear")
 
     pass_seconds = timed(lambda: hu.astype(np.float32).sum())[0]
     values = np.unique(labels)[1:]
     return {
-        "reading": (timed(lambda: np.fromfile(path, np.int16))[0], "the file's bytes into memory"),
-        "localising": (
+        "read": (timed(lambda: np.fromfile(path, np.int16))[0], "the file's bytes into memory"),
+        "localise": (
             pass_seconds + coarse_alone(LOCALISER_BUNDLE, extent_mm),
             "a pass over the scan, and the network alone",
         ),
@@ -222,12 +222,12 @@ def floors(path: Path, case, answer, patches: int) -> dict[str, tuple[float, str
             network_alone(JOINT_BUNDLES["knee"], 4, (rows, columns), ceil(slices / 4)),
             f"the network alone on {slices} slices",
         ),
-        "naming": (coarse_alone(NAMING_BUNDLE, leg_mm), "the network alone"),
-        "refinement": patches_alone(),
-        "labelling": (timed(upsampled)[0], "trilinear interpolation of each class to the bones' box"),
-        "cleaning": (timed(lambda: ndimage.label(crop))[0], "one labelling of components in the bones' box"),
-        "checking": (timed(lambda: crop[1:] != crop[:-1])[0], "one comparison of neighbours in the bones' box"),
-        "assembling": (timed(lambda: [labels.copy() for _ in range(2)])[0], "two copies of the labels"),
+        "semantics": (coarse_alone(NAMING_BUNDLE, leg_mm), "the network alone"),
+        "refine": patches_alone(),
+        "label": (timed(upsampled)[0], "trilinear interpolation of each class to the bones' box"),
+        "clean": (timed(lambda: ndimage.label(crop))[0], "one labelling of components in the bones' box"),
+        "check": (timed(lambda: crop[1:] != crop[:-1])[0], "one comparison of neighbours in the bones' box"),
+        "assemble": (timed(lambda: [labels.copy() for _ in range(2)])[0], "two copies of the labels"),
         "surfaces": (
             timed(lambda: [edges(int(value)) for value in values])[0],
             "the isosurface of each mask, not smoothed",
