@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage demo lint types index-repository cmake-lists terminology clean distclean
+.PHONY: help setup test coverage docs demo lint types index-repository cmake-lists terminology clean distclean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 | \2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -39,6 +39,9 @@ test: $(INSTALLED) ## Run all tests
 
 coverage: $(INSTALLED) ## Run all tests and print which lines none of them reaches
 	$(BIN)/python -m pytest --cov --cov-report term:skip-covered
+
+docs: $(INSTALLED) ## Build the documentation as a site in build/site
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 demo: $(TRAINING) ## Segment a generated leg and leave the result in demo/
 	$(BIN)/kneeseg demo --output demo --overwrite

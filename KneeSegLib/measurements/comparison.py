@@ -40,7 +40,8 @@ def evaluate(
     """Compare two label images structure by structure.
 
     Args:
-        reference, prediction: 3D label images with the values of :mod:`KneeSegLib.anatomy`, on the same grid.
+        reference: 3D label image with the values of :mod:`KneeSegLib.anatomy`.
+        prediction: another one on the same grid.
         within_reference: look only inside the box that holds the reference's labels, for references that were drawn
             on a part of the scan.
 

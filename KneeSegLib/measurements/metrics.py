@@ -57,7 +57,8 @@ def compare_masks(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spa
     """Return every metric of :data:`METRICS` for two masks of one structure.
 
     Args:
-        reference, prediction: bool, shape (z, y, x), the same grid. A mask that the border cuts has a surface there.
+        reference: bool, shape (z, y, x). A mask that the border cuts has a surface there.
+        prediction: the same on the same grid.
         spacing_mm: voxel spacing in the order (z, y, x).
 
     Returns:
