@@ -17,7 +17,7 @@ class QualityFeatures:
         whole: it touches no border, neither of the scan nor of the stretch of leg that was segmented.
         border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
         slice_mm: distance of the scan's slices: across the leg in CT, from one side of a knee to the other in MR.
-        uncertain_band_mm: thickness of the layer along its surface in which no class is much more probable than the next.
+        uncertain_band_mm: thickness of the layer along its surface in which no class clearly leads.
         disputed_fraction: fraction of its probability that slices and fusion give to other bones.
         refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
         localiser_agreement: Dice of its labels and the localiser's coarse region, with one coarse voxel of tolerance.

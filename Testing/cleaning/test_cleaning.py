@@ -247,6 +247,19 @@ def test_canal_of_a_long_bone_is_filled_although_its_wall_leaks():
     assert np.array_equal(filled[others], solid[others])
 
 
+@pytest.mark.parametrize("pixel_mm", [0.5, 1.0])
+@pytest.mark.parametrize("width_mm", [12.0, 26.0])
+def test_canals_up_to_those_of_a_wide_metaphysis_are_filled_in_every_slice(width_mm, pixel_mm):
+    """Within a leaking wall in the slices beside: only the size of the ring tells that it is a canal."""
+    y, x = (np.mgrid[:80, :80] - 40) * pixel_mm
+    from_axis_mm = np.hypot(y, x)
+    ring = np.broadcast_to((from_axis_mm < width_mm / 2 + 3) & (from_axis_mm >= width_mm / 2), (6, 80, 80)).copy()
+    ring[::2, 40, 40:] = False
+    filled = fill_holes(ring, (1.0, pixel_mm, pixel_mm), is_long_bone=True, cut_faces=NOTHING_CUT)
+    assert (filled[1::2] == (from_axis_mm < width_mm / 2 + 3)).all()
+    assert np.array_equal(filled[::2], ring[::2])
+
+
 def test_large_opening_in_a_transverse_slice_stays_open():
     """A ring with an opening of 50 mm across is no shaft."""
     y, x = np.mgrid[:100, :100] - 50

@@ -65,8 +65,10 @@ def write_series(folder: Path, positions_mm: Iterable[float], **tags) -> Path:
     return folder
 
 
-def write_enhanced_ct(path: Path, stored: np.ndarray, heights_mm: Iterable[float]) -> Path:
-    """One multi-frame file with a position per frame and everything else shared."""
+def write_enhanced_ct(
+    path: Path, stored: np.ndarray, heights_mm: Iterable[float], pixel_spacing: tuple[float, float] = (2.0, 2.0)
+) -> Path:
+    """One multi-frame file with a position per frame and everything else shared; pixels as (row, column) distances."""
     dataset = new_dataset(path, EnhancedCTImageStorage)
     set_pixels(dataset, stored)
     dataset.Modality, dataset.ImageType = "CT", ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
@@ -74,7 +76,7 @@ def write_enhanced_ct(path: Path, stored: np.ndarray, heights_mm: Iterable[float
     dataset.NumberOfFrames = len(stored)
     shared = Dataset()
     shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=list(AXIAL))]
-    shared.PixelMeasuresSequence = [_item(PixelSpacing=[2.0, 2.0], SliceThickness=3.0)]
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=list(pixel_spacing), SliceThickness=3.0)]
     shared.PixelValueTransformationSequence = [_item(RescaleIntercept=-1024.0, RescaleSlope=1.0, RescaleType="HU")]
     dataset.SharedFunctionalGroupsSequence = Sequence([shared])
     groups = [_item(PlanePositionSequence=[_item(ImagePositionPatient=[-30.0, -40.0, z])]) for z in heights_mm]

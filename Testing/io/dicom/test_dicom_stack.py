@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.dicom_series import list_series
 from KneeSegLib.io.volume import read_volume
 
 NINE = range(0, 27, 3)
@@ -31,6 +32,25 @@ def test_sagittal_slices_lie_where_their_positions_say(dicom_slice, tmp_path):
     # column 7 (2 mm towards posterior each), row 5 (2 mm towards the feet each), slice at x = 12
     index = image.TransformPhysicalPointToIndex((12, 14, 40))
     assert image[index] == 103
+
+
+@pytest.mark.parametrize("multi_frame", [False, True])
+def test_rows_and_columns_have_distances_of_their_own(multi_frame, dicom_slice, enhanced_ct, tmp_path):
+    """DICOM gives the distance between rows first, then that between columns; images count columns first."""
+    between_rows_mm, between_columns_mm = 1.5, 0.5
+    stored = np.zeros((9, 20, 44), np.uint16)
+    stored[2, 5, 30] = 3000
+    if multi_frame:
+        enhanced_ct(tmp_path / "enhanced.dcm", stored, NINE, (between_rows_mm, between_columns_mm))
+    else:
+        for z, pixels in zip(NINE, stored):
+            spacing = [str(between_rows_mm), str(between_columns_mm)]
+            dicom_slice(tmp_path / f"{z:02}.dcm", pixels, (-30, -40, z), PixelSpacing=spacing)
+    image = read_volume(tmp_path).image
+    assert (image.GetSize(), image.GetSpacing()) == ((44, 20, 9), (between_columns_mm, between_rows_mm, 3))
+    lps_mm = (-30 + 30 * between_columns_mm, -40 + 5 * between_rows_mm, 6)
+    assert image[image.TransformPhysicalPointToIndex(lps_mm)] == 3000 - 1024
+    assert list_series(tmp_path)[0].spacing == (between_columns_mm, between_rows_mm, 3)
 
 
 def test_missing_slice_is_named_in_the_error(dicom_series, tmp_path):
