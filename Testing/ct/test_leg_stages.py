@@ -286,12 +286,12 @@ def test_semantic_network_with_other_classes_is_refused():
 BALL_CENTER, BALL_RADIUS = np.array((20.0, 21.0, 19.0)), 12.0
 
 
-def ball(step=0.8, width=1.0):
+def ball(step=0.8, width=1.0, radius=BALL_RADIUS):
     """A ball of femur in a knee, its edge as soft as a network's, on a grid that is not the scan's."""
     grid = Grid(*(Axis(0.3, step, int(40 / step)) for _ in range(3)))
     z, y, x = (axis.positions_mm for axis in grid)
     away = [(a - c) ** 2 for a, c in zip((z[:, None, None], y[None, :, None], x[None, None, :]), BALL_CENTER)]
-    distance = BALL_RADIUS - np.sqrt(sum(away))
+    distance = radius - np.sqrt(sum(away))
     values = torch.zeros((5, *grid.shape))
     values[1] = torch.from_numpy(1.0 / (1.0 + np.exp(-2.0 * distance / width)))
     values[0] = 1.0 - values[1]
@@ -322,14 +322,15 @@ def test_margins_are_positive_exactly_where_the_label_is():
     assert set(leg.margins) == {"femur"}
 
 
-def test_zero_of_the_margin_is_the_surface():
+@pytest.mark.parametrize("radius", [12.0, 12.2, 12.4, 12.8])
+def test_zero_of_the_margin_is_the_surface(radius):
     scan = Grid.of_scan((40, 40, 40), (1.0, 1.0, 1.0))
-    margin = label_leg([ball(width=2.0)], scan, "right", ONE_THREAD).margins["femur"]
+    margin = label_leg([ball(width=2.0, radius=radius)], scan, "right", ONE_THREAD).margins["femur"]
     line = margin.values[20 - margin.place[0].start, 21 - margin.place[1].start].astype(float)
     x = np.arange(margin.place[2].start, margin.place[2].stop, dtype=float)
     rising = np.flatnonzero((line[:-1] < 0) & (line[1:] > 0))[0]
     crossing = x[rising] - line[rising] / (line[rising + 1] - line[rising])
-    assert crossing == pytest.approx(BALL_CENTER[2] - BALL_RADIUS, abs=0.1)
+    assert crossing == pytest.approx(BALL_CENTER[2] - radius, abs=0.1)
 
 
 def test_margins_follow_what_cleaning_takes_and_adds():

@@ -101,6 +101,28 @@ def test_points_at_and_beyond_the_border_of_the_scan_have_no_residual(networks, 
     assert fit.mean_residual_mm < 0.8
 
 
+def test_the_field_of_view_of_a_left_knee_is_seen_in_the_mirror_too(networks, knee):
+    """The scan ends within the tibia on one side: the same landmarks are out of view in a mirrored scan."""
+    part = knee.grid.part((slice(None), slice(None), slice(24, None)))
+    right, left = (
+        type(knee)(
+            part,
+            Box.of_grid(part),
+            {bone: turn(values[..., 24:].numpy()) for bone, values in knee.probability.items()},
+            {bone: turn(inside[..., 24:]) for bone, inside in knee.inside.items()},
+        )
+        for turn in (np.array, lambda values: values[..., ::-1].copy())
+    )
+    for cropped in (right, left):
+        cropped.probability.update({bone: torch.from_numpy(values) for bone, values in cropped.probability.items()})
+    in_view = [
+        np.isfinite(fit_shape(networks["tibia"], cropped, "tibia", side).residual_mm)
+        for cropped, side in ((right, "right"), (left, "left"))
+    ]
+    assert 0.3 < in_view[0].mean() < 0.97
+    assert (in_view[0] != in_view[1]).mean() < 0.01
+
+
 def test_a_shape_that_is_not_in_view_has_no_mean_residual(models):
     model = models["tibia"]
     nowhere = np.full(len(model.mean), np.nan)
