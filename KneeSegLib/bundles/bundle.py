@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +73,11 @@ class Bundle:
         return ModelSpec.of_metadata(self.metadata)
 
     @property
+    def network_config(self) -> Mapping[str, Any]:
+        """The network's class (``_target_``) and arguments."""
+        return self.facts["network"]
+
+    @property
     def sha256(self) -> str:
         """The checksum that the weights must have, and had when :meth:`verify` or :meth:`network` passed."""
         return self.facts["sha256"]
@@ -92,7 +98,7 @@ class Bundle:
         """
         from KneeSegLib.bundles.weights import network_from
 
-        return self.load_into(network_from(self.facts["network"])).to(device)
+        return self.load_into(network_from(self.network_config)).to(device)
 
     def load_into(self, network: torch.nn.Module) -> torch.nn.Module:
         """Put the verified weights into ``network`` and return it, in evaluation mode, gradients off."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from KneeSegLib.bundles.kinds import KINDS
+from KneeSegLib.bundles.kinds import KINDS, Kind
 from KneeSegLib.bundles.metadata import FACTS, channel_names
 
 LICENSE = """\
@@ -65,7 +65,7 @@ def readme(metadata: Mapping[str, Any]) -> str:
         "## Made from",
         "\n".join(f"- {source['name']} ({source['licence']}): {source['use']}" for source in facts["sources"]),
         "## Use",
-        "KneeSeg's pipelines use this network (`kneeseg segment`).",
+        _use(metadata["name"], KINDS[facts["kind"]]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -79,6 +79,15 @@ def data_license(metadata: Mapping[str, Any]) -> str:
     for source in metadata[FACTS]["sources"]:
         lines += [source["name"], f"    Licence: {source['licence']}", f"    Use: {source['use']}", ""]
     return "\n".join(lines)
+
+
+def _use(name: str, kind: Kind) -> str:
+    if kind.step:
+        return f"A step of KneeSeg's pipelines (`kneeseg segment`): it {kind.step}."
+    return (
+        "KneeSeg's pipelines use this network (`kneeseg segment`). "
+        f"`kneeseg export bundle {name} -o {name}` writes it as a standard MONAI bundle that runs without KneeSeg."
+    )
 
 
 def _temperature(facts: Mapping[str, Any]) -> list[str]:

@@ -120,6 +120,12 @@ def complete_metadata(
     }
 
 
+def describe_without_kneeseg(metadata: Mapping[str, Any], packages: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata of a network that is to run without KneeSeg; ``packages`` and versions that it needs."""
+    facts = {key: value for key, value in metadata[FACTS].items() if key != "network"}
+    return {**metadata, "required_packages_version": dict(packages), FACTS: facts}
+
+
 def _task(facts: Mapping[str, Any]) -> str:
     if KINDS[facts["kind"]].gives == "latent":
         return f"Fit of a shape model to the {facts['bone']}"

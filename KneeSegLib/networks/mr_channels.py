@@ -12,13 +12,13 @@ import torch
 
 PERCENTILE_FRACTION = 0.99
 CEILING = 2.0
-_SAMPLED_VALUES = 100_000
+SAMPLED_VALUES = 100_000
 
 
 def intensity_percentile(volume: torch.Tensor) -> float:
     """The value that 1 % of the voxels exceed, estimated from evenly spread ones; never 0."""
     values = volume.reshape(-1)
-    values = values[:: max(1, len(values) // _SAMPLED_VALUES)]
+    values = values[:: max(1, len(values) // SAMPLED_VALUES)]
     return max(float(torch.quantile(values.float(), PERCENTILE_FRACTION)), 1e-6)
 
 
