@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from KneeSegLib.bundles.bundle import METADATA, Bundle
-from KneeSegLib.bundles.documents import README, as_json, readme, write_text
+from KneeSegLib.bundles.documents import DATA_LICENSE, README, as_json, data_license, readme, write_text
 from KneeSegLib.bundles.metadata import FACTS, check_facts, complete_metadata
 
 
 def amend_bundle(bundle: Bundle, **facts: Any) -> Bundle:
     """Add or replace ``facts`` in our section of the metadata and write all that follows from it anew.
 
-    What follows are MONAI's entries and the README. Without facts the bundle gets what this version of KneeSeg writes.
+    What follows are MONAI's entries, the README and the sources' licences. Without facts the bundle gets what this version of KneeSeg writes.
 
     Returns:
         The bundle, verified.
@@ -29,7 +29,8 @@ def amend_bundle(bundle: Bundle, **facts: Any) -> Bundle:
     check_facts(wanted, bundle.name, network)
     shape = before["network_data_format"]["inputs"]["image"]["spatial_shape"]
     described = complete_metadata(wanted, network, bundle.sha256, shape)
-    for name, text in ((METADATA, as_json(described)), (README, readme(described))):
+    texts = {METADATA: as_json(described), README: readme(described), DATA_LICENSE: data_license(described)}
+    for name, text in texts.items():
         unfinished = bundle.path / f"{name}.part"
         write_text(unfinished, text)
         unfinished.replace(bundle.path / name)

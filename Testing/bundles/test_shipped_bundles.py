@@ -64,7 +64,8 @@ def test_shipped_description_is_what_this_version_writes(bundle, tmp_path):
     versions = ("monai_version", "pytorch_version", "numpy_version", "required_packages_version")
     for name in set(rewritten) - set(versions):
         assert rewritten[name] == bundle.metadata[name], name
-    assert (copied.path / README).read_bytes() == (bundle.path / README).read_bytes()
+    for name in (README, DATA_LICENSE):
+        assert (copied.path / name).read_bytes() == (bundle.path / name).read_bytes()
 
 
 def test_shipped_bundle_says_how_to_use_it_and_under_which_licences(bundle):
