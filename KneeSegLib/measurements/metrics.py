@@ -12,6 +12,9 @@ are single precision, which ends at 16.7 million.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,7 +100,8 @@ def measure_distances(reference: np.ndarray, prediction: np.ndarray, spacing_mm:
     from monai.metrics.utils import get_edge_surface_distance
 
     masks = [torch.from_numpy(mask) for mask in (prediction, reference)]
-    _, directed, _ = get_edge_surface_distance(*masks, spacing=spacing_mm, symmetric=True)
+    with _without_deprecations():
+        _, directed, _ = get_edge_surface_distance(*masks, spacing=spacing_mm, symmetric=True)
     directed_mm = [surface.numpy().astype(float) for surface in directed]
     to_reference_mm, to_prediction_mm = (_distance_mm(mask, spacing_mm) for mask in (reference, prediction))
     # From outside a mask its nearest voxel is an outermost one, and voxels inside are at distance zero.
@@ -117,19 +121,23 @@ def measure_surface_dice(reference: np.ndarray, prediction: np.ndarray, spacing_
     from monai.metrics.surface_dice import compute_surface_dice
 
     predicted, expected = (torch.from_numpy(mask)[None, None] for mask in (prediction, reference))
-    return {
-        f"nsd_{tolerance_mm:g}mm": float(
-            compute_surface_dice(
-                predicted,
-                expected,
-                class_thresholds=[tolerance_mm + ROUNDING_MM],
-                include_background=True,
-                spacing=spacing_mm,
-                use_subvoxels=True,
+    fractions = {}
+    for tolerance_mm in NSD_TOLERANCES_MM:
+        thresholds = [tolerance_mm + ROUNDING_MM]
+        with _without_deprecations():
+            fraction = compute_surface_dice(
+                predicted, expected, thresholds, include_background=True, spacing=spacing_mm, use_subvoxels=True
             )
-        )
-        for tolerance_mm in NSD_TOLERANCES_MM
-    }
+        fractions[f"nsd_{tolerance_mm:g}mm"] = float(fraction)
+    return fractions
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """What MONAI warns itself about is of no use to who compares two segmentations."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _distance_mm(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
