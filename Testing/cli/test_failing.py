@@ -28,7 +28,7 @@ def pipeline_raises(monkeypatch):
         def failing(*arguments, **options):
             raise error
 
-        monkeypatch.setattr("KneeSegLib.pipelines.segment", failing, raising=False)
+        monkeypatch.setattr("KneeSegLib.segmentation.segment", failing)
 
     return install
 

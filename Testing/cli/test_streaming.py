@@ -13,7 +13,7 @@ import pytest
 
 RUN_WITH_A_SLOW_PIPELINE = """
 import sys, time
-import KneeSegLib.pipelines as pipelines
+import KneeSegLib.segmentation as segmentation
 from KneeSegLib.cli import main
 from KneeSegLib.io.writing import write_folder
 
@@ -29,7 +29,7 @@ def segment(input, progress, **options):
     {segmenting}
     return SlowCase()
 
-pipelines.segment = segment
+segmentation.segment = segment
 sys.exit(main(sys.argv[1:]))
 """
 SLEEP = "time.sleep(60)"
@@ -70,7 +70,7 @@ def fake_case(monkeypatch, tmp_path):
         case.options = options
         return case
 
-    monkeypatch.setattr("KneeSegLib.pipelines.segment", segment, raising=False)
+    monkeypatch.setattr("KneeSegLib.segmentation.segment", segment)
     (tmp_path / "scan.nrrd").touch()
     return case
 
@@ -145,6 +145,7 @@ def test_options_reach_the_pipeline(kneeseg, fake_case, tmp_path):
         *("--quality", "fast", "--device", "cpu", "--series", "3", "--stop-after", "shape"),
     )
     assert fake_case.options == {
+        "modality": "auto",
         "pipeline": "ct-knee",
         "side": "left",
         "quality": "fast",
