@@ -57,6 +57,6 @@ def geometric_knee() -> Anatomy:
         origin_mm=(0.0, 0.0, 0.0),
         joint="knee",
         group="train",
-        subject="geometric",
+        name="geometric",
         sources=("geometry",),
     )

@@ -109,8 +109,8 @@ def test_installed_library_runs_as_a_module(programs, tmp_path):
 
 GENERATE = """
 import SimpleITK
-from KneeSegLib.training.synthesis.demonstration import demonstration_case
-case = demonstration_case("knee", spacing_mm=1.6)
+from KneeSegLib.training.synthesis.demonstration import synthesize_demonstration
+case = synthesize_demonstration("knee", spacing_mm=1.6)
 SimpleITK.WriteImage(case.image, "ct.nrrd")
 SimpleITK.WriteImage(case.labels, "truth.nrrd")
 """

@@ -16,7 +16,7 @@ from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
-from KneeSegLib.training.synthesis.mr.person import read_knees
+from KneeSegLib.training.synthesis.mr.subjects import read_knees
 
 _DESCRIPTIONS = {
     "slices": "2D U-Net that labels {classes} on transverse CT slices of right legs (left ones in a mirror).",
@@ -117,7 +117,7 @@ def sources_of(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:
     people = read_knees(prepared, "train") if tuple(joints) == (MR_JOINT,) else _prepared_for(prepared, joints)
     for person in people:
         for source in person.sources:
-            subjects.setdefault(source, set()).add(person.subject)
+            subjects.setdefault(source, set()).add(person.name)
     found = []
     for source, named in sorted(subjects.items()):
         name, licence = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", source).groups()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from KneeSegLib.training.synthesis.fields import blurred, chance, smoothstep, uniform
-from KneeSegLib.training.synthesis.mr.noise import stretched_noise
+from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
+from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise
 
 Bounds = tuple[float, float]
 
@@ -51,15 +51,15 @@ def imperfect_shares(
     spacing = (spacing_mm,) * 3
     wavelength = uniform(errors.wavelength_mm, generator)
     amplitude = uniform(errors.wave_mm, generator)
-    waves = torch.stack([amplitude * stretched_noise(shape, spacing, wavelength, generator) for _ in range(3)])
+    waves = torch.stack([amplitude * draw_stretched_noise(shape, spacing, wavelength, generator) for _ in range(3)])
     likely = displaced(shares, waves / spacing_mm)
     softness = uniform(errors.softness_mm, generator) / spacing_mm
     across = max(softness, _SLICE_SIGMA * apart_mm / spacing_mm)
-    likely = torch.stack([blurred(channel, (across, softness, softness)) for channel in likely])
+    likely = torch.stack([blur(channel, (across, softness, softness)) for channel in likely])
     thin = range(len(likely) // 2 + 1, len(likely))  # cartilages and menisci come after the bones
     for index in thin:
         gain = uniform(errors.gain, generator)
-        noise = stretched_noise(shape, spacing, uniform(errors.gain_mm, generator), generator)
+        noise = draw_stretched_noise(shape, spacing, uniform(errors.gain_mm, generator), generator)
         likely[index] *= torch.exp(gain * noise)
     if chance(errors.lump_probability, generator):
         likely = renamed(likely, spacing_mm, errors, generator)
@@ -87,7 +87,7 @@ def renamed(
     likely = likely.clone()
     for _ in range(2):
         from_class, to_class = (int(there[torch.randint(len(there), (), generator=generator)]) for _ in range(2))
-        noise = stretched_noise(shape, (spacing_mm,) * 3, uniform(errors.lump_mm, generator), generator)
+        noise = draw_stretched_noise(shape, (spacing_mm,) * 3, uniform(errors.lump_mm, generator), generator)
         moved = likely[from_class] * smoothstep(noise, 1.0, 1.7) * uniform((0.3, 1.0), generator)
         likely[from_class] -= moved
         likely[to_class] += moved

@@ -13,9 +13,9 @@ from KneeSegLib.training.patches import scanned_in_slices
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples
 from KneeSegLib.training.synthesis.fields import chance, uniform
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, render_mr
 from KneeSegLib.training.synthesis.mr.structures import CARTILAGES, CLASSES
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
 KNEE_HALF_WIDTH_MM = 58.0
 BOX_PATCHES = 2
@@ -68,7 +68,7 @@ class MrSliceSource(MrSource):
             generator,
             averaged,
         )
-        volume, shares, boundary_mm = self._scaled(slab.image, generator), slab.shares, slab.boundary_mm
+        volume, shares, boundary_mm = self._scaled(slab.image, generator), slab.fractions, slab.boundary_mm
         if chance(0.5, generator):
             volume, shares, boundary_mm = volume.flip(0), shares.flip(1), boundary_mm.flip(0)
         # Thin neighbours say nearly the same: every second one is used.
@@ -83,9 +83,9 @@ class MrSliceSource(MrSource):
         centre = torch.tensor([0.0, uniform((-off, 0.5 * off), generator), uniform((-off, off), generator)])
         where = uniform((0.0, 1.0), generator)
         if where < sampling.patella_focus:
-            centre[0] = person.bone_point("patella", generator)[0]
+            centre[0] = person.draw_bone_point("patella", generator)[0]
         elif where < sampling.patella_focus + sampling.cartilage_focus:
-            centre[0] = person.cartilage_point(generator)[0]
+            centre[0] = person.draw_cartilage_point(generator)[0]
         else:
             centre[0] = uniform((-KNEE_HALF_WIDTH_MM, KNEE_HALF_WIDTH_MM), generator)
         return centre
@@ -101,14 +101,14 @@ class MrPatchSource(MrSource):
         thick = chance(recipe.mr.thick_probability, generator)
         image = scanned_in_slices(box.image, recipe.spacing_mm, apart_mm) if thick else box.image
         volume = self._scaled(image, generator)
-        classes, filled, rest = largest_two(box.shares)
+        classes, filled, rest = largest_two(box.fractions)
         weight = self._weight(box.boundary_mm)
-        cartilage = box.shares[CLASSES.index(CARTILAGES[0]) :].sum(dim=0)
+        cartilage = box.fractions[CLASSES.index(CARTILAGES[0]) :].sum(dim=0)
         places = torch.nonzero(cartilage > 0.1)
         if len(places) == 0:
             places = torch.tensor([[size // 2 for size in volume.shape]])
         likely = imperfect_shares(
-            box.shares, recipe.spacing_mm, apart_mm if thick else recipe.spacing_mm, recipe.mr.errors, generator
+            box.fractions, recipe.spacing_mm, apart_mm if thick else recipe.spacing_mm, recipe.mr.errors, generator
         )
         columns: list[list[torch.Tensor]] = []
         for _ in range(recipe.mr.per_box):
@@ -124,7 +124,7 @@ class MrPatchSource(MrSource):
         person = self._person(generator)
         box = (shape[0] * 3 // 2, *(BOX_PATCHES * size for size in shape[1:]))
         spacing_mm = (self.recipe.spacing_mm,) * 3
-        centre = person.cartilage_point(generator)
+        centre = person.draw_cartilage_point(generator)
         return render_mr(person, box, spacing_mm, centre, self.recipe.synthesis, generator)
 
 

@@ -70,7 +70,7 @@ class PatchSource(SampleSource):
             person = self._person(generator)
             bones = [index for index in person.heights_mm if self.channel_of_class[index] == 1]
             bone = bones[int(torch.randint(len(bones), (), generator=generator))]
-            centre = person.surface_point(bone, generator)
+            centre = person.draw_surface_point(bone, generator)
             box = [BOX_PATCHES * size for size in shape]
             image = render_ct(person, box, spacing_mm, centre, self.recipe.synthesis, generator)
             inner = tuple(slice(size // 4, -(size // 4)) for size in shape)

@@ -14,7 +14,7 @@ import torch
 
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resample_to
-from KneeSegLib.training.synthesis.fields import chance, occupancy, smooth_noise, smoothstep, uniform
+from KneeSegLib.training.synthesis.fields import chance, compute_occupancy, draw_smooth_noise, smoothstep, uniform
 
 Bounds = tuple[float, float]
 
@@ -67,7 +67,7 @@ def imperfect_prior(
     """
     shape = tuple(distance_mm.shape)
     wavelength = uniform(errors.wavelength_mm, generator)
-    waves = uniform(errors.wave_mm, generator) * smooth_noise(shape, spacing_mm, wavelength, generator)
+    waves = uniform(errors.wave_mm, generator) * draw_smooth_noise(shape, spacing_mm, wavelength, generator)
     limit = errors.greatest_wave_mm
     displaced = distance_mm - uniform(errors.offset_mm, generator) - waves.clamp(-limit, limit)
 
@@ -79,8 +79,10 @@ def imperfect_prior(
     prior = resample_to(prior, coarse, fine)
 
     if chance(errors.leak_probability, generator):
-        leak = smoothstep(smooth_noise(shape, spacing_mm, 12.0, generator), -0.3, 0.7) * uniform((0.3, 1.0), generator)
-        prior = torch.maximum(prior, leak * occupancy(foreign_mm, errors.spacing_mm))
+        leak = smoothstep(draw_smooth_noise(shape, spacing_mm, 12.0, generator), -0.3, 0.7) * uniform(
+            (0.3, 1.0), generator
+        )
+        prior = torch.maximum(prior, leak * compute_occupancy(foreign_mm, errors.spacing_mm))
     if chance(errors.missing_probability, generator):
         prior = prior * (1.0 - _lumps(shape, spacing_mm, errors, generator))
     if chance(errors.extra_probability, generator):
@@ -95,5 +97,5 @@ def _slice_grid(fine: Grid, spacing_mm: Sequence[float]) -> Grid:
 
 def _lumps(shape: tuple[int, ...], spacing_mm: float, errors: PriorErrors, generator: torch.Generator) -> torch.Tensor:
     """Soft blobs of 0..1 that fill some hundredths of a patch."""
-    noise = smooth_noise(shape, spacing_mm, uniform(errors.lump_mm, generator), generator)
+    noise = draw_smooth_noise(shape, spacing_mm, uniform(errors.lump_mm, generator), generator)
     return smoothstep(noise, 1.3, 2.0) * uniform((0.4, 1.0), generator)

@@ -13,10 +13,10 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.networks.ct_channels import localiser_channels, slice_channels
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
-from KneeSegLib.training.synthesis.ct import random_centre, render_ct, scene_of
-from KneeSegLib.training.synthesis.distractors import mirrored_classes
-from KneeSegLib.training.synthesis.fields import chance, occupancy, smooth_noise, uniform
-from KneeSegLib.training.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.ct import draw_centre, draw_scene, render_ct
+from KneeSegLib.training.synthesis.distractors import mirror_classes
+from KneeSegLib.training.synthesis.fields import chance, compute_occupancy, draw_smooth_noise, uniform
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Samples:
 class SampleSource:
     """Base of all sources: knows the people; subclasses know what is made of them."""
 
-    def __init__(self, recipe: Recipe, people: list[PreparedPerson]) -> None:
+    def __init__(self, recipe: Recipe, people: list[PreparedSubject]) -> None:
         self.recipe = recipe
         self.people = people
         self.channel_of_class = self._channel_table()
@@ -79,10 +79,10 @@ class SampleSource:
         """The recipe's name for a class of prepared anatomy: specialists and naming see right legs alone."""
         return name.removesuffix("_right")
 
-    def _person(self, generator: torch.Generator) -> PreparedPerson:
+    def _person(self, generator: torch.Generator) -> PreparedSubject:
         return self.people[int(torch.randint(len(self.people), (), generator=generator))]
 
-    def _height_of_some_bone(self, person: PreparedPerson, generator: torch.Generator) -> float:
+    def _height_of_some_bone(self, person: PreparedSubject, generator: torch.Generator) -> float:
         """A height at which a randomly chosen bone is, so that short bones are seen as often as long ones."""
         wanted = [heights for index, heights in person.heights_mm.items() if self.channel_of_class[index] > 0]
         return uniform(wanted[int(torch.randint(len(wanted), (), generator=generator))], generator)
@@ -103,7 +103,7 @@ class SliceSource(SampleSource):
         depth = 2 * recipe.slab_slices + 2 * int(round(0.5 * reach / recipe.spacing_mm))
         person = self._person(generator)
         slab = (depth, *shape)
-        centre = random_centre(person, slab, recipe.spacing_mm, generator)
+        centre = draw_centre(person, slab, recipe.spacing_mm, generator)
         if chance(recipe.bone_focus, generator):
             centre[0] = self._height_of_some_bone(person, generator)
         image = render_ct(person, slab, recipe.spacing_mm, centre, recipe.synthesis, generator)
@@ -126,13 +126,13 @@ class LocaliserSource(SampleSource):
         wide = shape[2] * recipe.spacing_mm > 300.0
         people = [p for p in self.people if (p.joint == "body") or not wide]
         person = people[int(torch.randint(len(people), (), generator=generator))]
-        centre = random_centre(person, shape, recipe.spacing_mm, generator)
+        centre = draw_centre(person, shape, recipe.spacing_mm, generator)
         if person.joint == "body" and chance(0.35, generator):
             centre[0] = uniform((0.7, 0.95), generator) * person.extent_mm[0]  # the pelvis is hardest and would be rare
         image = render_ct(person, shape, recipe.spacing_mm, centre, recipe.synthesis, generator)
         classes, filled, hu = self.channel_of_class[image.nearest.long()], image.occupancy, image.hu
         if chance(0.5, generator):
-            classes, filled, hu = mirrored_classes(classes.flip(-1)), filled.flip(-1), hu.flip(-1)
+            classes, filled, hu = mirror_classes(classes.flip(-1)), filled.flip(-1), hu.flip(-1)
         if chance(0.5, generator):
             outside = ~_random_box(hu.shape, generator)
             hu = hu.masked_fill(outside, -1000.0)
@@ -153,20 +153,22 @@ class NamingSource(SampleSource):
         recipe = self.recipe
         person = self._person(generator)
         spacing = recipe.spacing_mm
-        centre = random_centre(person, shape, spacing, generator)
+        centre = draw_centre(person, shape, spacing, generator)
         if chance(recipe.bone_focus, generator):
             centre[0] = self._height_of_some_bone(person, generator)
-        scene = scene_of(person, shape, spacing, centre, recipe.synthesis, generator)
+        scene = draw_scene(person, shape, spacing, centre, recipe.synthesis, generator)
         classes = self.channel_of_class[scene.nearest.long()]
-        distance = scene.distance_mm + uniform((0.0, 0.8), generator) * smooth_noise(shape, spacing, 8.0, generator)
-        mask = occupancy(distance, spacing)
+        distance = scene.distance_mm + uniform((0.0, 0.8), generator) * draw_smooth_noise(
+            shape, spacing, 8.0, generator
+        )
+        mask = compute_occupancy(distance, spacing)
         # Slice networks leave some of the other bones out, and miss or invent a piece now and then.
-        kept = smooth_noise(shape, spacing, 25.0, generator) + uniform((-0.5, 3.0), generator) > 0.0
+        kept = draw_smooth_noise(shape, spacing, 25.0, generator) + uniform((-0.5, 3.0), generator) > 0.0
         mask = torch.where((classes == 0) & ~kept, torch.zeros_like(mask), mask)
         if chance(0.3, generator):
-            mask = mask * (smooth_noise(shape, spacing, 14.0, generator) < uniform((1.8, 2.8), generator))
+            mask = mask * (draw_smooth_noise(shape, spacing, 14.0, generator) < uniform((1.8, 2.8), generator))
         if chance(0.3, generator):
-            invented = (smooth_noise(shape, spacing, 12.0, generator) > 2.4) & (scene.distance_mm > 3.0)
+            invented = (draw_smooth_noise(shape, spacing, 12.0, generator) > 2.4) & (scene.distance_mm > 3.0)
             mask = torch.where(invented, torch.ones_like(mask), mask)
             classes = torch.where(invented, torch.zeros_like(classes), classes)
         mask = mask * scene.known
@@ -175,7 +177,7 @@ class NamingSource(SampleSource):
         return Samples(mask[None, None], classes[None], torch.ones_like(mask)[None], mask[None])
 
 
-def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list[PreparedPerson]:
+def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list[PreparedSubject]:
     """Read the prepared people of some joints and one group (``train``, ``validation``, ``test``) from a folder.
 
     Raises:
@@ -185,7 +187,7 @@ def read_people(folder: str | Path, joints: tuple[str, ...], group: str) -> list
     for path in sorted(Path(folder).rglob("*.npz")):
         anatomy = Anatomy.load(path)
         if anatomy.joint in joints and anatomy.group == group:
-            people.append(PreparedPerson(anatomy))
+            people.append(PreparedSubject(anatomy))
     if not people:
         raise InputError(
             f"{folder} holds no prepared {group} people for {', '.join(joints)}; "

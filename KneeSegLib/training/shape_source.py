@@ -14,12 +14,13 @@ import torch
 from KneeSegLib.mr.crops import crop_centre
 from KneeSegLib.mr.settings import SPACING_MM
 from KneeSegLib.training.recipe import Recipe
-from KneeSegLib.training.synthesis.fields import blurred, chance, uniform
+from KneeSegLib.training.synthesis.fields import blur, chance, uniform
 from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
-from KneeSegLib.training.synthesis.mr.noise import share_within, stretched_noise
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, places_of, read_knees
-from KneeSegLib.training.synthesis.mr.render import bent_lattice
+from KneeSegLib.training.synthesis.mr.lattice import locate_points
+from KneeSegLib.training.synthesis.mr.noise import compute_fraction_within, draw_stretched_noise
+from KneeSegLib.training.synthesis.mr.render import draw_bent_lattice
 from KneeSegLib.training.synthesis.mr.structures import BONES
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
 SPARE_VOXELS = 12
 """Rendered around the crop: where it has to hang is known only after the warp."""
@@ -53,7 +54,7 @@ class ShapeSource:
         self.recipe = recipe
         self.people = people
         points = landmarks.points[recipe.shape.bone]
-        self._own = [person.carried(torch.from_numpy(points[person.template.name])) for person in people]
+        self._own = [person.carry_points(torch.from_numpy(points[person.template.name])) for person in people]
 
     @classmethod
     def of_folder(cls, recipe: Recipe, folder: Path, group: str) -> ShapeSource:
@@ -68,16 +69,18 @@ class ShapeSource:
         size = [edge + 2 * SPARE_VOXELS for edge in shape]
         spacing = (SPACING_MM,) * 3
         middle = crop_centre(own, fit.bone)
-        lattice = bent_lattice(size, spacing, middle, synthesis, generator)
-        landmarks = places_of(own, lattice, size, spacing)
+        lattice = draw_bent_lattice(size, spacing, middle, synthesis, generator)
+        landmarks = locate_points(own, lattice, size, spacing)
         wanted = crop_centre(landmarks, fit.bone) + torch.tensor(
             [uniform((-fit.off_centre_mm, fit.off_centre_mm), generator) for _ in range(3)]
         )
         shift = (wanted / SPACING_MM).round().clamp(-SPARE_VOXELS, SPARE_VOXELS)
         x, y, z = (SPARE_VOXELS + int(voxels) for voxels in shift)
         scene = person.sample(lattice, size, spacing)
-        error_mm = uniform(fit.surface_mm, generator) * stretched_noise(size, spacing, fit.surface_scale_mm, generator)
-        likely = share_within(scene.bone_mm + error_mm, spacing)
+        error_mm = uniform(fit.surface_mm, generator) * draw_stretched_noise(
+            size, spacing, fit.surface_scale_mm, generator
+        )
+        likely = compute_fraction_within(scene.bone_mm + error_mm, spacing)
         own_bone = likely * (scene.owner == BONES.index(fit.bone) + 1)
         crop = torch.stack([own_bone, likely - own_bone])
         crop = crop[:, x : x + shape[2], z : z + shape[0], y : y + shape[1]].permute(0, 2, 3, 1)
@@ -89,7 +92,7 @@ class ShapeSource:
         crop = crop.clone()
         if chance(fit.thick_probability, generator):
             sigma = _HALF_WIDTHS_TO_SIGMA * uniform(fit.thick_mm, generator) / SPACING_MM
-            crop = torch.stack([blurred(channel, (0.0, 0.0, sigma)) for channel in crop])
+            crop = torch.stack([blur(channel, (0.0, 0.0, sigma)) for channel in crop])
         if chance(fit.hole_probability, generator):
             inside = torch.nonzero(crop[0] > 0.5)
             if len(inside):

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from damage import DAMAGES, Scan
-from people import prepared_people
+from subjects import list_prepared_subjects
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, Structure, structure
@@ -42,7 +42,7 @@ from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.quality import QualityFeatures, assess_quality
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import synthesize_case
-from KneeSegLib.training.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 WRONG, RIGHT = 0.9, 0.97
 MAIN_BONES, MAIN_DICE = ("femur", "tibia"), 0.95
@@ -73,13 +73,13 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
     runs = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else []
     done = {(run["person"], run["damage"]) for run in runs}
     for joint in options.joint or JOINT_BONES:
-        people = prepared_people(options.prepared, joint, options.group)[: options.people]
+        people = list_prepared_subjects(options.prepared, joint, options.group)[: options.people]
         for number, path in enumerate(people):
             wanted = [name for name in options.damage or DAMAGES if (path.stem, name) not in done]
             if not wanted:
                 continue
             side = ("right", "left")[number % 2]
-            person = PreparedPerson(Anatomy.load(path))
+            person = PreparedSubject(Anatomy.load(path))
             case = synthesize_case(person, options.spacing, side=side, seed=options.seed + number)
             scan = Scan.of(case.image, case.labels).around_the_joint()
             for name in wanted:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 
 import other_simulator
 from kept_cases import kept
-from people import prepared_people
+from subjects import list_prepared_subjects
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
@@ -33,7 +33,7 @@ from KneeSegLib.measurements.summary import summarize
 from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
-from KneeSegLib.training.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 SIMULATORS = {"own": "the renderer of the training images", "other": "a second simulator"}
 
@@ -62,7 +62,7 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
     Distances and overlaps are means over the people in whom a structure was found at all; the table says how many.
     """
     cases: dict[str, dict[str, Agreement]] = {}
-    people = prepared_people(options.prepared, joint, options.group)
+    people = list_prepared_subjects(options.prepared, joint, options.group)
     for number, path in enumerate(people):
         side = ("right", "left")[number % 2]
         truth = rendered(path, side, options.seed + number, options)
@@ -100,7 +100,7 @@ def rendered(path: Path, side: str, seed: int, options: argparse.Namespace) -> S
 
     def make() -> SyntheticCase:
         simulate = synthesize_case if options.simulator == "own" else other_simulator.simulate
-        return simulate(PreparedPerson(Anatomy.load(path)), options.spacing, side=side, seed=seed)
+        return simulate(PreparedSubject(Anatomy.load(path)), options.spacing, side=side, seed=seed)
 
     name = f"{path.stem}_{side}_{options.simulator}_{options.spacing:g}mm_{seed}"
     return kept(options.keep, name, path.stem, options.group, make)

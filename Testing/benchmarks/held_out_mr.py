@@ -52,12 +52,12 @@ from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.training.recipe import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.mr.cases import mirrored_for, places_in_case, synthesize_mr_case
+from KneeSegLib.training.synthesis.mr.cases import locate_in_case, mirror_for_side, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, read_knees
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.scanner import MrScanner
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
 LOOKS = 20
 SEEDS_OF_SCAN = 100
@@ -178,8 +178,8 @@ def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Names
 
     simulator = "other" if options.simulator == "other" else f"own_{options.sequence}"
     spacing = f"{options.spacing:g}x{options.slice_spacing:g}mm"
-    name = f"{options.group}_{person.subject}_{side}_{simulator}_{spacing}_{seed}"
-    return kept(options.keep, name, person.subject, options.group, make)
+    name = f"{options.group}_{person.name}_{side}_{simulator}_{spacing}_{seed}"
+    return kept(options.keep, name, person.name, options.group, make)
 
 
 def inverted(image: sitk.Image) -> sitk.Image:
@@ -203,12 +203,12 @@ def true_landmarks(
     """Where the points of the shape models belong in a case of :func:`rendered`: bone -> (P, 3) LPS mm."""
     found = {}
     for bone, of_template in landmarks.points.items():
-        own = person.carried(torch.from_numpy(of_template[person.template.name])).numpy()
+        own = person.carry_points(torch.from_numpy(of_template[person.template.name])).numpy()
         if options.simulator == "other":
-            found[bone] = mirrored_for(own, side)
+            found[bone] = mirror_for_side(own, side)
         else:
             where = (options.spacing, options.slice_spacing, side, seed, synthesis(options.sequence))
-            found[bone] = places_in_case(person, own, *where)
+            found[bone] = locate_in_case(person, own, *where)
     return found
 
 

@@ -69,9 +69,9 @@ def write_scan(path: Path) -> None:
     from KneeSegLib.io.resources import samples_folder
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
-    from KneeSegLib.training.synthesis.placement import PreparedPerson
+    from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
-    person = PreparedPerson(Anatomy.load(samples_folder() / "knee.npz"))
+    person = PreparedSubject(Anatomy.load(samples_folder() / "knee.npz"))
     cube_mm = SPACING_MM[-1]
     extent_mm = [min(size * step, known) for size, step, known in zip(SIZE, SPACING_MM, person.extent_mm)]
     shape = [int(extent / cube_mm) for extent in extent_mm]

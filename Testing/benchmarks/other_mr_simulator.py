@@ -15,9 +15,9 @@ import torch
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.mr.cases import EXTENT_MM, label_values, placed
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, random_lattice
-from KneeSegLib.training.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
+from KneeSegLib.training.synthesis.mr.cases import EXTENT_MM, assign_label_values, make_image
+from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
+from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
 from KneeSegLib.training.synthesis.mr.structures import (
     ARTERY,
     BONES,
@@ -29,7 +29,8 @@ from KneeSegLib.training.synthesis.mr.structures import (
     TENDON,
     VEIN,
 )
-from KneeSegLib.training.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee
+from KneeSegLib.training.synthesis.warp import Warp
 
 UNBENT = Warp(*((0.0, 0.0),) * 2, *((1.0, 1.0),) * 2, *((0.0, 0.0),) * 2)
 
@@ -49,15 +50,15 @@ CORTEX_FACTOR = (0.6, 1.2)
 
 
 def simulate(
-    person: PreparedKnee, spacing_mm: float = 0.45, slice_spacing_mm: float = 0.7, side: Side = "right", seed: int = 0
+    subject: PreparedKnee, spacing_mm: float = 0.45, slice_spacing_mm: float = 0.7, side: Side = "right", seed: int = 0
 ) -> SyntheticCase:
     """Render a sagittal series of the whole knee, and its labels."""
     random = np.random.default_rng(seed)
     spacing = (slice_spacing_mm, spacing_mm, spacing_mm)
     shape = [8 * round(extent / step / 8) for extent, step in zip(EXTENT_MM, spacing)]
-    lattice = random_lattice(shape, spacing, torch.zeros(3), UNBENT, torch.Generator().manual_seed(seed))
-    scene = person.sample(lattice, shape, spacing)
-    shares = class_shares(scene)
+    lattice = draw_lattice(shape, spacing, torch.zeros(3), UNBENT, torch.Generator().manual_seed(seed))
+    scene = subject.sample(lattice, shape, spacing)
+    fractions = compute_class_fractions(scene)
     grey = {tissue: random.uniform(*bounds) for tissue, bounds in GREY.items()}
     of_class = [0.0, *(grey["bone"] * random.uniform(0.92, 1.08) for _ in range(4)), *[grey["cartilage"]] * 3]
     of_class.append(grey["menisci"])
@@ -68,10 +69,10 @@ def simulate(
     around = table[scene.soft.numpy()]
     around = np.where(scene.cavity_mm.numpy() < random.uniform(0.0, 0.7), grey["fluid"], around)
     around = around * (scene.flesh_mm.numpy() < random.uniform(4.0, 12.0))
-    image = around * shares[0].numpy()
+    image = around * fractions[0].numpy()
     for index in range(1, len(CLASSES)):
-        image = image + of_class[index] * shares[index].numpy()
-    bones = shares[1 : 1 + len(BONES)].sum(dim=0).numpy()
+        image = image + of_class[index] * fractions[index].numpy()
+    bones = fractions[1 : 1 + len(BONES)].sum(dim=0).numpy()
     shell = bones * (scene.bone_mm > -scene.cortex_mm * random.uniform(*CORTEX_FACTOR)).numpy()
     image = image + shell * (grey["cortex"] - grey["bone"])
     volume = sitk.GetImageFromArray(image.astype(np.float32))
@@ -80,10 +81,12 @@ def simulate(
     noise = random.uniform(0.01, 0.03)
     real, imaginary = (random.normal(0.0, noise, image.shape) for _ in range(2))
     image = np.hypot(image + real, imaginary)
-    rendered = SyntheticMr(torch.from_numpy(image), shares, boundary_distance(scene), spacing)
+    rendered = SyntheticMr(torch.from_numpy(image), fractions, measure_boundary_distance(scene), spacing)
     whole = (image / image.max() * 1000.0).round().astype(np.int16)
-    labels = label_values(rendered, side)
-    return SyntheticCase(placed(whole, rendered, side), placed(labels, rendered, side), person.subject, person.group)
+    labels = assign_label_values(rendered, side)
+    return SyntheticCase(
+        make_image(whole, rendered, side), make_image(labels, rendered, side), subject.name, subject.group
+    )
 
 
 def _shading(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:

@@ -19,23 +19,23 @@ from scipy import fft, ndimage, spatial
 from KneeSegLib.anatomy import STRUCTURES, Side
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.distractors import mirrored_classes
-from KneeSegLib.training.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.distractors import mirror_classes
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 LABEL_OF_CLASS = {entry.key: entry.label_value for entry in STRUCTURES}
 
 
-def simulate(person: PreparedPerson, spacing_mm: float, side: Side, seed: int) -> SyntheticCase:
+def simulate(subject: PreparedSubject, spacing_mm: float, side: Side, seed: int) -> SyntheticCase:
     """The whole box of a prepared person as CT, voxels of ``spacing_mm``; truth is where the shape says."""
     random = np.random.default_rng(seed)
-    distance, nearest, cortex_mm, hull = _sampled(person, spacing_mm)
+    distance, nearest, cortex_mm, hull = _sampled(subject, spacing_mm)
     perfect = _body(hull, distance, spacing_mm, random)
     inside = np.clip(0.5 - distance / spacing_mm, 0, 1)
     perfect += inside * (_bone(distance, cortex_mm, spacing_mm, random) - perfect)
     hu = _scanned(perfect, spacing_mm, random)
     labels = np.zeros(len(CLASSES), np.uint8)
     if side == "left":
-        hu, distance, nearest = hu[..., ::-1], distance[..., ::-1], mirrored_classes(nearest.flip(-1))
+        hu, distance, nearest = hu[..., ::-1], distance[..., ::-1], mirror_classes(nearest.flip(-1))
     for index, name in enumerate(CLASSES):
         labels[index] = LABEL_OF_CLASS.get(name, 0)
     truth = np.where(distance < 0, labels[nearest.numpy()], 0).astype(np.uint8)
@@ -46,13 +46,13 @@ def simulate(person: PreparedPerson, spacing_mm: float, side: Side, seed: int) -
         return image
 
     return SyntheticCase(
-        placed(np.clip(np.rint(hu), -1024, 3071).astype(np.int16)), placed(truth), person.subject, "test"
+        placed(np.clip(np.rint(hu), -1024, 3071).astype(np.int16)), placed(truth), subject.name, "test"
     )
 
 
-def _sampled(person: PreparedPerson, spacing_mm: float) -> tuple[np.ndarray, torch.Tensor, np.ndarray, np.ndarray]:
-    axes = [torch.arange(0, extent - spacing_mm, spacing_mm) for extent in person.extent_mm]
-    scene = person.sample(torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1), spacing_mm)
+def _sampled(subject: PreparedSubject, spacing_mm: float) -> tuple[np.ndarray, torch.Tensor, np.ndarray, np.ndarray]:
+    axes = [torch.arange(0, extent - spacing_mm, spacing_mm) for extent in subject.extent_mm]
+    scene = subject.sample(torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1), spacing_mm)
     return scene.distance_mm.numpy(), scene.nearest, scene.cortex_mm.numpy(), scene.far_mm.numpy()
 
 

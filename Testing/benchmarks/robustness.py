@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout's 
 
 from damage import Scan
 from flags import MAIN_BONES, MAIN_DICE
-from people import prepared_people
+from subjects import list_prepared_subjects
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import JOINT_BONES, structure
@@ -38,11 +38,12 @@ from KneeSegLib.training.synthesis import knee_cases
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
 from KneeSegLib.training.synthesis.ct import CtSynthesis
-from KneeSegLib.training.synthesis.placement import PreparedPerson, Warp
-from KneeSegLib.training.synthesis.prepare import random_for
+from KneeSegLib.training.synthesis.prepare import seed_random
 from KneeSegLib.training.synthesis.scanner import Scanner
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 from KneeSegLib.training.synthesis.tissue import BoneTissue, SoftTissue
 from KneeSegLib.training.synthesis.voxels import CaseName
+from KneeSegLib.training.synthesis.warp import Warp
 
 SPACING_MM = 0.7
 
@@ -189,14 +190,14 @@ def main() -> None:
 
 def cases(joint: str, condition: Condition, options: argparse.Namespace) -> Iterator[SyntheticCase]:
     """The first few test people under a condition."""
-    paths = prepared_people(options.prepared, joint, "test")[: options.people]
+    paths = list_prepared_subjects(options.prepared, joint, "test")[: options.people]
     for number, path in enumerate(paths):
         anatomy = Anatomy.load(path)
         if condition.flexion is not None:
-            name = CaseName("knee", "test", anatomy.subject)
-            anatomy = knee_cases.build(name, options.data, random_for(name, seed=1), condition.flexion)
+            name = CaseName("knee", "test", anatomy.name)
+            anatomy = knee_cases.build_case(name, options.data, seed_random(name, seed=1), condition.flexion)
         case = synthesize_case(
-            PreparedPerson(anatomy), SPACING_MM, condition.slice_mm, condition.side, 9000 + number, condition.synthesis
+            PreparedSubject(anatomy), SPACING_MM, condition.slice_mm, condition.side, 9000 + number, condition.synthesis
         )
         image, labels = map(condition.afterwards, Scan.of(case.image, case.labels).around_the_joint().images())
         yield replace(case, image=image, labels=labels)

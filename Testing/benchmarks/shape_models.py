@@ -25,9 +25,9 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.training.shape_models import build, prepare_bone_image
 from KneeSegLib.training.shape_models.correspondence import measure_correspondence_error
-from KneeSegLib.training.synthesis.distance import Grid, signed_distance
+from KneeSegLib.training.synthesis.distance import Grid, measure_signed_distance
+from KneeSegLib.training.synthesis.limb_model import LimbModel, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh
-from KneeSegLib.training.synthesis.people import LimbModel, limb_model
 
 KNEE_MM = 90.0
 """So much of a bone from its end at the knee is put into the label map."""
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, default=1.2, help="voxel edge of label maps and registration, mm")
     parser.add_argument("--points", type=int, default=2000)
     arguments = parser.parse_args()
-    model = limb_model(arguments.data)
+    model = read_limb_model(arguments.data)
     record = {}
     for family, shapes in (("limb", _people), ("warped", _warped)):
         vertices = shapes(model, arguments.bone, arguments.cases, np.random.default_rng(11))
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _people(model: LimbModel, bone: str, count: int, random: np.random.Generator) -> np.ndarray:
-    return np.stack([model.vertices(bone, model.random_coefficients(random)) for _ in range(count)])
+    return np.stack([model.vertices(bone, model.draw_coefficients(random)) for _ in range(count)])
 
 
 def _warped(model: LimbModel, bone: str, count: int, random: np.random.Generator) -> np.ndarray:
@@ -87,7 +87,7 @@ def _labels(mesh: Mesh, arguments: argparse.Namespace) -> sitk.Image:
     from_knee = height.max() - height if arguments.bone == "tibia" else height - height.min()
     shown = mesh.vertices[from_knee < KNEE_MM]
     grid = Grid.around(shown.min(axis=0) - 5, shown.max(axis=0) + 5, arguments.spacing)
-    inside = signed_distance(mesh, grid) < 0
+    inside = measure_signed_distance(mesh, grid) < 0
     image = sitk.GetImageFromArray(inside.astype(np.uint8) * structure(arguments.bone, "right").label_value)
     image.SetOrigin(grid.origin_mm)
     image.SetSpacing((arguments.spacing,) * 3)

@@ -98,7 +98,7 @@ def test_missing_device_is_said_before_a_scan_is_read_or_made(kneeseg, tmp_path,
         raise AssertionError("the scan was touched")
 
     monkeypatch.setattr("KneeSegLib.io.volume.read_volume", never)
-    monkeypatch.setattr("KneeSegLib.training.synthesis.demonstration.demonstration_case", never)
+    monkeypatch.setattr("KneeSegLib.training.synthesis.demonstration.synthesize_demonstration", never)
     scan = [write(tmp_path / "scan.nrrd", noise(9, 9, 9))] if command == "segment" else []
     outcome = kneeseg(command, *scan, "-o", tmp_path / "out", "--progress", "none", "--device", missing_device)
     assert (outcome.status, len(outcome.err.splitlines())) == (6, 1), outcome.err
@@ -107,18 +107,18 @@ def test_missing_device_is_said_before_a_scan_is_read_or_made(kneeseg, tmp_path,
 
 
 def test_demo_names_the_joints_that_ship(kneeseg, tmp_path):
-    from KneeSegLib.training.synthesis.demonstration import demonstration_joints
+    from KneeSegLib.training.synthesis.demonstration import list_demonstration_joints
 
     outcome = kneeseg("demo", "--joint", "elbow", "-o", tmp_path / "demo")
     assert (outcome.status, (tmp_path / "demo").exists()) == (2, False)
     for text in (outcome.sentence, kneeseg("demo", "--help").out):
-        assert [joint for joint in demonstration_joints() if joint not in text] == []
+        assert [joint for joint in list_demonstration_joints() if joint not in text] == []
 
 
 def test_every_joint_has_a_sample_person():
-    from KneeSegLib.training.synthesis.demonstration import demonstration_joints
+    from KneeSegLib.training.synthesis.demonstration import list_demonstration_joints
 
-    assert set(demonstration_joints()) == set(JOINT_BONES)
+    assert set(list_demonstration_joints()) == set(JOINT_BONES)
 
 
 @pytest.fixture
@@ -161,9 +161,9 @@ def test_one_command_leads_from_a_scan_to_a_result_that_the_others_take(kneeseg,
 @pytest.fixture(scope="session")
 def knee_scan(tmp_path_factory):
     """A small, coarse CT of a left knee, and its truth."""
-    from KneeSegLib.training.synthesis.demonstration import demonstration_case
+    from KneeSegLib.training.synthesis.demonstration import synthesize_demonstration
 
-    case = demonstration_case("knee", "left", spacing_mm=1.5, seed=1)
+    case = synthesize_demonstration("knee", "left", spacing_mm=1.5, seed=1)
     folder = tmp_path_factory.mktemp("knee")
     sitk.WriteImage(case.image, str(folder / "ct.nrrd"))
     sitk.WriteImage(case.labels, str(folder / "truth.nrrd"))
@@ -231,8 +231,8 @@ def test_volume_without_a_leg_is_said(kneeseg, tmp_path):
 def test_demo_judges_a_person_whom_no_network_knows(kneeseg, tmp_path, monkeypatch):
     from KneeSegLib.training.synthesis import demonstration
 
-    coarse = demonstration.demonstration_case
-    monkeypatch.setattr(demonstration, "demonstration_case", lambda *a, **o: coarse(*a, **o, spacing_mm=1.5))
+    coarse = demonstration.synthesize_demonstration
+    monkeypatch.setattr(demonstration, "synthesize_demonstration", lambda *a, **o: coarse(*a, **o, spacing_mm=1.5))
     outcome = kneeseg("demo", "-o", tmp_path / "demo", "--progress", "none", "--device", "cpu")
     assert outcome.status == 0, outcome.err
     assert "Right femur" in outcome.out

@@ -41,7 +41,7 @@ def prepared(tmp_path):
             origin_mm=(0.0, 0.0, 0.0),
             joint="ankle",
             group=group,
-            subject=f"ball-{group}",
+            name=f"ball-{group}",
             sources=("a ball",),
         ).save(tmp_path / "prepared" / f"ankle_{group}_ball.npz")
     return tmp_path / "prepared"

@@ -19,10 +19,10 @@ from KneeSegLib.networks.device import Device
 from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.shape.model import ShapeModel
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.training.synthesis.mr.cases import label_values, placed
-from KneeSegLib.training.synthesis.mr.person import random_lattice
-from KneeSegLib.training.synthesis.mr.render import SyntheticMr, boundary_distance, class_shares
-from KneeSegLib.training.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.mr.cases import assign_label_values, make_image
+from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
+from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
+from KneeSegLib.training.synthesis.warp import Warp
 from Testing.phantoms.models import model_of
 from Testing.phantoms.mr_knees import cylinder_knee
 
@@ -61,15 +61,15 @@ def knee_mr(
     centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> MrPhantom:
     """Return a knee; ``shape`` and ``spacing_mm`` are those of slices, rows, columns, ``centre_mm`` is x, y, z."""
-    lattice = random_lattice(shape, spacing_mm, torch.tensor(centre_mm), NO_WARP, torch.Generator())
+    lattice = draw_lattice(shape, spacing_mm, torch.tensor(centre_mm), NO_WARP, torch.Generator())
     scene = cylinder_knee().sample(lattice, shape, spacing_mm)
-    shares = class_shares(scene)
+    fractions = compute_class_fractions(scene)
     greys = torch.tensor([float(GREYS[name]) for name in KNEE_MR_CLASSES])
-    image = torch.einsum("c,cdhw->dhw", greys, shares)
-    rendered = SyntheticMr(image, shares, boundary_distance(scene), spacing_mm)
+    image = torch.einsum("c,cdhw->dhw", greys, fractions)
+    rendered = SyntheticMr(image, fractions, measure_boundary_distance(scene), spacing_mm)
     return MrPhantom(
-        placed(image.round().numpy().astype(np.int16), rendered, side),
-        placed(label_values(rendered, side), rendered, side),
+        make_image(image.round().numpy().astype(np.int16), rendered, side),
+        make_image(assign_label_values(rendered, side), rendered, side),
     )
 
 
@@ -95,10 +95,10 @@ def shares_by_grey(grey: torch.Tensor) -> torch.Tensor:
     greys = value.flatten()
     span = (greys[above] - greys[below]).clamp(min=1.0)
     part = ((grey - greys[below]) / span).clamp(0.0, 1.0)
-    shares = torch.zeros(grey.shape[0], len(order), *grey.shape[1:])
-    shares.scatter_add_(1, below[:, None], (1.0 - part)[:, None])
-    shares.scatter_add_(1, above[:, None], part[:, None])
-    return shares[:, [order.index(name) for name in KNEE_MR_CLASSES]]
+    fractions = torch.zeros(grey.shape[0], len(order), *grey.shape[1:])
+    fractions.scatter_add_(1, below[:, None], (1.0 - part)[:, None])
+    fractions.scatter_add_(1, above[:, None], part[:, None])
+    return fractions[:, [order.index(name) for name in KNEE_MR_CLASSES]]
 
 
 class OracleKneeSlices(nn.Module):
@@ -111,12 +111,12 @@ class OracleKneeSlices(nn.Module):
         self.doubt = doubt
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        shares = shares_by_grey(slices[:, 0] * GREYS["femur"])
+        fractions = shares_by_grey(slices[:, 0] * GREYS["femur"])
         for index, name in enumerate(KNEE_MR_CLASSES):
             if name.endswith("cartilage"):
-                shares[:, 0] += self.doubt * shares[:, index]
-                shares[:, index] *= 1.0 - self.doubt
-        return shares.clamp(min=1e-6).log()
+                fractions[:, 0] += self.doubt * fractions[:, index]
+                fractions[:, index] *= 1.0 - self.doubt
+        return fractions.clamp(min=1e-6).log()
 
 
 class OracleKneePatches(nn.Module):
@@ -124,8 +124,8 @@ class OracleKneePatches(nn.Module):
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         signal = patches[:, 0]  # (N, X, Z, Y)
-        shares = shares_by_grey(signal.flatten(0, 1) * GREYS["femur"])
-        return shares.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
+        fractions = shares_by_grey(signal.flatten(0, 1) * GREYS["femur"])
+        return fractions.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
 
 
 class BlindSlices(nn.Module):

@@ -10,11 +10,11 @@ from KneeSegLib.training.synthesis.mr.anatomy_file import (
     CORTEX_UNIT_MM,
     FLESH_UNIT_MM,
     SDF_UNIT_MM,
-    MrPerson,
+    MrSubject,
     MrTemplate,
 )
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, TemplateTensors
 from KneeSegLib.training.synthesis.mr.structures import BONES, FAT, FIRST_MUSCLE
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, TemplateTensors
 
 THICKNESS_MM = 2.5
 SHAFT_RADIUS_MM = 24.0
@@ -71,13 +71,13 @@ def cylinder_knee_template() -> MrTemplate:
     )
 
 
-def cylinder_knee_person(group: str = "train", step_mm: float = 0.0) -> MrPerson:
+def cylinder_knee_subject(group: str = "train", step_mm: float = 0.0) -> MrSubject:
     """The template seen as it is, or ``step_mm`` further to the left."""
     steps = np.zeros((3, 13, 13, 11), np.int16)
     steps[0] = round(step_mm / 0.05)
-    return MrPerson("cylinders", steps, 8.0, (-40.0, -48.0, -48.0), group, "cylinders", ("geometry (none)",))
+    return MrSubject("cylinders", steps, 8.0, (-40.0, -48.0, -48.0), group, "cylinders", ("geometry (none)",))
 
 
 def cylinder_knee(step_mm: float = 0.0) -> PreparedKnee:
     """Template and person together."""
-    return PreparedKnee(cylinder_knee_person(step_mm=step_mm), TemplateTensors(cylinder_knee_template()))
+    return PreparedKnee(cylinder_knee_subject(step_mm=step_mm), TemplateTensors(cylinder_knee_template()))

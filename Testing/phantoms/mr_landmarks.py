@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from KneeSegLib.training.synthesis.mr.anatomy_file import COARSE, STEP_UNIT_MM, MrPerson, MrTemplate
+from KneeSegLib.training.synthesis.mr.anatomy_file import COARSE, STEP_UNIT_MM, MrSubject, MrTemplate
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from Testing.phantoms.mr_knees import SHAFT_RADIUS_MM, cylinder_knee_person, cylinder_knee_template
+from Testing.phantoms.mr_knees import SHAFT_RADIUS_MM, cylinder_knee_subject, cylinder_knee_template
 
 END_MM = {"femur": 3.0, "tibia": -3.0}
 """Height of the bones' ends at the knee."""
@@ -48,13 +48,13 @@ def _vertices() -> dict[str, np.ndarray]:
     }
 
 
-def broader_person(subject: str, factor: float, group: str = "train") -> MrPerson:
+def broader_subject(name: str, factor: float, group: str = "train") -> MrSubject:
     """The template, broader from right to left by a factor."""
-    person = cylinder_knee_person(group)
-    across = person.origin_mm[0] + person.spacing_mm * np.arange(person.steps.shape[3])
-    steps = np.zeros_like(person.steps)
+    subject = cylinder_knee_subject(group)
+    across = subject.origin_mm[0] + subject.spacing_mm * np.arange(subject.steps.shape[3])
+    steps = np.zeros_like(subject.steps)
     steps[0] = np.round(across * (1.0 / factor - 1.0) / STEP_UNIT_MM).astype(np.int16)
-    return replace(person, steps=steps, subject=subject)
+    return replace(subject, steps=steps, name=name)
 
 
 def cylinder_landmarks(bone: str, count: int = 120, seed: int = 0) -> np.ndarray:
@@ -86,6 +86,6 @@ def prepared_folder(folder: Path) -> Path:
     """Write the template, a person to train on, one to validate with, and the landmarks."""
     cylinder_knee_template().save(folder)
     for group in ("train", "validation"):
-        cylinder_knee_person(group).save(folder)
+        cylinder_knee_subject(group).save(folder)
     landmarks().save(folder)
     return folder

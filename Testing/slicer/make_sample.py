@@ -31,9 +31,9 @@ PICTURE = ROOT / "KneeSeg" / "Resources" / "Icons" / "KneeCT.png"
 
 
 def main() -> None:
-    from KneeSegLib.training.synthesis.demonstration import demonstration_case
+    from KneeSegLib.training.synthesis.demonstration import synthesize_demonstration
 
-    case = demonstration_case("knee", "right", SPACING_MM)
+    case = synthesize_demonstration("knee", "right", SPACING_MM)
     labels = sitk.GetArrayViewFromImage(case.labels)
     top_of_tibia = np.flatnonzero((labels == structure("tibia_right").label_value).any(axis=(1, 2)))[-1]
     bottom, top = (int(top_of_tibia + mm / SPACING_MM) for mm in (-BELOW_MM, ABOVE_MM))

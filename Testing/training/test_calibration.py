@@ -18,7 +18,7 @@ from KneeSegLib.training.loop import build_network, first_network
 from KneeSegLib.training.recipe import read_recipe, recipe_from
 from KneeSegLib.training.samples import Samples
 from Testing.phantoms.models import model_of, scan_of
-from Testing.phantoms.mr_knees import cylinder_knee_person, cylinder_knee_template
+from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
@@ -90,7 +90,7 @@ def test_calibrating_writes_the_temperature_and_nothing_else(bundle, tmp_path, g
 @pytest.mark.parametrize(("name", "shape"), [("mr-knee-slices", [48, 48]), ("mr-knee-patches", [8, 16, 16])])
 def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
     cylinder_knee_template().save(tmp_path)
-    cylinder_knee_person("validation").save(tmp_path)
+    cylinder_knee_subject("validation").save(tmp_path)
     recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
     network, _ = first_network(recipe)
     with torch.no_grad():

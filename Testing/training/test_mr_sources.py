@@ -16,7 +16,7 @@ from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, largest
 from KneeSegLib.training.recipe import Losses, read_recipe
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES
-from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_person, cylinder_knee_template
+from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_subject, cylinder_knee_template
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
     cylinder_knee_template().save(folder)
     for group in ("train", "validation"):
-        cylinder_knee_person(group).save(folder)
+        cylinder_knee_subject(group).save(folder)
     return folder
 
 

@@ -13,7 +13,7 @@ from KneeSegLib.training.loop import build_network
 from KneeSegLib.training.patches import PatchSource, scanned_in_slices
 from KneeSegLib.training.priors import PriorErrors, imperfect_prior
 from KneeSegLib.training.recipe import read_recipe
-from KneeSegLib.training.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 SHAPE = (32, 32, 32)
 SPACING_MM = 0.5
@@ -109,12 +109,12 @@ def test_patch_channels_are_two_windows_and_the_prior():
 
 @pytest.fixture(scope="module")
 def samples(geometric_knee):
-    source = PatchSource(read_recipe("ct-refine", joints=["knee"]), [PreparedPerson(geometric_knee)])
+    source = PatchSource(read_recipe("ct-refine", joints=["knee"]), [PreparedSubject(geometric_knee)])
     return [source.render(SHAPE, seeded(seed)) for seed in range(3)]
 
 
 def test_the_same_seed_gives_the_same_patches(geometric_knee, samples):
-    source = PatchSource(read_recipe("ct-refine", joints=["knee"]), [PreparedPerson(geometric_knee)])
+    source = PatchSource(read_recipe("ct-refine", joints=["knee"]), [PreparedSubject(geometric_knee)])
     again = source.render(SHAPE, seeded(2))
     assert torch.equal(again.inputs, samples[2].inputs) and torch.equal(again.occupancy, samples[2].occupancy)
 
@@ -136,10 +136,10 @@ def test_priors_are_nearly_right_and_hardly_ever_quite(samples):
 
 
 def test_surface_points_lie_on_the_bone_asked_for(geometric_knee):
-    person = PreparedPerson(geometric_knee)
+    person = PreparedSubject(geometric_knee)
     for index in set(person.heights_mm) - {0}:
         for seed in range(5):
-            z, y, x = (int(round(float(value))) for value in person.surface_point(index, seeded(seed)))
+            z, y, x = (int(round(float(value))) for value in person.draw_surface_point(index, seeded(seed)))
             assert geometric_knee.nearest[z, y, x] == index and abs(geometric_knee.sdf_mm[z, y, x]) <= 1.0
 
 

@@ -60,12 +60,12 @@ def demo(
     from KneeSegLib.io.image_files import write_image
     from KneeSegLib.measurements.comparison import evaluate
     from KneeSegLib.measurements.summary import as_json
-    from KneeSegLib.training.synthesis.demonstration import demonstration_case
+    from KneeSegLib.training.synthesis.demonstration import synthesize_demonstration
 
     making, segmenting, judging, saving = parts(stream.progress, (15, 60, 5, 20))
     with write_folder(output, overwrite=overwrite) as unfinished:
         making(0.0, f"Making a synthetic CT of the {joint.value}")
-        scan = demonstration_case(joint.value, side.value, seed=seed)
+        scan = synthesize_demonstration(joint.value, side.value, seed=seed)
         write_image(scan.image, unfinished / IMAGE_NAME)
         _write_truth(scan.labels, unfinished / TRUTH_NAME)
         case = segment(unfinished / IMAGE_NAME, device=device.value, progress=segmenting)

@@ -98,10 +98,10 @@ def _prepare(
 
         paths = prepare_mr_knees(source, output, wanted_group, count, seed, stream.progress)
     else:
-        from KneeSegLib.training.synthesis.prepare import JOINTS, prepare
+        from KneeSegLib.training.synthesis.prepare import JOINTS, prepare_subjects
 
         joints = [joint.value] if joint else JOINTS
-        paths = prepare(source, output, joints, wanted_group, count, seed, stream.progress)
+        paths = prepare_subjects(source, output, joints, wanted_group, count, seed, stream.progress)
 
     def show(console: Console) -> None:
         console.print(f"{len(paths)} prepared cases in {output}", soft_wrap=True, markup=False)
@@ -164,11 +164,11 @@ def _case(path: Path, spacing_mm: float, slice_spacing_mm: float | None, side: S
     """The CT or, of a knee prepared for it, the MR of one prepared person."""
     if path.name.startswith(JointName.mr_knee.value):
         from KneeSegLib.training.synthesis.mr.cases import synthesize_mr_case
-        from KneeSegLib.training.synthesis.mr.person import read_knee_file
+        from KneeSegLib.training.synthesis.mr.subjects import read_knee_file
 
         return synthesize_mr_case(read_knee_file(path), spacing_mm, slice_spacing_mm, side.value, seed)
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.cases import synthesize_case
-    from KneeSegLib.training.synthesis.placement import PreparedPerson
+    from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
-    return synthesize_case(PreparedPerson(Anatomy.load(path)), spacing_mm, slice_spacing_mm, side.value, seed)
+    return synthesize_case(PreparedSubject(Anatomy.load(path)), spacing_mm, slice_spacing_mm, side.value, seed)

@@ -15,7 +15,7 @@ import numpy as np
 
 from KneeSegLib.anatomy import BONES, SIDES
 from KneeSegLib.errors import InputError
-from KneeSegLib.training.synthesis.packing import differences, packed, sums, unpacked
+from KneeSegLib.training.synthesis.packing import pack_field, sum_differences, take_differences, unpack_field
 
 CLASSES: tuple[str, ...] = ("none", "other", *(f"{bone}_{side}" for side in SIDES for bone in BONES))
 """What a value of :attr:`Anatomy.nearest` means: nothing near, an unlabelled bone, right bones, left bones."""
@@ -43,7 +43,7 @@ class Anatomy:
         far: uint8 [Z/4, Y/4, X/4], unsigned distance to the nearest bone in mm, clipped to 255.
         spacing_mm: edge of a fine voxel along z, y, x.
         origin_mm: LPS position (x, y, z) of the centre of voxel [0, 0, 0].
-        joint, group, subject, sources: what it shows, which split it belongs to, who it is, which data it is made of.
+        joint, group, name, sources: what it shows, which split it belongs to, who it is, which data it is made of.
 
     Voxel ``i`` of a coarse axis covers the fine voxels ``4 i .. 4 i + 3``: interpolation by a factor of 4 without
     aligned corners puts it where it belongs. Every extent of the fine grid is a multiple of 4.
@@ -57,7 +57,7 @@ class Anatomy:
     origin_mm: tuple[float, float, float]
     joint: Joint
     group: Group
-    subject: str
+    name: str
     sources: tuple[str, ...]
 
     @property
@@ -83,12 +83,12 @@ class Anatomy:
             shape = self.sdf.shape if name in ("nearest", "sdf") else coarse_shape
             if field.dtype != kind or field.shape != shape:
                 raise InputError(
-                    f"Prepared anatomy {self.subject!r}: {name} is {field.dtype} {field.shape}, "
+                    f"Prepared anatomy {self.name!r}: {name} is {field.dtype} {field.shape}, "
                     f"expected {np.dtype(kind)} {shape}."
                 )
         if any(extent % COARSE for extent in self.sdf.shape):
             raise InputError(
-                f"Prepared anatomy {self.subject!r}: extents {self.sdf.shape} are not multiples of {COARSE}."
+                f"Prepared anatomy {self.name!r}: extents {self.sdf.shape} are not multiples of {COARSE}."
             )
 
     def save(self, path: str | Path) -> None:
@@ -102,15 +102,15 @@ class Anatomy:
             format=FORMAT,
             classes=np.array(CLASSES),
             shape=np.array(self.sdf.shape),
-            nearest=packed(self.nearest),
-            sdf_differences=packed(differences(self.sdf)),
-            cortex=packed(self.cortex),
-            far=packed(self.far),
+            nearest=pack_field(self.nearest),
+            sdf_differences=pack_field(take_differences(self.sdf)),
+            cortex=pack_field(self.cortex),
+            far=pack_field(self.far),
             spacing_mm=np.array(self.spacing_mm, np.float64),
             origin_mm=np.array(self.origin_mm, np.float64),
             joint=self.joint,
             group=self.group,
-            subject=self.subject,
+            subject=self.name,
             sources=np.array(self.sources),
         )
         unfinished.replace(path)
@@ -133,20 +133,20 @@ class Anatomy:
         coarse = tuple(extent // COARSE for extent in fine)
         try:
             fields = {
-                name: unpacked(content[name], shape)
+                name: unpack_field(content[name], shape)
                 for name, shape in (("nearest", fine), ("sdf_differences", fine), ("cortex", coarse), ("far", coarse))
             }
         except (lzma.LZMAError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}); prepare it again.") from error
         return cls(
             nearest=fields["nearest"],
-            sdf=sums(fields["sdf_differences"], np.int8),
+            sdf=sum_differences(fields["sdf_differences"], np.int8),
             cortex=fields["cortex"],
             far=fields["far"],
             spacing_mm=tuple(content["spacing_mm"].tolist()),
             origin_mm=tuple(content["origin_mm"].tolist()),
             joint=str(content["joint"]),
             group=str(content["group"]),
-            subject=str(content["subject"]),
+            name=str(content["subject"]),
             sources=tuple(content["sources"].tolist()),
         )

@@ -13,12 +13,12 @@ import numpy as np
 
 from KneeSegLib.training.synthesis import feet
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy, Group
-from KneeSegLib.training.synthesis.bones import Bone, enlarged, moved
+from KneeSegLib.training.synthesis.bones import Bone, enlarge_bones, move_bones
 from KneeSegLib.training.synthesis.distance import Grid
-from KneeSegLib.training.synthesis.legs import ankle_axis, foot_onto_leg, leg_onto, upright
+from KneeSegLib.training.synthesis.legs import find_ankle_axis, find_upright_turn, fit_leg, place_foot_under_leg
+from KneeSegLib.training.synthesis.limb_model import SOURCE, find_long_axis, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh, rotation, scaling, translation
-from KneeSegLib.training.synthesis.people import SOURCE, limb_model, long_axis
-from KneeSegLib.training.synthesis.voxels import CaseName, recentered, voxelized
+from KneeSegLib.training.synthesis.voxels import CaseName, recenter_bones, voxelize_bones
 
 SPACING_MM = 1.0
 HEIGHT_OVER_JOINT_MM = 150.0
@@ -67,7 +67,7 @@ TRAINING_HINDFEET = (
 )
 
 
-def recipes() -> dict[str, Recipe]:
+def list_recipes() -> dict[str, Recipe]:
     """Subject name -> recipe, training first, the kinds mixed so that the first few cases show all of them."""
     table: dict[str, Recipe] = {}
     for number, ankle in enumerate(TRAINING_ANKLES):
@@ -91,87 +91,87 @@ def recipes() -> dict[str, Recipe]:
     return table
 
 
-def case_names() -> list[CaseName]:
-    return [CaseName("ankle", recipe.group, subject) for subject, recipe in recipes().items()]
+def list_cases() -> list[CaseName]:
+    return [CaseName("ankle", recipe.group, subject) for subject, recipe in list_recipes().items()]
 
 
-def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
+def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
     """One right ankle, from the sole to 150 mm above the joint."""
-    recipe = recipes()[name.subject]
-    bones, sources = assembled_ankle(name.subject, recipe, data, random)
+    recipe = list_recipes()[name.subject]
+    bones, sources = assemble_ankle(name.subject, recipe, data, random)
     foot = tuple(part for part in bones if part not in ("tibia", "fibula"))
-    bones = enlarged(bones, random.uniform(0.95, 1.06))
-    tibia, fibula = (_distal(bones[part]) for part in ("tibia", "fibula"))
-    axis = ankle_axis(tibia, fibula, bones["talus"].mesh)
-    bones = moved(bones, axis.turned(_plantar_flexion(recipe, random)), *foot)
+    bones = enlarge_bones(bones, random.uniform(0.95, 1.06))
+    tibia, fibula = (_select_distal(bones[part]) for part in ("tibia", "fibula"))
+    axis = find_ankle_axis(tibia, fibula, bones["talus"].mesh)
+    bones = move_bones(bones, axis.turn(_draw_plantar_flexion(recipe, random)), *foot)
 
     shaft = bones["tibia"].ends
     forward = bones["metatarsals_and_phalanges"].mesh.vertices.mean(axis=0) - bones["calcaneus"].mesh.vertices.mean(
         axis=0
     )
-    bones = recentered(moved(bones, upright(shaft, forward)), np.zeros(3))
+    bones = recenter_bones(move_bones(bones, find_upright_turn(shaft, forward)), np.zeros(3))
     turn = rotation(np.array([0.0, 0.0, 1.0]), random.uniform(-20, 20)) @ rotation(
         random.standard_normal(3), random.uniform(0, 5)
     )
-    bones = moved(bones, turn)
+    bones = move_bones(bones, turn)
     gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 2.0)
-    return voxelized([(bone, "right") for bone in bones.values()], _box(bones), gap_mm, name, sources)
+    return voxelize_bones([(bone, "right") for bone in bones.values()], _find_box(bones), gap_mm, name, sources)
 
 
-def assembled_ankle(
+def assemble_ankle(
     subject: str, recipe: Recipe, data: Path, random: np.random.Generator
 ) -> tuple[dict[str, Bone], list[str]]:
     """Bones of a leg and foot that fit together, and where they are from."""
-    model = limb_model(data)
+    model = read_limb_model(data)
     factor = random.uniform(0.6, 1.25)
-    coefficients = model.random_coefficients(random)
+    coefficients = model.draw_coefficients(random)
     if subject.startswith("leg"):
-        meshes = feet.whole_foot(data, recipe.foot)
+        meshes = feet.read_foot(data, recipe.foot)
         leg = {
-            part: Bone(part, meshes[part], long_axis(meshes[part]), cortex_factor=factor)
+            part: Bone(part, meshes[part], find_long_axis(meshes[part]), cortex_factor=factor)
             for part in ("tibia", "fibula")
         }
-        return {**leg, **feet.foot_bones(meshes, factor)}, [feet.FOOT_SOURCE]
+        return {**leg, **feet.make_foot_bones(meshes, factor)}, [feet.FOOT_SOURCE]
     if recipe.ankle is None:
-        limb = model.limb(coefficients, factor)
+        limb = model.build_limb(coefficients, factor)
         home = translation(-limb["tibia"].ends[1])
-        leg = {part: limb[part].moved(home) for part in ("tibia", "fibula")}
-        meshes = foot_onto_leg(leg["tibia"].mesh, leg["fibula"].mesh, data, recipe.foot)
-        return {**leg, **feet.foot_bones(meshes, factor)}, [SOURCE, feet.FOOT_SOURCE]
+        leg = {part: limb[part].transform(home) for part in ("tibia", "fibula")}
+        meshes = place_foot_under_leg(leg["tibia"].mesh, leg["fibula"].mesh, data, recipe.foot)
+        return {**leg, **feet.make_foot_bones(meshes, factor)}, [SOURCE, feet.FOOT_SOURCE]
 
-    ankle = feet.scanned_ankle(data, recipe.ankle)
-    leg, _ = leg_onto(ankle, model, 0.7 * coefficients, factor)
+    ankle = feet.read_ankle(data, recipe.ankle)
+    leg, _ = fit_leg(ankle, model, 0.7 * coefficients, factor)
     sources = [feet.ANKLE_SOURCE, SOURCE, feet.FOOT_SOURCE]
     if recipe.hindfoot is None:
-        meshes = _varied(feet.foot_under(ankle["talus"], data, recipe.foot)[0], random)
+        meshes = _vary_size(feet.place_foot_under(ankle["talus"], data, recipe.foot)[0], random)
         meshes["talus"] = ankle["talus"]
     else:
         sources.append(feet.HINDFOOT_SOURCE)
-        hindfoot = feet.hindfoot_under(ankle["talus"], data, *recipe.hindfoot)
-        meshes = feet.foot_behind(hindfoot, data, recipe.foot) | hindfoot
+        hindfoot = feet.place_hindfoot_under(ankle["talus"], data, *recipe.hindfoot)
+        meshes = feet.place_foot_behind(hindfoot, data, recipe.foot) | hindfoot
         if not recipe.native:
-            meshes = _varied(meshes, random) | {"talus": ankle["talus"]}
-    return {**leg, **feet.foot_bones(meshes, factor)}, sources
+            meshes = _vary_size(meshes, random) | {"talus": ankle["talus"]}
+    return {**leg, **feet.make_foot_bones(meshes, factor)}, sources
 
 
-def _varied(foot: dict[str, Mesh], random: np.random.Generator) -> dict[str, Mesh]:
+def _vary_size(foot: dict[str, Mesh], random: np.random.Generator) -> dict[str, Mesh]:
     """A borrowed foot a little longer or broader, about its talus."""
     change = scaling(random.uniform(0.95, 1.05, 3), foot["talus"].vertices.mean(axis=0))
-    return {part: mesh.moved(change) for part, mesh in foot.items()}
+    return {part: mesh.transform(change) for part, mesh in foot.items()}
 
 
-def _plantar_flexion(recipe: Recipe, random: np.random.Generator) -> float:
+def _draw_plantar_flexion(recipe: Recipe, random: np.random.Generator) -> float:
     """Degrees from the pose of the scan: standing, or lying with the foot pointed where no ankle scan is used."""
     if recipe.ankle is None:
         return random.uniform(-35, 0)
     return random.uniform(-8, 15) if random.random() < 0.6 else random.uniform(-15, 30)
 
 
-def _distal(bone: Bone) -> Mesh:
+def _select_distal(bone: Bone) -> Mesh:
     return bone.splice.mesh if bone.splice else bone.mesh
 
 
-def _box(bones: dict[str, Bone]) -> Grid:
+def _find_box(bones: dict[str, Bone]) -> Grid:
     """From behind the heel 164 mm forward, from below the foot to 150 mm above the joint, as wide as the foot."""
     calcaneus, talus = bones["calcaneus"].mesh.vertices, bones["talus"].mesh.vertices
     leg = np.concatenate([bones[part].mesh.vertices for part in ("tibia", "fibula")])

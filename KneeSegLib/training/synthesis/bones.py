@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
-from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, signed_distance
-from KneeSegLib.training.synthesis.meshes import Mesh, apply, scaling
+from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, measure_signed_distance
+from KneeSegLib.training.synthesis.meshes import Mesh, scaling, transform_points
 
 CORTEX_PROFILES_MM: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]] = {
     # distance from the proximal end, thickness there; distance from the distal end, thickness there (mm)
@@ -54,13 +54,13 @@ class Splice:
         step = np.clip((-2.0 - along) / self.length_mm, 0, 1)
         return step * step * (3 - 2 * step)
 
-    def moved(self, transform: np.ndarray) -> Splice:
+    def transform(self, transform: np.ndarray) -> Splice:
         direction = transform[:3, :3] @ self.direction
         length = self.length_mm * np.linalg.norm(direction)
         return replace(
             self,
-            mesh=self.mesh.moved(transform),
-            point=apply(transform, self.point),
+            mesh=self.mesh.transform(transform),
+            point=transform_points(transform, self.point),
             direction=direction / np.linalg.norm(direction),
             length_mm=length,
         )
@@ -82,13 +82,13 @@ class Bone:
     def class_index(self, side: str = "right") -> int:
         return CLASSES.index(self.kind if self.kind == "other" else f"{self.kind}_{side}")
 
-    def moved(self, transform: np.ndarray) -> Bone:
+    def transform(self, transform: np.ndarray) -> Bone:
         """Through a 4 x 4 matrix of positive determinant."""
         return replace(
             self,
-            mesh=self.mesh.moved(transform),
-            ends=None if self.ends is None else apply(transform, self.ends),
-            splice=None if self.splice is None else self.splice.moved(transform),
+            mesh=self.mesh.transform(transform),
+            ends=None if self.ends is None else transform_points(transform, self.ends),
+            splice=None if self.splice is None else self.splice.transform(transform),
         )
 
     def mirrored(self) -> Bone:
@@ -112,11 +112,11 @@ class Bone:
         if part is None:
             return None
         local, where = part
-        distance = signed_distance(self.mesh, local)
+        distance = measure_signed_distance(self.mesh, local)
         if self.splice is not None:
             x, y, z = local.coordinates()
             weight = self.splice.weight(np.stack(np.broadcast_arrays(x, y[:, None], z[:, None, None]), axis=-1))
-            scanned = signed_distance(self.splice.mesh, local, self.splice.cut)
+            scanned = measure_signed_distance(self.splice.mesh, local, self.splice.cut)
             distance = (weight * scanned + (1 - weight) * distance).astype(np.float32)
         return distance, where
 
@@ -135,12 +135,12 @@ class Bone:
         return np.maximum(thin * self.cortex_factor, 0.35)
 
 
-def enlarged(bones: dict[str, Bone], factor: float) -> dict[str, Bone]:
+def enlarge_bones(bones: dict[str, Bone], factor: float) -> dict[str, Bone]:
     """All bones scaled about the origin."""
     transform = scaling(factor, np.zeros(3))
-    return {name: bone.moved(transform) for name, bone in bones.items()}
+    return {name: bone.transform(transform) for name, bone in bones.items()}
 
 
-def moved(bones: dict[str, Bone], transform: np.ndarray, *names: str) -> dict[str, Bone]:
+def move_bones(bones: dict[str, Bone], transform: np.ndarray, *names: str) -> dict[str, Bone]:
     """All bones, or those named, through one transform."""
-    return {name: bone.moved(transform) if not names or name in names else bone for name, bone in bones.items()}
+    return {name: bone.transform(transform) if not names or name in names else bone for name, bone in bones.items()}

@@ -12,8 +12,8 @@ from KneeSegLib.anatomy import STRUCTURES, Side
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
 from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
-from KneeSegLib.training.synthesis.distractors import mirrored_classes
-from KneeSegLib.training.synthesis.placement import PreparedPerson
+from KneeSegLib.training.synthesis.distractors import mirror_classes
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -42,7 +42,7 @@ class SyntheticCase:
 
 
 def synthesize_case(
-    person: PreparedPerson,
+    subject: PreparedSubject,
     spacing_mm: float = 0.8,
     slice_spacing_mm: float | None = None,
     side: Side = "right",
@@ -64,14 +64,14 @@ def synthesize_case(
 
     synthesis = synthesis or CtSynthesis()
     generator = torch.Generator().manual_seed(seed)
-    averaged = _whole_multiple(slice_spacing_mm or spacing_mm, spacing_mm)
-    shape = [int(extent / spacing_mm) for extent in person.extent_mm]
+    averaged = _find_whole_multiple(slice_spacing_mm or spacing_mm, spacing_mm)
+    shape = [int(extent / spacing_mm) for extent in subject.extent_mm]
     shape[0] -= shape[0] % averaged
-    centre = [extent / 2.0 for extent in person.extent_mm]
-    image = render_ct(person, shape, spacing_mm, centre, synthesis, generator)
+    centre = [extent / 2.0 for extent in subject.extent_mm]
+    image = render_ct(subject, shape, spacing_mm, centre, synthesis, generator)
     classes, filled, hu = image.nearest, image.occupancy, image.hu
     if side == "left":
-        classes, filled, hu = mirrored_classes(classes.flip(-1)), filled.flip(-1), hu.flip(-1)
+        classes, filled, hu = mirror_classes(classes.flip(-1)), filled.flip(-1), hu.flip(-1)
     if averaged > 1:
         hu = hu.reshape(-1, averaged, *hu.shape[1:]).mean(1)
         filled = filled.reshape(-1, averaged, *filled.shape[1:]).mean(1)
@@ -84,11 +84,11 @@ def synthesize_case(
         return result
 
     return SyntheticCase(
-        placed(hu.round().to(torch.int16).numpy()), placed(labels.astype(np.uint8)), person.subject, person.group
+        placed(hu.round().to(torch.int16).numpy()), placed(labels.astype(np.uint8)), subject.name, subject.group
     )
 
 
-def _whole_multiple(slice_spacing_mm: float, spacing_mm: float) -> int:
+def _find_whole_multiple(slice_spacing_mm: float, spacing_mm: float) -> int:
     multiple = round(slice_spacing_mm / spacing_mm)
     if multiple < 1 or abs(multiple * spacing_mm - slice_spacing_mm) > 1e-3:
         raise InputError(

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from KneeSegLib.training.synthesis.cases import SyntheticCase
 
 
-def demonstration_joints() -> tuple[str, ...]:
+def list_demonstration_joints() -> tuple[str, ...]:
     """The joints that a sample person ships for."""
     return tuple(sorted(path.stem for path in samples_folder().glob("*.npz")))
 
 
-def demonstration_case(
+def synthesize_demonstration(
     joint: str = "knee", side: Side = "right", spacing_mm: float = 0.8, seed: int = 2
 ) -> SyntheticCase:
     """Generate the CT of a joint, with its truth; the same seed gives the same case.
@@ -27,11 +27,11 @@ def demonstration_case(
     """
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.cases import synthesize_case
-    from KneeSegLib.training.synthesis.placement import PreparedPerson
+    from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
     path = samples_folder() / f"{joint}.npz"
     if not path.is_file():
         raise InputError(
-            f"No sample of the {joint} comes with KneeSeg; choose one of {', '.join(demonstration_joints())}."
+            f"No sample of the {joint} comes with KneeSeg; choose one of {', '.join(list_demonstration_joints())}."
         )
-    return synthesize_case(PreparedPerson(Anatomy.load(path)), spacing_mm, side=side, seed=seed)
+    return synthesize_case(PreparedSubject(Anatomy.load(path)), spacing_mm, side=side, seed=seed)

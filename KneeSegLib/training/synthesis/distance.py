@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from KneeSegLib.training.synthesis.meshes import Mesh, surface_points
+from KneeSegLib.training.synthesis.meshes import Mesh, sample_surface
 
 REACH_MM = 13.0
 """Distances are right up to here and clipped beyond."""
@@ -54,7 +54,7 @@ class Grid:
         return Grid(tuple(origin), self.spacing_mm, shape), where
 
 
-def signed_distance(mesh: Mesh, grid: Grid, open_triangles: np.ndarray | None = None) -> np.ndarray:
+def measure_signed_distance(mesh: Mesh, grid: Grid, open_triangles: np.ndarray | None = None) -> np.ndarray:
     """Signed distance in mm, negative inside, clipped to +-:data:`REACH_MM`; float32 with the grid's shape (z, y, x).
 
     Args:
@@ -62,27 +62,27 @@ def signed_distance(mesh: Mesh, grid: Grid, open_triangles: np.ndarray | None = 
         open_triangles: boolean (T,), triangles that close the mesh but are no real surface (a cut through a shaft):
             they count for what is inside, not for the distance.
     """
-    inside = _inside(mesh, grid)
-    surface = mesh if open_triangles is None else mesh.without(open_triangles)
+    inside = _find_inside(mesh, grid)
+    surface = mesh if open_triangles is None else mesh.remove(open_triangles)
     corners = surface.vertices[surface.triangles]
-    low, high = _corners(grid)
+    low, high = _find_corners(grid)
     reach = REACH_MM + grid.spacing_mm
     near_grid = np.all((corners.max(axis=1) > low - reach) & (corners.min(axis=1) < high + reach), axis=1)
     if not near_grid.any():
         return np.where(inside, -REACH_MM, REACH_MM).astype(np.float32)
-    distance = _unsigned_distance(surface.without(~near_grid), grid)
+    distance = _measure_unsigned_distance(surface.remove(~near_grid), grid)
     return np.where(inside, -distance, distance)
 
 
-def _unsigned_distance(surface: Mesh, grid: Grid) -> np.ndarray:
-    points, owners = surface_points(surface, _POINT_SPACING_MM)
-    where = np.nonzero(_near(points, grid, _EXACT_MM))
+def _measure_unsigned_distance(surface: Mesh, grid: Grid) -> np.ndarray:
+    points, owners = sample_surface(surface, _POINT_SPACING_MM)
+    where = np.nonzero(_find_near(points, grid, _EXACT_MM))
     positions = np.array(grid.origin_mm) + np.column_stack(where[::-1]) * grid.spacing_mm
     reached, nearest = cKDTree(points).query(positions, distance_upper_bound=_EXACT_MM)
     close = np.isfinite(reached)
     where, positions = tuple(axis[close] for axis in where), positions[close]
     triangles = surface.vertices[surface.triangles[owners[nearest[close]]]]
-    feet = nearest_on_triangles(positions, triangles)
+    feet = find_nearest_on_triangles(positions, triangles)
     exact = np.linalg.norm(positions - feet, axis=1)
     if len(exact) == 0:
         return np.full(grid.shape, REACH_MM, np.float32)
@@ -91,13 +91,13 @@ def _unsigned_distance(surface: Mesh, grid: Grid) -> np.ndarray:
     foot_index = np.full(grid.shape, -1, np.int32)
     foot_index[where] = np.arange(len(feet))
     indices = distance_transform_edt(foot_index < 0, return_distances=False, return_indices=True)
-    discs = feet.astype(np.float32), _normals(triangles).astype(np.float32)
-    distance = np.minimum(_distance_to_discs(foot_index[tuple(indices)], *discs, grid), REACH_MM)
+    discs = feet.astype(np.float32), _compute_normals(triangles).astype(np.float32)
+    distance = np.minimum(_measure_distance_to_discs(foot_index[tuple(indices)], *discs, grid), REACH_MM)
     distance[where] = exact
     return distance
 
 
-def _distance_to_discs(index: np.ndarray, feet: np.ndarray, normals: np.ndarray, grid: Grid) -> np.ndarray:
+def _measure_distance_to_discs(index: np.ndarray, feet: np.ndarray, normals: np.ndarray, grid: Grid) -> np.ndarray:
     """Distance of each voxel to its own foot or, if nearer, to that of a neighbour (Danielsson's correction).
 
     Feet lie about a voxel apart, so each stands for a disc of the surface around it.
@@ -129,9 +129,9 @@ def _distance_to_discs(index: np.ndarray, feet: np.ndarray, normals: np.ndarray,
     return np.sqrt(squared)
 
 
-def nearest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def find_nearest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """The point of each triangle (N, 3, 3) that is nearest to its point (N, 3)."""
-    a, normal = triangles[:, 0], _normals(triangles)
+    a, normal = triangles[:, 0], _compute_normals(triangles)
     feet = points - np.einsum("nx,nx->n", points - a, normal)[:, None] * normal
     over = np.ones(len(points), bool)
     squared = np.full(len(points), np.inf)
@@ -149,7 +149,7 @@ def nearest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarra
     return np.where(over[:, None], feet, edge_feet)
 
 
-def _normals(triangles: np.ndarray) -> np.ndarray:
+def _compute_normals(triangles: np.ndarray) -> np.ndarray:
     """Unit normals (N, 3) of triangles (N, 3, 3)."""
     normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
@@ -182,12 +182,12 @@ class BoneFields:
         return distance, np.where(distance < REACH_MM, self._nearest, 0).astype(np.uint8)
 
 
-def _corners(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+def _find_corners(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     low = np.array(grid.origin_mm)
     return low, low + grid.spacing_mm * (np.array(grid.shape[::-1]) - 1)
 
 
-def _near(points: np.ndarray, grid: Grid, reach_mm: float, block: int = 4) -> np.ndarray:
+def _find_near(points: np.ndarray, grid: Grid, reach_mm: float, block: int = 4) -> np.ndarray:
     """Voxels that may lie within ``reach_mm``: those of blocks whose centre is near enough to a surface point."""
     half_diagonal = np.sqrt(3) / 2 * block * grid.spacing_mm
     sizes = [-(-extent // block) for extent in grid.shape]
@@ -200,7 +200,7 @@ def _near(points: np.ndarray, grid: Grid, reach_mm: float, block: int = 4) -> np
     return blocks[: grid.shape[0], : grid.shape[1], : grid.shape[2]]
 
 
-def _inside(mesh: Mesh, grid: Grid) -> np.ndarray:
+def _find_inside(mesh: Mesh, grid: Grid) -> np.ndarray:
     """Boolean (z, y, x): voxel centres inside the closed mesh."""
     from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
     from vtkmodules.vtkCommonCore import vtkPoints

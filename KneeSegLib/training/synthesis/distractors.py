@@ -12,12 +12,14 @@ import torch
 
 from KneeSegLib.training.synthesis.anatomy_file import BAND_MM, CLASSES
 from KneeSegLib.training.synthesis.fields import uniform
-from KneeSegLib.training.synthesis.placement import PreparedPerson, Scene, Warp, random_points
+from KneeSegLib.training.synthesis.scene import Scene
+from KneeSegLib.training.synthesis.subjects import PreparedSubject
+from KneeSegLib.training.synthesis.warp import Warp, draw_points
 
 OTHER = CLASSES.index("other")
 
 
-def _swap_table() -> torch.Tensor:
+def _make_swap_table() -> torch.Tensor:
     table = list(range(len(CLASSES)))
     for index, name in enumerate(CLASSES):
         if name.endswith("_right"):
@@ -27,16 +29,16 @@ def _swap_table() -> torch.Tensor:
     return torch.tensor(table, dtype=torch.uint8)
 
 
-SIDES_SWAPPED = _swap_table()
+SIDES_SWAPPED = _make_swap_table()
 """Maps a class index to the same bone of the other side."""
 
 
-def mirrored_classes(nearest: torch.Tensor) -> torch.Tensor:
+def mirror_classes(nearest: torch.Tensor) -> torch.Tensor:
     """Class indices with right and left exchanged."""
     return SIDES_SWAPPED[nearest.long()]
 
 
-def joined(first: Scene, second: Scene) -> Scene:
+def merge_scenes(first: Scene, second: Scene) -> Scene:
     """Both scenes in one: each voxel belongs to the nearer bone."""
     nearer = second.distance_mm < first.distance_mm
     return replace(
@@ -48,12 +50,12 @@ def joined(first: Scene, second: Scene) -> Scene:
     )
 
 
-def with_other_leg(
-    scene: Scene, person: PreparedPerson, centre_mm: torch.Tensor, warp: Warp, generator: torch.Generator
+def add_other_leg(
+    scene: Scene, subject: PreparedSubject, centre_mm: torch.Tensor, warp: Warp, generator: torch.Generator
 ) -> Scene:
     """Add the person's own leg, mirrored, on the medial side (larger x of a right leg)."""
     gap_mm = uniform((85.0, 150.0), generator)
-    extent = person.extent_mm
+    extent = subject.extent_mm
     # The grid's centre moves in the mirrored person as far as it lies from that person's middle, the other way round.
     mirrored_centre = torch.tensor(
         [
@@ -62,15 +64,13 @@ def with_other_leg(
             extent[2] - float(centre_mm[2]) + gap_mm,
         ]
     )
-    points = random_points(scene.distance_mm.shape, scene.spacing_mm, mirrored_centre, warp, generator, mirrored=True)
-    other = person.sample(points, scene.spacing_mm)
-    other = replace(
-        other, nearest=mirrored_classes(other.nearest), far_mm=torch.where(other.known, other.far_mm, 255.0)
-    )
-    return joined(scene, other)
+    points = draw_points(scene.distance_mm.shape, scene.spacing_mm, mirrored_centre, warp, generator, mirrored=True)
+    other = subject.sample(points, scene.spacing_mm)
+    other = replace(other, nearest=mirror_classes(other.nearest), far_mm=torch.where(other.known, other.far_mm, 255.0))
+    return merge_scenes(scene, other)
 
 
-def with_ossicles(scene: Scene, generator: torch.Generator) -> Scene:
+def add_ossicles(scene: Scene, generator: torch.Generator) -> Scene:
     """Add small round bones (fabella, os trigonum, loose bodies) near, but not in, the bones."""
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm
     distance = torch.full(shape, BAND_MM)
@@ -81,10 +81,10 @@ def with_ossicles(scene: Scene, generator: torch.Generator) -> Scene:
         ball = (z[:, None, None] ** 2 * 0.6 + y[None, :, None] ** 2 + x[None, None, :] ** 2).sqrt() - radius
         distance = torch.minimum(distance, ball)
     distance = torch.maximum(distance, 1.2 - scene.distance_mm)
-    return joined(scene, _loose(scene, distance, cortex_mm=0.6))
+    return merge_scenes(scene, _make_loose_bones(scene, distance, cortex_mm=0.6))
 
 
-def with_torso(scene: Scene, pelvis_top: float, middle_x: float, generator: torch.Generator) -> Scene:
+def add_torso(scene: Scene, pelvis_top: float, middle_x: float, generator: torch.Generator) -> Scene:
     """Add a spine and ribs above the pelvis.
 
     Args:
@@ -106,34 +106,34 @@ def with_torso(scene: Scene, pelvis_top: float, middle_x: float, generator: torc
     ribs = torch.maximum(ribs, uniform((60.0, 160.0), generator) - z)
     distance = torch.minimum(spine, ribs).clamp(-BAND_MM, BAND_MM).expand(depth, height, width)
     distance = torch.maximum(distance, 3.0 - scene.distance_mm)
-    added = _loose(scene, distance, cortex_mm=1.0)
+    added = _make_loose_bones(scene, distance, cortex_mm=1.0)
     trunk = (((x / (a + 25.0)) ** 2 + ((y + 40.0) / (b + 25.0)) ** 2).sqrt() - 1.0) * 90.0
     trunk = torch.maximum(trunk, -z - 60.0).expand(depth, height, width)
     added = replace(added, far_mm=torch.minimum(added.far_mm, (trunk + 8.0).clamp(min=3.0)))
-    return joined(scene, added)
+    return merge_scenes(scene, added)
 
 
-def with_arms(scene: Scene, person: PreparedPerson, warp: Warp, generator: torch.Generator) -> Scene:
+def add_arms(scene: Scene, subject: PreparedSubject, warp: Warp, generator: torch.Generator) -> Scene:
     """Add arms beside the body: legs upside down, at half to two thirds of their size."""
-    extent = person.extent_mm
+    extent = subject.extent_mm
     smaller = replace(warp, scale=(0.5, 0.7), tilt_degrees=(-20.0, 20.0))
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm
     centre = torch.tensor([uniform((0.25, 0.75), generator) * extent[0], 0.5 * extent[1], 0.5 * extent[2]])
-    points = random_points(shape, spacing, centre, smaller, generator)
+    points = draw_points(shape, spacing, centre, smaller, generator)
     points[..., 0] = extent[0] - points[..., 0]
     spread = uniform((60.0, 160.0), generator)
     points[..., 2] += torch.where(points[..., 2] > 0.5 * extent[2], -spread, spread)
-    arms = person.sample(points, spacing)
+    arms = subject.sample(points, spacing)
     distance = torch.where(arms.known, arms.distance_mm, BAND_MM)
     distance = torch.maximum(distance, 6.0 - scene.distance_mm)
     added = replace(
         arms, distance_mm=distance, nearest=torch.full_like(arms.nearest, OTHER),
         far_mm=torch.where(arms.known, arms.far_mm * 1.6, 255.0),
     )  # fmt: skip
-    return joined(scene, added)
+    return merge_scenes(scene, added)
 
 
-def _loose(scene: Scene, distance_mm: torch.Tensor, cortex_mm: float) -> Scene:
+def _make_loose_bones(scene: Scene, distance_mm: torch.Tensor, cortex_mm: float) -> Scene:
     return replace(
         scene,
         distance_mm=distance_mm,

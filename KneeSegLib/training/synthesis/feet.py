@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.training.synthesis.bones import Bone
-from KneeSegLib.training.synthesis.fitting import aligned
-from KneeSegLib.training.synthesis.meshes import Mesh, joined, read_mesh, rotation, translation
+from KneeSegLib.training.synthesis.fitting import align_surfaces
+from KneeSegLib.training.synthesis.meshes import Mesh, join_meshes, read_mesh, rotation, translation
 
 ANKLE_SOURCE = "Lenz-Lab/TalocruralShapeModeling (CC0 1.0)"
 HINDFOOT_SOURCE = "Lenz-Lab/JMA (CC0 1.0)"
@@ -23,63 +23,63 @@ MIDFOOT = (
     "lateral_cuneiform",
     "metatarsals_and_phalanges",
 )
-FEET = tuple(f"{person}_{side}" for person in ("female", "male") for side in ("right", "left"))
+FEET = tuple(f"{subject}_{side}" for subject in ("female", "male") for side in ("right", "left"))
 _TILTS = tuple(rotation(np.array([1.0, 0.0, 0.0]), angle) for angle in (-45, -20, 0, 20, 45))
 
 
 @lru_cache(maxsize=64)
-def scanned_ankle(data: Path, subject: str) -> dict[str, Mesh]:
+def read_ankle(data: Path, subject: str) -> dict[str, Mesh]:
     """Distal tibia, distal fibula and talus of one of the 26 ankles (``"L02"``), as a right one about its talus."""
     side = "left" if subject.startswith("L") else "right"
     stem = Path(data) / "ankle_meshes" / f"KSBL_{subject}_{side}"
-    return _as_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in ("tibia", "fibula", "talus")}, side)
+    return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in ("tibia", "fibula", "talus")}, side)
 
 
 @lru_cache(maxsize=32)
-def scanned_hindfoot(data: Path, subject: str, side: str) -> dict[str, Mesh]:
+def read_hindfoot(data: Path, subject: str, side: str) -> dict[str, Mesh]:
     """Talus and calcaneus (``"NonTAR_04", "right"``), as a right foot about its talus."""
     stem = Path(data) / "foot_meshes" / "jma" / f"{subject}_{side}"
-    return _as_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in ("talus", "calcaneus")}, side)
+    return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in ("talus", "calcaneus")}, side)
 
 
 @lru_cache(maxsize=8)
-def whole_foot(data: Path, foot: str) -> dict[str, Mesh]:
+def read_foot(data: Path, foot: str) -> dict[str, Mesh]:
     """Every bone of a foot (an entry of :data:`FEET`), with the leg where there is a tibia; right, about its talus."""
     stem = Path(data) / "foot_meshes" / "visible_human" / foot
     names = ["talus", "calcaneus", *MIDFOOT] + (["tibia", "fibula"] if foot.startswith("female") else [])
-    return _as_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in names}, foot.split("_")[1])
+    return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in names}, foot.split("_")[1])
 
 
-def foot_under(talus: Mesh, data: Path, foot: str) -> tuple[dict[str, Mesh], float]:
+def place_foot_under(talus: Mesh, data: Path, foot: str) -> tuple[dict[str, Mesh], float]:
     """A whole foot brought onto a talus by a similarity of the tali, and the residual of that in mm."""
-    bones = whole_foot(data, foot)
-    found = aligned(bones["talus"], talus, _TILTS)
-    return {name: mesh.moved(found.transform) for name, mesh in bones.items()}, found.residual_mm
+    bones = read_foot(data, foot)
+    found = align_surfaces(bones["talus"], talus, _TILTS)
+    return {name: mesh.transform(found.transform) for name, mesh in bones.items()}, found.residual_mm
 
 
-def hindfoot_under(talus: Mesh, data: Path, subject: str, side: str) -> dict[str, Mesh]:
+def place_hindfoot_under(talus: Mesh, data: Path, subject: str, side: str) -> dict[str, Mesh]:
     """A scanned talus and calcaneus brought onto a talus."""
-    bones = scanned_hindfoot(data, subject, side)
-    found = aligned(bones["talus"], talus, _TILTS)
-    return {name: mesh.moved(found.transform) for name, mesh in bones.items()}
+    bones = read_hindfoot(data, subject, side)
+    found = align_surfaces(bones["talus"], talus, _TILTS)
+    return {name: mesh.transform(found.transform) for name, mesh in bones.items()}
 
 
-def foot_behind(hindfoot: dict[str, Mesh], data: Path, foot: str) -> dict[str, Mesh]:
+def place_foot_behind(hindfoot: dict[str, Mesh], data: Path, foot: str) -> dict[str, Mesh]:
     """A whole foot brought onto a scanned talus and calcaneus, by both."""
-    under, _ = foot_under(hindfoot["talus"], data, foot)
-    both = joined([under["talus"], under["calcaneus"]])
-    found = aligned(both, joined([hindfoot["talus"], hindfoot["calcaneus"]]), (np.eye(4),))
-    return {name: mesh.moved(found.transform) for name, mesh in under.items()}
+    under, _ = place_foot_under(hindfoot["talus"], data, foot)
+    both = join_meshes([under["talus"], under["calcaneus"]])
+    found = align_surfaces(both, join_meshes([hindfoot["talus"], hindfoot["calcaneus"]]), (np.eye(4),))
+    return {name: mesh.transform(found.transform) for name, mesh in under.items()}
 
 
-def foot_bones(foot: dict[str, Mesh], cortex_factor: float) -> dict[str, Bone]:
+def make_foot_bones(foot: dict[str, Mesh], cortex_factor: float) -> dict[str, Bone]:
     """Talus, calcaneus and the unlabelled rest of a foot as bones."""
     kinds = {"talus": "talus", "calcaneus": "calcaneus", **{name: "other" for name in MIDFOOT}}
     return {name: Bone(kind, foot[name], cortex_factor=cortex_factor) for name, kind in kinds.items()}
 
 
-def _as_right(meshes: dict[str, Mesh], side: str) -> dict[str, Mesh]:
+def _mirror_to_right(meshes: dict[str, Mesh], side: str) -> dict[str, Mesh]:
     if side == "left":
         meshes = {name: mesh.mirrored() for name, mesh in meshes.items()}
     home = translation(-meshes["talus"].vertices.mean(axis=0))
-    return {name: mesh.moved(home) for name, mesh in meshes.items()}
+    return {name: mesh.transform(home) for name, mesh in meshes.items()}

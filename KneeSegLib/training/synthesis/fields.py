@@ -24,7 +24,9 @@ def chance(probability: float, generator: torch.Generator) -> bool:
     return float(torch.rand((), generator=generator)) < probability
 
 
-def smooth_noise(shape: Sequence[int], spacing_mm: float, scale_mm: float, generator: torch.Generator) -> torch.Tensor:
+def draw_smooth_noise(
+    shape: Sequence[int], spacing_mm: float, scale_mm: float, generator: torch.Generator
+) -> torch.Tensor:
     """Noise of mean 0 and standard deviation near 1 that varies over ``scale_mm``: coarse white noise, upsampled."""
     coarse = [max(2, math.ceil(size * spacing_mm / scale_mm) + 2) for size in shape]
     seeds = torch.randn(1, 1, *coarse, generator=generator)
@@ -34,12 +36,12 @@ def smooth_noise(shape: Sequence[int], spacing_mm: float, scale_mm: float, gener
     return field * 1.837
 
 
-def white_noise(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+def draw_white_noise(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Independent normal values, mean 0, standard deviation 1."""
     return torch.randn(*shape, generator=generator)
 
 
-def blurred(volume: torch.Tensor, sigma_voxels: Sequence[float]) -> torch.Tensor:
+def blur(volume: torch.Tensor, sigma_voxels: Sequence[float]) -> torch.Tensor:
     """Separable Gaussian blur; ``sigma_voxels`` per axis ``(slice, row, column)``; borders are repeated outward."""
     result = volume[None, None]
     for axis, sigma in enumerate(sigma_voxels):
@@ -58,7 +60,7 @@ def blurred(volume: torch.Tensor, sigma_voxels: Sequence[float]) -> torch.Tensor
     return result[0, 0]
 
 
-def occupancy(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
+def compute_occupancy(distance_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
     """Fraction of a voxel that lies inside a surface, from the signed distance of its centre (negative inside)."""
     return (0.5 - distance_mm / spacing_mm).clamp(0.0, 1.0)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from KneeSegLib.training.synthesis.meshes import Mesh, apply, scaling, translation
-from KneeSegLib.training.synthesis.people import LimbModel
+from KneeSegLib.training.synthesis.limb_model import LimbModel
+from KneeSegLib.training.synthesis.meshes import Mesh, scaling, transform_points, translation
 
 _STEPS = 30
 
@@ -50,7 +50,7 @@ class Alignment:
     residual_mm: float
 
 
-def aligned(moving: Mesh, fixed: Mesh, starts: Sequence[np.ndarray], scaled: bool = True) -> Alignment:
+def align_surfaces(moving: Mesh, fixed: Mesh, starts: Sequence[np.ndarray], scaled: bool = True) -> Alignment:
     """Similarity (or rigid motion) that brings one closed surface onto another of the same bone.
 
     Args:
@@ -63,21 +63,21 @@ def aligned(moving: Mesh, fixed: Mesh, starts: Sequence[np.ndarray], scaled: boo
     for start in starts:
         transform = translation(fixed.vertices.mean(axis=0)) @ start @ translation(-center)
         for _ in range(_STEPS):
-            placed = apply(transform, points)
+            placed = transform_points(transform, points)
             distance, nearest = surface.tree.query(placed)
             kept = distance <= max(np.quantile(distance, 0.9), 1e-6)
-            columns, offset = _motion_columns(
+            columns, offset = _differentiate_motion(
                 placed[kept], surface.normals[nearest[kept]], surface.points[nearest[kept]], scaled
             )
             solution = np.linalg.lstsq(columns, offset, rcond=None)[0]
-            transform = _motion(solution, scaled) @ transform
-        residual = float(np.sqrt(np.mean(surface.tree.query(apply(transform, points))[0] ** 2)))
+            transform = _make_motion(solution, scaled) @ transform
+        residual = float(np.sqrt(np.mean(surface.tree.query(transform_points(transform, points))[0] ** 2)))
         if best is None or residual < best.residual_mm:
             best = Alignment(transform, residual)
     return best
 
 
-def fitted_person(
+def fit_subject(
     model: LimbModel,
     targets: dict[str, Surface],
     start: np.ndarray,
@@ -105,7 +105,7 @@ def fitted_person(
         rows, offsets = [], []
         free = modes if step >= _STEPS // 3 else 0
         for name, surface in targets.items():
-            shape = Mesh(apply(transform, model.vertices(name, coefficients)), model.triangles[name])
+            shape = Mesh(transform_points(transform, model.vertices(name, coefficients)), model.triangles[name])
             chosen = samples[name]
             target = surface.points[chosen]
             distance, nearest = cKDTree(shape.vertices).query(target)
@@ -114,7 +114,7 @@ def fitted_person(
                 np.einsum("nx,nx->n", normals, surface.normals[chosen]) > 0.3
             )
             normals, points, target = normals[kept], shape.vertices[nearest[kept]], target[kept]
-            columns, offset = _motion_columns(points, normals, target, True)
+            columns, offset = _differentiate_motion(points, normals, target, True)
             directions = model.modes[name][:free, nearest[kept]] @ transform[:3, :3].T
             rows.append(np.column_stack([columns, np.einsum("knx,nx->nk", directions, normals)]))
             offsets.append(offset)
@@ -127,11 +127,11 @@ def fitted_person(
             rcond=None,
         )[0]
         coefficients[:free] = np.clip(coefficients[:free] + solution[7:], -2, 2)
-        transform = _motion(solution[:7], True) @ transform
+        transform = _make_motion(solution[:7], True) @ transform
     return coefficients, Alignment(transform, residual)
 
 
-def continued(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
+def continue_shaft(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
     """Small similarity that makes a modelled shaft run on from a scanned one, whose last piece is given.
 
     A round shaft says nothing about turning around it or sliding along it: weak springs hold what is
@@ -143,23 +143,25 @@ def continued(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
     """
     total = np.eye(4)
     home, back = translation(-center), translation(center)
-    targets = apply(home, scanned.points)
+    targets = transform_points(home, scanned.points)
     springs = np.sqrt(len(targets)) * np.diag([10.0, 10.0, 10.0, 0.1, 0.1, 0.1, 5.0])
     for _ in range(_STEPS):
-        shape = moving.moved(total).moved(home)
+        shape = moving.transform(total).transform(home)
         normals = shape.normals()
         _, nearest = cKDTree(shape.vertices).query(targets)
         kept = np.einsum("nx,nx->n", normals[nearest], scanned.normals) > 0.5
-        columns, offset = _motion_columns(shape.vertices[nearest[kept]], normals[nearest[kept]], targets[kept], True)
+        columns, offset = _differentiate_motion(
+            shape.vertices[nearest[kept]], normals[nearest[kept]], targets[kept], True
+        )
         # The springs damp each step; many steps still go all the way where the surface pulls.
         solution = np.linalg.lstsq(
             np.concatenate([columns, springs]), np.concatenate([offset, np.zeros(7)]), rcond=None
         )[0]
-        total = back @ _motion(solution, True) @ home @ total
+        total = back @ _make_motion(solution, True) @ home @ total
     return total
 
 
-def _motion_columns(
+def _differentiate_motion(
     points: np.ndarray, normals: np.ndarray, targets: np.ndarray, scaled: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """What small turns, shifts (and growth) change in the distances to the tangent planes, and those distances."""
@@ -169,7 +171,7 @@ def _motion_columns(
     return np.column_stack(columns), np.einsum("nx,nx->n", targets - points, normals)
 
 
-def _motion(solution: np.ndarray, scaled: bool) -> np.ndarray:
+def _make_motion(solution: np.ndarray, scaled: bool) -> np.ndarray:
     """The similarity of a Gauss-Newton step: turn, shift and growth about the origin."""
     from scipy.spatial.transform import Rotation
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
-from KneeSegLib.training.synthesis.bones import Bone, enlarged, moved
+from KneeSegLib.training.synthesis.bones import Bone, enlarge_bones, move_bones
 from KneeSegLib.training.synthesis.distance import Grid
-from KneeSegLib.training.synthesis.fitting import Surface, aligned, fitted_person
-from KneeSegLib.training.synthesis.joints import fitted_sphere, posed_hip, random_hip_pose
-from KneeSegLib.training.synthesis.legs import cut_triangles, spliced
+from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, fit_subject
+from KneeSegLib.training.synthesis.joints import draw_hip_pose, fit_sphere, pose_hip
+from KneeSegLib.training.synthesis.legs import find_cut_triangles, splice_end
+from KneeSegLib.training.synthesis.limb_model import SOURCE, LimbModel, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh, read_mesh, rotation, translation
-from KneeSegLib.training.synthesis.people import SOURCE, LimbModel, limb_model
-from KneeSegLib.training.synthesis.voxels import CaseName, recentered, voxelized
+from KneeSegLib.training.synthesis.voxels import CaseName, recenter_bones, voxelize_bones
 
 FEMUR_SOURCE = "diku-dk/libhip (MIT)"
 SPACING_MM = 1.25
@@ -36,62 +36,62 @@ SCANNED_FEMORA = {
 """Both femora of a person are in one group."""
 
 
-def case_names() -> list[CaseName]:
+def list_cases() -> list[CaseName]:
     modelled = [CaseName("hip", "train", f"model{number:02d}") for number in range(1, 15)]
     scanned = [CaseName("hip", group, f"scan{femur}") for femur, group in SCANNED_FEMORA.items()]
     validation = [CaseName("hip", "validation", f"model{number:02d}") for number in (1, 2)]
     return modelled[:2] + scanned + modelled[2:] + validation
 
 
-def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
+def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
     """One right hip, from above the iliac crest to the middle of the femur, 40 mm across the midline."""
-    model = limb_model(data)
+    model = read_limb_model(data)
     factor = random.uniform(0.6, 1.25)
-    coefficients = model.random_coefficients(random)
+    coefficients = model.draw_coefficients(random)
     sources = [SOURCE]
     if name.subject.startswith("scan"):
-        limb = _with_scanned_femur(model, coefficients, factor, data, name.subject[4:])
+        limb = _fit_scanned_femur(model, coefficients, factor, data, name.subject[4:])
         sources.append(FEMUR_SOURCE)
     else:
-        limb = enlarged(model.limb(coefficients, factor), random.uniform(0.93, 1.07))
-    head, _ = fitted_sphere(limb["femur"].mesh.vertices[model.regions["femur_head"]])
-    bones = recentered({part: limb[part] for part in BONES}, head)
-    bones = posed_hip(bones, np.zeros(3), random_hip_pose(random), ("femur",))
-    bones = moved(bones, rotation(np.array([1.0, 0.0, 0.0]), random.uniform(-8, 8)))
-    bones = moved(bones, rotation(random.standard_normal(3), random.uniform(0, 6)))
+        limb = enlarge_bones(model.build_limb(coefficients, factor), random.uniform(0.93, 1.07))
+    head, _ = fit_sphere(limb["femur"].mesh.vertices[model.regions["femur_head"]])
+    bones = recenter_bones({part: limb[part] for part in BONES}, head)
+    bones = pose_hip(bones, np.zeros(3), draw_hip_pose(random), ("femur",))
+    bones = move_bones(bones, rotation(np.array([1.0, 0.0, 0.0]), random.uniform(-8, 8)))
+    bones = move_bones(bones, rotation(random.standard_normal(3), random.uniform(0, 6)))
     gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 3.0)
-    return voxelized([(bone, "right") for bone in bones.values()], _box(bones), gap_mm, name, sources)
+    return voxelize_bones([(bone, "right") for bone in bones.values()], _find_box(bones), gap_mm, name, sources)
 
 
-def _with_scanned_femur(
+def _fit_scanned_femur(
     model: LimbModel, prior: np.ndarray, cortex_factor: float, data: Path, femur: str
 ) -> dict[str, Bone]:
     """The person of the shape model that fits a scanned proximal femur best, with that femur's own upper end."""
     subject, side = femur[:2], femur[2:]
     scanned = read_mesh(Path(data) / "hip_meshes" / f"libhip_{subject}_{side}_proximal_femur.ply")
     scanned = scanned if side == "right" else scanned.mirrored()
-    scanned = scanned.moved(translation(-scanned.vertices.mean(axis=0)))
-    cut = cut_triangles(scanned, DOWN)
+    scanned = scanned.transform(translation(-scanned.vertices.mean(axis=0)))
+    cut = find_cut_triangles(scanned, DOWN)
     whole = model.mesh("femur", prior)
-    upper = _upper_part(whole, np.ptp(scanned.vertices[:, 2]))
+    upper = _keep_upper_part(whole, np.ptp(scanned.vertices[:, 2]))
     turns = [rotation(DOWN, angle) for angle in (-40, -20, 0, 20)]
-    start = aligned(upper, scanned, turns).transform
-    coefficients, fit = fitted_person(model, {"femur": Surface.of(scanned, cut)}, start, prior)
-    limb = {part: bone.moved(fit.transform) for part, bone in model.limb(coefficients, cortex_factor).items()}
-    limb["femur"] = spliced(limb["femur"], scanned, DOWN, 20.0, 35.0)
+    start = align_surfaces(upper, scanned, turns).transform
+    coefficients, fit = fit_subject(model, {"femur": Surface.of(scanned, cut)}, start, prior)
+    limb = {part: bone.transform(fit.transform) for part, bone in model.build_limb(coefficients, cortex_factor).items()}
+    limb["femur"] = splice_end(limb["femur"], scanned, DOWN, 20.0, 35.0)
     # The pelvis back upright, whichever way the thigh lay in the scanner.
     upright = np.eye(4)
     upright[:3, :3] = np.linalg.inv(fit.transform[:3, :3] / np.cbrt(np.linalg.det(fit.transform[:3, :3])))
-    return moved(limb, upright)
+    return move_bones(limb, upright)
 
 
-def _upper_part(mesh: Mesh, height_mm: float) -> Mesh:
+def _keep_upper_part(mesh: Mesh, height_mm: float) -> Mesh:
     kept = mesh.vertices[:, 2] > mesh.vertices[:, 2].max() - height_mm
     renumbered = np.cumsum(kept) - 1
     return Mesh(mesh.vertices[kept], renumbered[mesh.triangles[kept[mesh.triangles].all(axis=1)]])
 
 
-def _box(bones: dict[str, Bone]) -> Grid:
+def _find_box(bones: dict[str, Bone]) -> Grid:
     """Around a right hip whose femoral head is the origin."""
     pelvis = [bones[part].mesh.vertices for part in BONES[1:]]
     own, opposite, _ = pelvis

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from KneeSegLib.training.synthesis.bones import Bone, moved
-from KneeSegLib.training.synthesis.meshes import Mesh, apply, rotation, surface_points, translation
+from KneeSegLib.training.synthesis.bones import Bone, move_bones
+from KneeSegLib.training.synthesis.meshes import Mesh, rotation, sample_surface, transform_points, translation
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -20,12 +20,12 @@ class Axis:
     center: np.ndarray
     direction: np.ndarray
 
-    def turned(self, angle_degrees: float) -> np.ndarray:
+    def turn(self, angle_degrees: float) -> np.ndarray:
         """4 x 4 matrix that turns about the line, right-handed."""
         return rotation(self.direction, angle_degrees, self.center)
 
 
-def fitted_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre and radius of the sphere that fits points (N, D) best in the algebraic sense (a circle for D = 2)."""
     unknowns = np.column_stack([2 * points, np.ones(len(points))])
     solution = np.linalg.lstsq(unknowns, (points**2).sum(axis=1), rcond=None)[0]
@@ -33,7 +33,7 @@ def fitted_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
     return center, float(np.sqrt(solution[-1] + center @ center))
 
 
-def knee_flexion_axis(femur: Mesh) -> Axis:
+def find_knee_flexion_axis(femur: Mesh) -> Axis:
     """Axis through the centres of circles fitted to the backs of both condyles; it points to the patient's left.
 
     This is the cylindrical axis. Positive angles about it carry the foot of an upright leg backwards: flexion.
@@ -55,7 +55,7 @@ def knee_flexion_axis(femur: Mesh) -> Axis:
             ridge = points[np.argmax(back)]
             band = (np.abs((points - ridge) @ direction) < 7) & (outward @ backward > 0.3) & (back > back.max() - 18)
             flat = np.column_stack([points[band] @ backward, points[band, 2]])
-            (depth, height), _ = fitted_sphere(flat)
+            (depth, height), _ = fit_sphere(flat)
             centers.append((ridge @ direction) * direction + depth * backward + height * UP)
         direction = centers[1] - centers[0]
         direction /= np.linalg.norm(direction)
@@ -71,7 +71,7 @@ def slide_to_gap(
         moving: points (N, 3) of the moving bone's surface.
         reach_mm: the greatest shift away; towards it, half of that.
     """
-    points, owners = surface_points(fixed, 1.5)
+    points, owners = sample_surface(fixed, 1.5)
     corners = fixed.vertices[fixed.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[owners]
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
@@ -103,7 +103,7 @@ class KneePose:
     patellofemoral_gap_mm: float = 3.0
 
 
-def random_knee_pose(random: np.random.Generator, greatest_flexion: float = 40.0) -> KneePose:
+def draw_knee_pose(random: np.random.Generator, greatest_flexion: float = 40.0) -> KneePose:
     """Mostly nearly straight knees; the tibia turned inward by 4 to 22 degrees takes back the model's outward turn."""
     bent = random.random() < 0.25
     return KneePose(
@@ -116,36 +116,36 @@ def random_knee_pose(random: np.random.Generator, greatest_flexion: float = 40.0
     )
 
 
-def posed_knee(bones: dict[str, Bone], pose: KneePose, below: tuple[str, ...] = ("tibia", "fibula")) -> dict[str, Bone]:
+def pose_knee(bones: dict[str, Bone], pose: KneePose, below: tuple[str, ...] = ("tibia", "fibula")) -> dict[str, Bone]:
     """A right knee bent: everything named in ``below`` moves with the tibia, the patella runs along its groove.
 
     Args:
         bones: right limb, extended, with ``femur``, ``patella``, ``tibia`` and all named in ``below``.
     """
     femur, tibia = bones["femur"].mesh, bones["tibia"]
-    axis = knee_flexion_axis(femur)
+    axis = find_knee_flexion_axis(femur)
     shaft = tibia.ends[1] - tibia.ends[0]
     front = np.cross(axis.direction, UP)
 
     # About the axis to the left, a right-handed turn carries the foot (down) backwards (+y).
-    flexed = axis.turned(pose.flexion)
+    flexed = axis.turn(pose.flexion)
     plateau = Axis(tibia.ends[0], -shaft / np.linalg.norm(shaft))
-    transform = flexed @ plateau.turned(pose.tibial_rotation) @ rotation(front, pose.varus, tibia.ends[0])
-    bones = moved(bones, transform, *below)
+    transform = flexed @ plateau.turn(pose.tibial_rotation) @ rotation(front, pose.varus, tibia.ends[0])
+    bones = move_bones(bones, transform, *below)
 
-    plateau_points = _near_end(bones["tibia"], 40)
+    plateau_points = _select_end(bones["tibia"], 40)
     down = bones["tibia"].ends[1] - bones["tibia"].ends[0]
     shift = slide_to_gap(plateau_points, femur, down, pose.femorotibial_gap_mm)
-    bones = moved(bones, translation(shift), *below)
+    bones = move_bones(bones, translation(shift), *below)
 
     patella = bones["patella"].mesh
     arm = patella.vertices.mean(axis=0) - axis.center
     arm -= (arm @ axis.direction) * axis.direction
     follow = 0.8 * pose.flexion - np.degrees(pose.patella_height_mm / np.linalg.norm(arm))
-    bones = moved(bones, axis.turned(follow), "patella")
-    outward = apply(rotation(axis.direction, follow), arm)
+    bones = move_bones(bones, axis.turn(follow), "patella")
+    outward = transform_points(rotation(axis.direction, follow), arm)
     shift = slide_to_gap(bones["patella"].mesh.vertices, femur, outward, pose.patellofemoral_gap_mm)
-    return moved(bones, translation(shift), "patella")
+    return move_bones(bones, translation(shift), "patella")
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,12 @@ class HipPose:
     rotation: float = 0.0
 
 
-def random_hip_pose(random: np.random.Generator) -> HipPose:
+def draw_hip_pose(random: np.random.Generator) -> HipPose:
     """Lying people; inward turns of -5 to 35 degrees take back the model's outward turn and cover what is normal."""
     return HipPose(random.uniform(-10, 15), random.uniform(-12, 15), random.uniform(-5, 35))
 
 
-def posed_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, leg: tuple[str, ...]) -> dict[str, Bone]:
+def pose_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, leg: tuple[str, ...]) -> dict[str, Bone]:
     """A right leg turned about the centre of its femoral head; everything named in ``leg`` moves."""
     left, front = np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0])
     transform = (
@@ -170,10 +170,10 @@ def posed_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, le
         @ rotation(front, -pose.abduction, head_center)
         @ rotation(UP, pose.rotation, head_center)
     )
-    return moved(bones, transform, *leg)
+    return move_bones(bones, transform, *leg)
 
 
-def _near_end(bone: Bone, reach_mm: float, end: int = 0) -> np.ndarray:
+def _select_end(bone: Bone, reach_mm: float, end: int = 0) -> np.ndarray:
     """Vertices of a long bone within reach of its proximal (0) or distal (1) end."""
     axis = bone.ends[1 - end] - bone.ends[end]
     along = (bone.mesh.vertices - bone.ends[end]) @ axis / np.linalg.norm(axis)

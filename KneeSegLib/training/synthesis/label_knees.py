@@ -16,7 +16,7 @@ from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
 from KneeSegLib.training.synthesis.bones import Bone
 from KneeSegLib.training.synthesis.distance import REACH_MM, BoneFields, Grid
 from KneeSegLib.training.synthesis.meshes import Mesh
-from KneeSegLib.training.synthesis.voxels import CaseName, assembled
+from KneeSegLib.training.synthesis.voxels import CaseName, assemble_anatomy
 
 SPACING_MM = 0.8
 _SMOOTHING_MM = 0.8
@@ -50,7 +50,7 @@ LABEL_MAPS = {
 }
 
 
-def label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
+def build_label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
     """One right knee from a label map; a left one is mirrored."""
     import SimpleITK as sitk
 
@@ -58,8 +58,8 @@ def label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     path = Path(data) / label_map.file
     if not path.is_file():
         raise InputError(f"{path} does not exist; the anatomy data must hold this label map.")
-    image = _continued(sitk.ReadImage(str(path)), label_map)
-    low, high = _bounds(image)
+    image = _continue_labels(sitk.ReadImage(str(path)), label_map)
+    low, high = _find_bounds(image)
     grid = Grid.around(low, high, SPACING_MM)
     reference = sitk.Image([int(size) for size in grid.shape[::-1]], sitk.sitkUInt8)
     reference.SetOrigin([float(value) for value in grid.origin_mm])
@@ -68,7 +68,7 @@ def label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     fields = BoneFields(grid)
     for number, label in enumerate(label_map.labels.values(), start=1):
         distance = sitk.Resample(
-            _smooth_distance(image == label), reference, sitk.Transform(), sitk.sitkLinear, REACH_MM
+            _measure_smooth_distance(image == label), reference, sitk.Transform(), sitk.sitkLinear, REACH_MM
         )
         fields.add(np.clip(sitk.GetArrayFromImage(distance), -REACH_MM, REACH_MM), number)
     distance, numbers = fields.joined(0.3 if random.random() < 0.15 else random.uniform(0.5, 1.5))
@@ -79,12 +79,13 @@ def label_knee(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     classes = np.array([0, *(CLASSES.index(f"{bone}_right") for bone in label_map.labels)], np.uint8)
     factor = random.uniform(0.6, 1.25)
     functions = [
-        _cortex_of(bone, distance, numbers == number, grid, factor) for number, bone in enumerate(label_map.labels, 1)
+        _make_cortex_function(bone, distance, numbers == number, grid, factor)
+        for number, bone in enumerate(label_map.labels, 1)
     ]
-    return assembled(distance, numbers, classes, functions, grid, name, [label_map.source])
+    return assemble_anatomy(distance, numbers, classes, functions, grid, name, [label_map.source])
 
 
-def _continued(image, label_map: LabelMap):
+def _continue_labels(image, label_map: LabelMap):
     """The bones' labels with the last slice of what holds bone repeated upward and downward."""
     import SimpleITK as sitk
 
@@ -103,7 +104,7 @@ def _continued(image, label_map: LabelMap):
     return continued
 
 
-def _bounds(image) -> tuple[np.ndarray, np.ndarray]:
+def _find_bounds(image) -> tuple[np.ndarray, np.ndarray]:
     """Corners (x, y, z) of the upright box around the bones; its top and bottom lie inside what was seen."""
     import SimpleITK as sitk
 
@@ -131,7 +132,7 @@ def _bounds(image) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _smooth_distance(mask):
+def _measure_smooth_distance(mask):
     """Signed distance in mm, negative inside, to the border between voxels in and out of a mask, smoothed."""
     import SimpleITK as sitk
 
@@ -150,7 +151,7 @@ def _smooth_distance(mask):
     return sitk.SmoothingRecursiveGaussian(distance, _SMOOTHING_MM)
 
 
-def _cortex_of(bone: str, distance: np.ndarray, near: np.ndarray, grid: Grid, factor: float):
+def _make_cortex_function(bone: str, distance: np.ndarray, near: np.ndarray, grid: Grid, factor: float):
     """Cortical thickness along the vertical: one end of a bone is in the volume, the other is taken to be far away."""
     heights = grid.origin_mm[2] + grid.spacing_mm * np.flatnonzero((near & (distance < 0)).any(axis=(1, 2)))
     far_mm = 330.0

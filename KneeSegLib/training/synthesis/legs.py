@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.training.synthesis.bones import Bone, Splice
-from KneeSegLib.training.synthesis.feet import whole_foot
-from KneeSegLib.training.synthesis.fitting import Surface, aligned, continued, fitted_person
-from KneeSegLib.training.synthesis.joints import Axis, fitted_sphere
-from KneeSegLib.training.synthesis.meshes import Mesh, apply, joined, rotation, translation
-from KneeSegLib.training.synthesis.people import LimbModel, long_axis
+from KneeSegLib.training.synthesis.feet import read_foot
+from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, continue_shaft, fit_subject
+from KneeSegLib.training.synthesis.joints import Axis, fit_sphere
+from KneeSegLib.training.synthesis.limb_model import LimbModel, find_long_axis
+from KneeSegLib.training.synthesis.meshes import Mesh, join_meshes, rotation, transform_points, translation
 
 UP = np.array([0.0, 0.0, 1.0])
 
 
-def cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
+def find_cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
     """Triangles (T,) of the flat cap that closes a cut shaft, which lies furthest along ``direction``."""
     corners = mesh.vertices[mesh.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -26,20 +26,22 @@ def cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
     return (normals @ direction > 0.7) & (along > (mesh.vertices @ direction).max() - 0.8)
 
 
-def spliced(bone: Bone, scanned: Mesh, direction: np.ndarray, length_mm: float, continued_mm: float) -> Bone:
+def splice_end(bone: Bone, scanned: Mesh, direction: np.ndarray, length_mm: float, continued_mm: float) -> Bone:
     """A modelled bone whose end is replaced by a scanned one that was cut across ``direction``.
 
     Args:
         length_mm: one passes into the other over this length.
         continued_mm: so much of the scanned shaft says how the modelled one runs on.
     """
-    cut = cut_triangles(scanned, direction)
+    cut = find_cut_triangles(scanned, direction)
     point = scanned.vertices[scanned.triangles[cut]].mean(axis=(0, 1))
-    bone = bone.moved(continued(bone.mesh, Surface.of(scanned, cut).near(point, direction, continued_mm), point))
+    bone = bone.transform(
+        continue_shaft(bone.mesh, Surface.of(scanned, cut).near(point, direction, continued_mm), point)
+    )
     return replace(bone, splice=Splice(scanned, cut, point, direction, length_mm))
 
 
-def leg_onto(
+def fit_leg(
     ankle: dict[str, Mesh], model: LimbModel, prior: np.ndarray, cortex_factor: float
 ) -> tuple[dict[str, Bone], float]:
     """Whole tibia and fibula whose distal ends are the scanned ones; and the fit's residual in mm.
@@ -48,64 +50,64 @@ def leg_onto(
         ankle: scanned ``tibia``, ``fibula`` (cut above) and ``talus``, right.
         prior: coefficients of the person whose shafts are grown on.
     """
-    targets = {name: Surface.of(ankle[name], cut_triangles(ankle[name], UP)) for name in ("tibia", "fibula")}
-    start = _ends_onto(model, prior, ankle)
-    coefficients, fit = fitted_person(model, targets, start, prior)
+    targets = {name: Surface.of(ankle[name], find_cut_triangles(ankle[name], UP)) for name in ("tibia", "fibula")}
+    start = _match_malleoli(model, prior, ankle)
+    coefficients, fit = fit_subject(model, targets, start, prior)
     plafond = ankle["talus"].vertices[:, 2].max()
     bones = {}
     for name in ("tibia", "fibula"):
-        mesh = model.mesh(name, coefficients).moved(fit.transform)
-        bone = Bone(name, mesh, long_axis(mesh), cortex_factor=cortex_factor)
+        mesh = model.mesh(name, coefficients).transform(fit.transform)
+        bone = Bone(name, mesh, find_long_axis(mesh), cortex_factor=cortex_factor)
         length = 15.0 if name == "fibula" else min(15.0, 0.7 * (ankle[name].vertices[:, 2].max() - plafond))
-        bones[name] = spliced(bone, ankle[name], UP, length, 18.0)
+        bones[name] = splice_end(bone, ankle[name], UP, length, 18.0)
     return bones, fit.residual_mm
 
 
-def _ends_onto(model: LimbModel, coefficients: np.ndarray, ankle: dict[str, Mesh]) -> np.ndarray:
+def _match_malleoli(model: LimbModel, coefficients: np.ndarray, ankle: dict[str, Mesh]) -> np.ndarray:
     """Turn about the vertical and shift that bring the model's ankle onto a scanned one: malleoli onto malleoli."""
     fibula_tip, tibia_tip = (model.vertices(name, coefficients) for name in ("fibula", "tibia"))
-    fibula_tip, tibia_tip = _lowest(fibula_tip), _lowest(tibia_tip)
-    scanned_fibula, scanned_tibia = (_lowest(ankle[name].vertices) for name in ("fibula", "tibia"))
+    fibula_tip, tibia_tip = _average_lowest(fibula_tip), _average_lowest(tibia_tip)
+    scanned_fibula, scanned_tibia = (_average_lowest(ankle[name].vertices) for name in ("fibula", "tibia"))
     have, want = tibia_tip - fibula_tip, scanned_tibia - scanned_fibula
     angle = np.degrees(np.arctan2(want[1], want[0]) - np.arctan2(have[1], have[0]))
     middle, wanted_middle = (fibula_tip + tibia_tip) / 2, (scanned_fibula + scanned_tibia) / 2
     return translation(wanted_middle - middle) @ rotation(UP, angle, middle)
 
 
-def _lowest(vertices: np.ndarray, height_mm: float = 4.0) -> np.ndarray:
+def _average_lowest(vertices: np.ndarray, height_mm: float = 4.0) -> np.ndarray:
     return vertices[vertices[:, 2] < vertices[:, 2].min() + height_mm].mean(axis=0)
 
 
-def foot_onto_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> dict[str, Mesh]:
+def place_foot_under_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> dict[str, Mesh]:
     """A whole foot under a whole tibia and fibula.
 
     The foot whose person has a tibia goes by the ends of tibia and fibula; another one by that foot's talus.
     """
-    template = whole_foot(data, foot if foot.startswith("female") else "female_right")
-    target = joined([_lower_part(tibia), _lower_part(fibula)])
-    own = joined([_lower_part(template["tibia"]), _lower_part(template["fibula"])])
+    template = read_foot(data, foot if foot.startswith("female") else "female_right")
+    target = join_meshes([_keep_lower_part(tibia), _keep_lower_part(fibula)])
+    own = join_meshes([_keep_lower_part(template["tibia"]), _keep_lower_part(template["fibula"])])
     turns = [rotation(UP, angle) for angle in (-60, -30, 0, 30)]
-    under = aligned(own, target, turns).transform
-    bones = whole_foot(data, foot)
+    under = align_surfaces(own, target, turns).transform
+    bones = read_foot(data, foot)
     if not foot.startswith("female"):
         tilts = [rotation(np.array([1.0, 0.0, 0.0]), angle) for angle in (-20, 0, 20)]
-        under = under @ aligned(bones["talus"], template["talus"], tilts).transform
-    return {name: mesh.moved(under) for name, mesh in bones.items()}
+        under = under @ align_surfaces(bones["talus"], template["talus"], tilts).transform
+    return {name: mesh.transform(under) for name, mesh in bones.items()}
 
 
-def _lower_part(mesh: Mesh, height_mm: float = 45.0) -> Mesh:
+def _keep_lower_part(mesh: Mesh, height_mm: float = 45.0) -> Mesh:
     """The vertices of the lowest part of a bone: for alignment only, the triangles are those that it keeps whole."""
     kept = mesh.vertices[:, 2] < mesh.vertices[:, 2].min() + height_mm
     renumbered = np.cumsum(kept) - 1
     return Mesh(mesh.vertices[kept], renumbered[mesh.triangles[kept[mesh.triangles].all(axis=1)]])
 
 
-def ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
+def find_ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
     """Axis of plantar and dorsal flexion of a right ankle: through the centre of the talar dome, along the malleoli.
 
     It points to the patient's left; positive angles about it point the foot down.
     """
-    across = _lowest(tibia.vertices) - _lowest(fibula.vertices)
+    across = _average_lowest(tibia.vertices) - _average_lowest(fibula.vertices)
     across[2] *= 0.5
     across /= np.linalg.norm(across)
     forward = np.cross(across, UP)
@@ -115,12 +117,12 @@ def ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
     height = talus.vertices @ upward
     dome = (normals @ upward > 0.6) & (height > height.max() - 7)
     flat = np.column_stack([talus.vertices[dome] @ forward, height[dome]])
-    (ahead, up), _ = fitted_sphere(flat)
+    (ahead, up), _ = fit_sphere(flat)
     middle = talus.vertices[dome].mean(axis=0) @ across
     return Axis(middle * across + ahead * forward + up * upward, across)
 
 
-def upright(shaft: np.ndarray, forward: np.ndarray) -> np.ndarray:
+def find_upright_turn(shaft: np.ndarray, forward: np.ndarray) -> np.ndarray:
     """4 x 4 turn that brings a shaft (ends (2, 3), upper first) upright and the direction ``forward`` to the front."""
     up = shaft[0] - shaft[1]
     up /= np.linalg.norm(up)
@@ -128,5 +130,5 @@ def upright(shaft: np.ndarray, forward: np.ndarray) -> np.ndarray:
     back /= np.linalg.norm(back)
     transform = np.eye(4)
     transform[:3, :3] = np.stack([np.cross(back, up), back, up])
-    transform[:3, 3] = -apply(transform, shaft[1])
+    transform[:3, 3] = -transform_points(transform, shaft[1])
     return transform

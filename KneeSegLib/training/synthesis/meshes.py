@@ -21,9 +21,9 @@ class Mesh:
         """The mesh of the other side of the body: x negated, triangles turned so that normals stay outward."""
         return Mesh(self.vertices * (-1.0, 1.0, 1.0), self.triangles[:, ::-1])
 
-    def moved(self, transform: np.ndarray) -> Mesh:
+    def transform(self, transform: np.ndarray) -> Mesh:
         """Vertices through a 4 x 4 matrix of positive determinant."""
-        return Mesh(apply(transform, self.vertices), self.triangles)
+        return Mesh(transform_points(transform, self.vertices), self.triangles)
 
     def normals(self) -> np.ndarray:
         """Unit normal of each vertex (V, 3): the mean of its triangles' normals, weighted by area."""
@@ -34,12 +34,12 @@ class Mesh:
             np.add.at(sums, self.triangles[:, corner], area_normals)
         return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
-    def without(self, triangles: np.ndarray) -> Mesh:
+    def remove(self, triangles: np.ndarray) -> Mesh:
         """The mesh without the triangles marked in a boolean array (T,): an open surface."""
         return Mesh(self.vertices, self.triangles[~triangles])
 
 
-def joined(meshes: list[Mesh]) -> Mesh:
+def join_meshes(meshes: list[Mesh]) -> Mesh:
     """One mesh of several, which should not intersect."""
     offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     return Mesh(
@@ -70,7 +70,7 @@ def read_mesh(path: str | Path) -> Mesh:
     return Mesh(vertices, triangles.astype(np.int64))
 
 
-def surface_points(mesh: Mesh, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
+def sample_surface(mesh: Mesh, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
     """Points that cover the surface so that none of it is further than about ``0.6 * spacing_mm`` from one.
 
     Each triangle is cut into ``n * n`` equal ones of edge ``spacing_mm`` or less; their centres are the points.
@@ -84,13 +84,13 @@ def surface_points(mesh: Mesh, spacing_mm: float) -> tuple[np.ndarray, np.ndarra
     points, owners = [], []
     for count in np.unique(cuts):
         chosen = np.flatnonzero(cuts == count)
-        weights = _centre_weights(int(count))
+        weights = _compute_centre_weights(int(count))
         points.append(np.einsum("pc,tcx->tpx", weights, corners[chosen]).reshape(-1, 3))
         owners.append(np.repeat(chosen, len(weights)))
     return np.concatenate(points), np.concatenate(owners)
 
 
-def _centre_weights(count: int) -> np.ndarray:
+def _compute_centre_weights(count: int) -> np.ndarray:
     """Barycentric coordinates (count^2, 3) of the centres of a triangle's ``count * count`` parts."""
     upright = [(i + 1 / 3, j + 1 / 3) for i in range(count) for j in range(count - i)]
     inverted = [(i + 2 / 3, j + 2 / 3) for i in range(count) for j in range(count - i - 1)]
@@ -98,7 +98,7 @@ def _centre_weights(count: int) -> np.ndarray:
     return np.column_stack([first_two, 1 - first_two.sum(axis=1)])
 
 
-def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+def transform_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (..., 3) through a 4 x 4 matrix."""
     return points @ transform[:3, :3].T + transform[:3, 3]
 

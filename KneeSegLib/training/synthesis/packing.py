@@ -11,17 +11,17 @@ import lzma
 import numpy as np
 
 
-def packed(field: np.ndarray) -> np.ndarray:
+def pack_field(field: np.ndarray) -> np.ndarray:
     """The bytes of a field, compressed (uint8 vector)."""
     return np.frombuffer(lzma.compress(np.ascontiguousarray(field).tobytes()), np.uint8)
 
 
-def unpacked(content: np.ndarray, shape: tuple[int, ...], kind: type = np.uint8) -> np.ndarray:
-    """The field of a shape and kind that :func:`packed` compressed; it may be written to, as torch wants it."""
+def unpack_field(content: np.ndarray, shape: tuple[int, ...], kind: type = np.uint8) -> np.ndarray:
+    """The field of a shape and kind that :func:`pack_field` compressed; it may be written to, as torch wants it."""
     return np.frombuffer(bytearray(lzma.decompress(content.tobytes())), kind).reshape(shape)
 
 
-def differences(field: np.ndarray) -> np.ndarray:
+def take_differences(field: np.ndarray) -> np.ndarray:
     """What is new in each value along the last three axes; an unsigned field of the same size."""
     values = field.view(f"u{field.dtype.itemsize}")
     for axis in (-3, -2, -1):
@@ -29,8 +29,8 @@ def differences(field: np.ndarray) -> np.ndarray:
     return values
 
 
-def sums(new: np.ndarray, kind: type) -> np.ndarray:
-    """The field, of type ``kind``, whose :func:`differences` are given."""
+def sum_differences(new: np.ndarray, kind: type) -> np.ndarray:
+    """The field, of type ``kind``, whose :func:`take_differences` are given."""
     values = new
     for axis in (-3, -2, -1):
         values = np.cumsum(values, axis=axis, dtype=values.dtype)

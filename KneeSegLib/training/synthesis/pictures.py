@@ -12,7 +12,7 @@ from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
 _COLORS = {tissue.key: tissue.color for tissue in TISSUES}
 
 
-def class_colors() -> np.ndarray:
+def list_class_colors() -> np.ndarray:
     """Colour of each class (C, 3) uint8: right bones in the colours of the anatomy table, left ones darker."""
     colors = np.zeros((len(CLASSES), 3), np.uint8)
     colors[1] = 150
@@ -23,14 +23,14 @@ def class_colors() -> np.ndarray:
 
 
 def write_picture(anatomy: Anatomy, path: Path) -> None:
-    """Write :func:`picture` to a PNG file."""
+    """Write :func:`draw_picture` to a PNG file."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture(anatomy)).save(path)
+    Image.fromarray(draw_picture(anatomy)).save(path)
 
 
-def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
+def draw_picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
     """Six views side by side, uint8 (height, width, 3); the patient's right is on the left, the front on top or left.
 
     Slices through the labels, rings of distance around them: transverse at a half and a third of the height, coronal
@@ -38,7 +38,7 @@ def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
     """
     from PIL import Image
 
-    colors = class_colors()
+    colors = list_class_colors()
     labels = anatomy.labels()
     depth, rows, columns = labels.shape
     filled = np.argwhere(labels >= 2)
@@ -49,8 +49,8 @@ def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
         (labels[depth // 3], anatomy.sdf[depth // 3]),
         (labels[::-1, y], anatomy.sdf[::-1, y]),
         (labels[::-1, :, x], anatomy.sdf[::-1, :, x]),
-        (_first_hit(labels, 1)[::-1], None),
-        (_first_hit(labels[:, :, ::-1], 2)[::-1], None),
+        (_find_first_hit(labels, 1)[::-1], None),
+        (_find_first_hit(labels[:, :, ::-1], 2)[::-1], None),
     ):
         view = colors[plane].astype(float)
         if field is not None:
@@ -62,7 +62,7 @@ def picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
     return np.concatenate(views[:-1], axis=1)
 
 
-def _first_hit(labels: np.ndarray, axis: int) -> np.ndarray:
+def _find_first_hit(labels: np.ndarray, axis: int) -> np.ndarray:
     """The first labelled voxel along an axis: a view from outside."""
     first = np.argmax(labels > 0, axis=axis)
     return np.take_along_axis(labels, np.expand_dims(first, axis), axis).squeeze(axis)

@@ -22,7 +22,7 @@ from KneeSegLib.training.synthesis.voxels import CaseName
 JOINTS = ("knee", "ankle", "hip", "body")
 
 
-def prepare(
+def prepare_subjects(
     data: Path,
     output: Path,
     joints: Sequence[str] = JOINTS,
@@ -44,30 +44,30 @@ def prepare(
     Raises:
         InputError: the data pack lacks a file.
     """
-    cases = [(joint, name) for joint in joints for name in case_names(joint, group)[:limit]]
+    cases = [(joint, name) for joint in joints for name in list_cases(joint, group)[:limit]]
     paths = []
     for position, (joint, name) in enumerate(cases):
         path = output / name.file_name
         paths.append(path)
         if not path.exists():
             start = time.monotonic()
-            anatomy = builder(joint).build(name, data, random_for(name, seed))
+            anatomy = import_cases(joint).build_case(name, data, seed_random(name, seed))
             write_picture(anatomy, path.with_suffix(".png"))
             anatomy.save(path)
             progress((position + 1) / len(cases), f"{name.file_name}: {time.monotonic() - start:.1f} s")
     return paths
 
 
-def builder(joint: str):
-    """The module that makes the cases of a joint: ``case_names()`` and ``build(name, data, random)``."""
+def import_cases(joint: str):
+    """The module that makes the cases of a joint: ``list_cases()`` and ``build(name, data, random)``."""
     return importlib.import_module(f"KneeSegLib.training.synthesis.{joint}_cases")
 
 
-def case_names(joint: str, group: Group | None = None) -> list[CaseName]:
+def list_cases(joint: str, group: Group | None = None) -> list[CaseName]:
     """All cases of a joint, of one group or of every group."""
-    return [name for name in builder(joint).case_names() if group in (None, name.group)]
+    return [name for name in import_cases(joint).list_cases() if group in (None, name.group)]
 
 
-def random_for(name: CaseName, seed: int) -> np.random.Generator:
+def seed_random(name: CaseName, seed: int) -> np.random.Generator:
     """The random numbers of a case: they depend on its joint, its subject and the seed, on nothing else."""
     return np.random.default_rng([seed, zlib.crc32(name.file_name.encode())])

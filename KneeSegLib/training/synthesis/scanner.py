@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from KneeSegLib.training.synthesis.fields import blurred, chance, smooth_noise, uniform, white_noise
-from KneeSegLib.training.synthesis.metal import with_implants, with_metal
+from KneeSegLib.training.synthesis.fields import blur, chance, draw_smooth_noise, draw_white_noise, uniform
+from KneeSegLib.training.synthesis.metal import add_implants, add_metal
 
 Bounds = tuple[float, float]
 
@@ -45,37 +45,37 @@ class Scanner:
     table_probability: float = 0.35
 
 
-def scanned(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: torch.Generator) -> torch.Tensor:
+def simulate_scan(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: torch.Generator) -> torch.Tensor:
     """Put a perfect image through a random scanner; ``(D, H, W)`` HU in and out."""
     if chance(scanner.table_probability, generator):
-        hu = with_table(hu, spacing_mm, generator)
+        hu = add_table(hu, spacing_mm, generator)
     if chance(scanner.metal_probability, generator):
-        hu = with_metal(hu, spacing_mm, generator, scanner.metal_in_bone)
+        hu = add_metal(hu, spacing_mm, generator, scanner.metal_in_bone)
     if scanner.implant_probability > 0.0 and chance(scanner.implant_probability, generator):
-        hu = with_implants(hu, spacing_mm, generator)
+        hu = add_implants(hu, spacing_mm, generator)
     in_plane = uniform(scanner.blur_mm, generator) / spacing_mm
-    hu = blurred(hu, (uniform(scanner.slice_blur_mm, generator) / spacing_mm, in_plane, in_plane))
+    hu = blur(hu, (uniform(scanner.slice_blur_mm, generator) / spacing_mm, in_plane, in_plane))
     if chance(scanner.overshoot_probability, generator):
         wide = 0.8 / spacing_mm
-        hu = hu + uniform(scanner.overshoot, generator) * (hu - blurred(hu, (0.0, wide, wide)))
+        hu = hu + uniform(scanner.overshoot, generator) * (hu - blur(hu, (0.0, wide, wide)))
     if chance(scanner.calibration_probability, generator):
         scale, offset = uniform(scanner.calibration_scale, generator), uniform(scanner.calibration_offset_hu, generator)
         hu = (hu + 1000.0) * scale - 1000.0 + offset
-    hu = hu + uniform(scanner.shading_hu, generator) * smooth_noise(hu.shape, spacing_mm, 60.0, generator)
+    hu = hu + uniform(scanner.shading_hu, generator) * draw_smooth_noise(hu.shape, spacing_mm, 60.0, generator)
     if chance(scanner.cupping_probability, generator):
-        hu = cupped(hu, uniform(scanner.cupping_hu, generator))
+        hu = add_cupping(hu, uniform(scanner.cupping_hu, generator))
     noise_hu, grain_voxels = uniform(scanner.noise_hu, generator), uniform(scanner.noise_grain, generator)
     if scanner.coarse_probability > 0.0 and chance(scanner.coarse_probability, generator):
         slice_mm, pixel_mm = uniform(scanner.coarse_mm, generator), uniform(scanner.coarse_mm, generator)
-        coarse = averaged(hu, (slice_mm / spacing_mm, pixel_mm / spacing_mm, pixel_mm / spacing_mm))
-        coarse = coarse + correlated_noise(coarse.shape, noise_hu, grain_voxels, generator)
-        hu = _resized(coarse, hu.shape)
+        coarse = average_voxels(hu, (slice_mm / spacing_mm, pixel_mm / spacing_mm, pixel_mm / spacing_mm))
+        coarse = coarse + draw_correlated_noise(coarse.shape, noise_hu, grain_voxels, generator)
+        hu = _resize(coarse, hu.shape)
     else:
-        hu = hu + correlated_noise(hu.shape, noise_hu, grain_voxels, generator)
+        hu = hu + draw_correlated_noise(hu.shape, noise_hu, grain_voxels, generator)
     if chance(scanner.round_field_probability, generator):
-        hu = round_field(hu, uniform((0.85, 1.25), generator), uniform((-2000.0, -1000.0), generator))
+        hu = pad_outside_circle(hu, uniform((0.85, 1.25), generator), uniform((-2000.0, -1000.0), generator))
     if chance(scanner.wrap_probability, generator):
-        hu = wrapped(hu)
+        hu = wrap_values(hu)
     if chance(scanner.low_ceiling_probability, generator):
         hu = hu.clamp(max=LOW_CEILINGS_HU[int(torch.randint(len(LOW_CEILINGS_HU), (), generator=generator))])
     return hu.clamp(-1024.0, 3071.0)
@@ -85,18 +85,18 @@ LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
 """Where some scanners and exports cut bone off."""
 
 
-def averaged(hu: torch.Tensor, voxels: tuple[float, float, float]) -> torch.Tensor:
+def average_voxels(hu: torch.Tensor, voxels: tuple[float, float, float]) -> torch.Tensor:
     """What coarser voxels see, each the mean of so many fine ones along each axis (rounded to whole voxels in all)."""
     shape = [max(2, round(size / factor)) if factor > 1.0 else size for size, factor in zip(hu.shape, voxels)]
     return functional.adaptive_avg_pool3d(hu[None], shape)[0]
 
 
-def _resized(hu: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+def _resize(hu: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """As it comes onto another grid of the same box: between the voxels' centres the values run straight."""
     return functional.interpolate(hu[None, None], size=tuple(shape), mode="trilinear", align_corners=False)[0, 0]
 
 
-def cupped(hu: torch.Tensor, depth_hu: float) -> torch.Tensor:
+def add_cupping(hu: torch.Tensor, depth_hu: float) -> torch.Tensor:
     """Darken the middle of each slice, as uncorrected beam hardening and truncation do; the rim keeps its values."""
     _, height, width = hu.shape
     y = torch.linspace(-1.0, 1.0, height)[:, None]
@@ -104,20 +104,20 @@ def cupped(hu: torch.Tensor, depth_hu: float) -> torch.Tensor:
     return hu - depth_hu * (1.0 - 0.5 * (x * x + y * y)) * (hu > -500.0)
 
 
-def wrapped(hu: torch.Tensor) -> torch.Tensor:
+def wrap_values(hu: torch.Tensor) -> torch.Tensor:
     """What 12 bits make of values over 3071 HU: they start again at -1024."""
     return torch.remainder(hu.clamp(min=-1024.0) + 1024.0, 4096.0) - 1024.0
 
 
-def correlated_noise(
+def draw_correlated_noise(
     shape: torch.Size, sigma_hu: float, grain_voxels: float, generator: torch.Generator
 ) -> torch.Tensor:
     """Noise of standard deviation ``sigma_hu`` whose neighbours agree over ``grain_voxels`` within a slice."""
-    noise = blurred(white_noise(shape, generator), (0.0, grain_voxels, grain_voxels))
+    noise = blur(draw_white_noise(shape, generator), (0.0, grain_voxels, grain_voxels))
     return noise * (sigma_hu / noise.std().clamp(min=1e-6))
 
 
-def round_field(hu: torch.Tensor, radius: float, padding_hu: float) -> torch.Tensor:
+def pad_outside_circle(hu: torch.Tensor, radius: float, padding_hu: float) -> torch.Tensor:
     """Pad what lies outside a reconstruction circle; ``radius`` as a fraction of half the slice's width."""
     _, height, width = hu.shape
     y = torch.linspace(-1.0, 1.0, height)[:, None] * (height / width)
@@ -125,7 +125,7 @@ def round_field(hu: torch.Tensor, radius: float, padding_hu: float) -> torch.Ten
     return torch.where((x * x + y * y).sqrt() > radius, torch.full_like(hu, padding_hu), hu)
 
 
-def with_table(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
+def add_table(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
     """A curved table shell with a cushion, behind the limb: it takes the place of air only."""
     _, height, width = hu.shape
     y = torch.arange(height)[:, None] * spacing_mm

@@ -35,7 +35,7 @@ class CaseName:
         return f"{self.joint}_{self.group}_{self.subject}.npz"
 
 
-def voxelized(
+def voxelize_bones(
     bones: Sequence[tuple[Bone, str]], grid: Grid, gap_mm: float, name: CaseName, sources: Sequence[str]
 ) -> Anatomy:
     """Fields of bones, each with its side (``"right"``, ``"left"``), on a grid; at least ``gap_mm`` between them."""
@@ -47,10 +47,10 @@ def voxelized(
     distance, numbers = fields.joined(gap_mm)
     classes = np.array([0, *(bone.class_index(side) for bone, side in bones)], np.uint8)
     functions = [bone.cortex_mm for bone, _ in bones]
-    return assembled(distance, numbers, classes, functions, grid, name, sources)
+    return assemble_anatomy(distance, numbers, classes, functions, grid, name, sources)
 
 
-def assembled(
+def assemble_anatomy(
     distance: np.ndarray,
     numbers: np.ndarray,
     classes: np.ndarray,
@@ -70,26 +70,26 @@ def assembled(
             np.abs(distance) < BAND_MM, classes[numbers], np.where(distance < 0, classes[numbers], 0)
         ).astype(np.uint8),
         sdf=np.round(np.clip(distance, -BAND_MM, BAND_MM) / SDF_UNIT_MM).astype(np.int8),
-        cortex=_cortex(numbers, cortex_functions, grid),
-        far=_far(distance, grid.spacing_mm),
+        cortex=_sample_cortex(numbers, cortex_functions, grid),
+        far=_measure_far(distance, grid.spacing_mm),
         spacing_mm=(grid.spacing_mm,) * 3,
         origin_mm=tuple(float(value) for value in grid.origin_mm),
         joint=name.joint,
         group=name.group,
-        subject=name.subject,
+        name=name.subject,
         sources=tuple(sources),
     )
     anatomy.check()
     return anatomy
 
 
-def recentered(bones: dict[str, Bone], point: np.ndarray) -> dict[str, Bone]:
+def recenter_bones(bones: dict[str, Bone], point: np.ndarray) -> dict[str, Bone]:
     """All bones shifted so that ``point`` becomes the origin."""
     shift = translation(-np.asarray(point))
-    return {name: bone.moved(shift) for name, bone in bones.items()}
+    return {name: bone.transform(shift) for name, bone in bones.items()}
 
 
-def _cortex(numbers: np.ndarray, functions: Sequence, grid: Grid) -> np.ndarray:
+def _sample_cortex(numbers: np.ndarray, functions: Sequence, grid: Grid) -> np.ndarray:
     middle = COARSE // 2
     coarse = numbers[middle::COARSE, middle::COARSE, middle::COARSE]
     if coarse.any():
@@ -104,7 +104,7 @@ def _cortex(numbers: np.ndarray, functions: Sequence, grid: Grid) -> np.ndarray:
     return np.clip(np.round(thickness / CORTEX_UNIT_MM), 0, 255).astype(np.uint8)
 
 
-def _far(distance: np.ndarray, spacing_mm: float) -> np.ndarray:
+def _measure_far(distance: np.ndarray, spacing_mm: float) -> np.ndarray:
     low, high = COARSE // 2 - 1, COARSE // 2
     centers = (
         sum(distance[i::COARSE, j::COARSE, k::COARSE] for i in (low, high) for j in (low, high) for k in (low, high))

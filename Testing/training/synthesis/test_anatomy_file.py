@@ -24,7 +24,7 @@ def test_what_is_saved_comes_back_exactly(geometric_knee: Anatomy, tmp_path: Pat
         for name in ("nearest", "sdf", "cortex", "far"):
             np.testing.assert_array_equal(getattr(loaded, name), getattr(anatomy, name))
             assert getattr(loaded, name).dtype == getattr(anatomy, name).dtype
-        for name in ("spacing_mm", "origin_mm", "joint", "group", "subject", "sources"):
+        for name in ("spacing_mm", "origin_mm", "joint", "group", "name", "sources"):
             assert getattr(loaded, name) == getattr(anatomy, name)
 
 

@@ -7,9 +7,17 @@ import pytest
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.bones import Bone, Splice
-from KneeSegLib.training.synthesis.legs import cut_triangles
-from KneeSegLib.training.synthesis.meshes import Mesh, apply, joined, read_mesh, rotation, surface_points, translation
-from KneeSegLib.training.synthesis.people import thickened
+from KneeSegLib.training.synthesis.legs import find_cut_triangles
+from KneeSegLib.training.synthesis.limb_model import thicken_sheets
+from KneeSegLib.training.synthesis.meshes import (
+    Mesh,
+    join_meshes,
+    read_mesh,
+    rotation,
+    sample_surface,
+    transform_points,
+    translation,
+)
 
 
 def volume(mesh: Mesh) -> float:
@@ -30,7 +38,7 @@ def box(low: tuple[float, ...], high: tuple[float, ...], cuts: int = 4) -> Mesh:
             a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]))
             triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
             parts.append(Mesh(corners, triangles if end else triangles[:, ::-1]))
-    whole = joined(parts)
+    whole = join_meshes(parts)
     vertices, places = np.unique(whole.vertices, axis=0, return_inverse=True)
     return Mesh(np.array(low) + vertices * (np.array(high) - low), places.ravel()[whole.triangles])
 
@@ -45,13 +53,13 @@ def test_a_mirrored_bone_is_still_outside_out() -> None:
 
 def test_turning_is_right_handed_about_its_centre() -> None:
     turn = rotation(np.array([0, 0, 2.0]), 90, np.array([1.0, 0, 0]))
-    np.testing.assert_allclose(apply(turn, np.array([[2.0, 0, 5]])), [[1, 1, 5]], atol=1e-12)
-    np.testing.assert_allclose(apply(translation(np.array([1, 2, 3])), np.zeros(3)), [1, 2, 3])
+    np.testing.assert_allclose(transform_points(turn, np.array([[2.0, 0, 5]])), [[1, 1, 5]], atol=1e-12)
+    np.testing.assert_allclose(transform_points(translation(np.array([1, 2, 3])), np.zeros(3)), [1, 2, 3])
 
 
 def test_surface_points_leave_no_hole() -> None:
     block = box((0, 0, 0), (10, 10, 10), cuts=1)
-    points, owners = surface_points(block, 0.8)
+    points, owners = sample_surface(block, 0.8)
     assert owners.max() < len(block.triangles)
     targets = np.random.default_rng(0).uniform(0, 10, (400, 3))
     targets[:, 2] = 10
@@ -63,7 +71,7 @@ def test_a_sheet_turned_inside_out_becomes_thick_again() -> None:
     sheet = box((0, 0, 0), (40, 40, 1.0), cuts=16)
     inverted = Mesh(sheet.vertices * (1, 1, -1), sheet.triangles)
     middle = np.all(np.abs(sheet.vertices[:, :2] - 20) < 12, axis=1)
-    thick = thickened(inverted, 2.0)
+    thick = thicken_sheets(inverted, 2.0)
     upward = inverted.normals()[:, 2] > 0
     heights = thick.vertices[:, 2]
     assert np.all(heights[middle & upward].min() - heights[middle & ~upward].max() > 1.9)
@@ -71,7 +79,7 @@ def test_a_sheet_turned_inside_out_becomes_thick_again() -> None:
 
 def test_the_flat_cap_of_a_cut_shaft_is_found() -> None:
     shaft = box((0, 0, 0), (10, 10, 40), cuts=5)
-    cut = cut_triangles(shaft, np.array([0, 0, 1.0]))
+    cut = find_cut_triangles(shaft, np.array([0, 0, 1.0]))
     assert cut.sum() == 2 * 5 * 5
     assert np.all(shaft.vertices[shaft.triangles[cut]][..., 2] == 40)
 
@@ -81,7 +89,7 @@ def test_a_splice_is_the_scanned_end_at_the_joint_and_the_model_beyond_the_cut()
 
     up = np.array([0, 0, 1.0])
     model, scanned = box((-10, -10, -50), (10, 10, 80)), box((-12, -12, -50), (12, 12, 20))
-    splice = Splice(scanned, cut_triangles(scanned, up), np.array([0, 0, 20.0]), up, 15.0)
+    splice = Splice(scanned, find_cut_triangles(scanned, up), np.array([0, 0, 20.0]), up, 15.0)
     bone = Bone("tibia", model, np.array([[0, 0, 80.0], [0, 0, -50.0]]), splice)
     distance, _ = bone.distance(Grid((5.0, 0.0, -10.0), 1.0, (60, 1, 12)))
     # Along x at y = 0, from x = 5: where the distance passes zero is the wall.

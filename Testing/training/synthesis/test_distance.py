@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from KneeSegLib.training.synthesis.distance import REACH_MM, BoneFields, Grid, nearest_on_triangles, signed_distance
-from KneeSegLib.training.synthesis.meshes import Mesh, surface_points
+from KneeSegLib.training.synthesis.distance import (
+    REACH_MM,
+    BoneFields,
+    Grid,
+    find_nearest_on_triangles,
+    measure_signed_distance,
+)
+from KneeSegLib.training.synthesis.meshes import Mesh, sample_surface
 
 CENTER = np.array([0.3, -0.7, 0.11])
 RADIUS_MM = 20.0
@@ -43,7 +49,7 @@ def radius_at(grid: Grid) -> np.ndarray:
 def test_distance_to_a_sphere_is_right_to_a_tenth_of_a_millimetre(sphere: Mesh) -> None:
     grid = Grid.around(np.full(3, -34.0), np.full(3, 34.0), 1.0)
     expected = radius_at(grid) - RADIUS_MM
-    error = np.abs(signed_distance(sphere, grid) - expected)
+    error = np.abs(measure_signed_distance(sphere, grid) - expected)
     # Towards the centre of a sphere all its surface is equally near: the hardest place, and of no use to an image.
     assert error[(expected > -6) & (expected < REACH_MM - 0.5)].max() < 0.1
     assert error[np.abs(expected) < 3].mean() < 0.03
@@ -51,7 +57,7 @@ def test_distance_to_a_sphere_is_right_to_a_tenth_of_a_millimetre(sphere: Mesh) 
 
 def test_beyond_its_reach_distance_is_clipped_with_the_right_sign(sphere: Mesh) -> None:
     grid = Grid.around(np.full(3, -40.0), np.full(3, 40.0), 2.0)
-    distance = signed_distance(sphere, grid)
+    distance = measure_signed_distance(sphere, grid)
     assert np.all(distance[radius_at(grid) > RADIUS_MM + 14] == REACH_MM)
     assert np.all(distance[radius_at(grid) < RADIUS_MM - 14] < -10)
 
@@ -59,15 +65,15 @@ def test_beyond_its_reach_distance_is_clipped_with_the_right_sign(sphere: Mesh) 
 def test_a_part_of_the_grid_gets_what_the_whole_grid_would(sphere: Mesh) -> None:
     grid = Grid.around(np.full(3, -34.0), np.full(3, 34.0), 1.0)
     part, where = grid.part(np.array([-5.0, -40.0, 6.0]), np.array([40.0, 8.0, 30.0]))
-    whole = signed_distance(sphere, grid)[where]
+    whole = measure_signed_distance(sphere, grid)[where]
     near = np.abs(whole) < 3.5
-    np.testing.assert_allclose(signed_distance(sphere, part)[near], whole[near], atol=1e-4)
+    np.testing.assert_allclose(measure_signed_distance(sphere, part)[near], whole[near], atol=1e-4)
 
 
 def test_an_open_end_is_inside_but_no_surface(sphere: Mesh) -> None:
     grid = Grid.around(np.full(3, -24.0), np.full(3, 24.0), 1.0)
     upper = sphere.vertices[sphere.triangles].mean(axis=1)[:, 2] > 12
-    distance = signed_distance(sphere, grid, upper)
+    distance = measure_signed_distance(sphere, grid, upper)
     inside = radius_at(grid) < RADIUS_MM - 1.5
     assert np.all(distance[inside] < 0)
     top = np.unravel_index(
@@ -80,8 +86,8 @@ def test_feet_on_triangles_agree_with_dense_sampling() -> None:
     random = np.random.default_rng(3)
     triangle = random.uniform(-5, 5, (3, 3))
     points = random.uniform(-10, 10, (50, 3))
-    feet = nearest_on_triangles(points, np.repeat(triangle[None], 50, axis=0))
-    dense, _ = surface_points(Mesh(triangle, np.array([[0, 1, 2]])), 0.05)
+    feet = find_nearest_on_triangles(points, np.repeat(triangle[None], 50, axis=0))
+    dense, _ = sample_surface(Mesh(triangle, np.array([[0, 1, 2]])), 0.05)
     sampled = np.linalg.norm(points[:, None] - dense, axis=2).min(axis=1)
     exact = np.linalg.norm(points - feet, axis=1)
     assert np.all(exact <= sampled + 1e-9)
@@ -106,7 +112,7 @@ def test_bones_that_come_too_near_are_drawn_back_alike(overlap_mm: float) -> Non
 
 def test_bones_far_enough_apart_stay_as_they_are(sphere: Mesh) -> None:
     grid = Grid.around(np.full(3, -34.0), np.full(3, 34.0), 2.0)
-    alone = signed_distance(sphere, grid)
+    alone = measure_signed_distance(sphere, grid)
     fields = BoneFields(grid)
     fields.add(alone, 1)
     np.testing.assert_allclose(fields.joined(3.0)[0], alone)

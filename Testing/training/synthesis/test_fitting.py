@@ -7,36 +7,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from KneeSegLib.training.synthesis.fitting import Surface, aligned, fitted_person
-from KneeSegLib.training.synthesis.meshes import apply, rotation, scaling, translation
-from KneeSegLib.training.synthesis.people import limb_model
+from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, fit_subject
+from KneeSegLib.training.synthesis.limb_model import read_limb_model
+from KneeSegLib.training.synthesis.meshes import rotation, scaling, transform_points, translation
 
 
 def test_a_known_similarity_is_found_again(shared_data: Path) -> None:
-    patella = limb_model(shared_data).mesh("patella", np.zeros(26))
-    patella = patella.moved(translation(-patella.vertices.mean(axis=0)))
+    patella = read_limb_model(shared_data).mesh("patella", np.zeros(26))
+    patella = patella.transform(translation(-patella.vertices.mean(axis=0)))
     motion = translation(np.array([8.0, -5, 3])) @ rotation(np.array([1.0, 2, 0.5]), 17) @ scaling(1.08, np.zeros(3))
     starts = [rotation(np.array([1.0, 0, 0]), angle) for angle in (-20, 0, 20)]
-    found = aligned(patella, patella.moved(motion), starts)
-    errors = np.linalg.norm(apply(found.transform, patella.vertices) - apply(motion, patella.vertices), axis=1)
+    found = align_surfaces(patella, patella.transform(motion), starts)
+    errors = np.linalg.norm(
+        transform_points(found.transform, patella.vertices) - transform_points(motion, patella.vertices), axis=1
+    )
     assert errors.max() < 0.2
     assert found.residual_mm < 0.2
 
 
 def test_a_piece_of_a_person_tells_the_rest_of_the_bone(shared_data: Path) -> None:
-    model = limb_model(shared_data)
+    model = read_limb_model(shared_data)
     truth = np.zeros(model.size)
     truth[:4] = (0.8, -1.0, 0.5, 0.7)
     tibia = model.mesh("tibia", truth)
     home = translation(-tibia.vertices[tibia.vertices[:, 2] < tibia.vertices[:, 2].min() + 80].mean(axis=0))
-    scanned = Surface.of(tibia.moved(home))
+    scanned = Surface.of(tibia.transform(home))
     piece = scanned.near(np.zeros(3), np.array([0.0, 0, -1]), 60.0)
     assert len(piece.points) < 0.5 * len(scanned.points)
-    coefficients, fit = fitted_person(model, {"tibia": piece}, home, np.zeros(model.size))
-    fitted = apply(fit.transform, model.vertices("tibia", coefficients))
+    coefficients, fit = fit_subject(model, {"tibia": piece}, home, np.zeros(model.size))
+    fitted = transform_points(fit.transform, model.vertices("tibia", coefficients))
     assert fit.residual_mm < 0.4
     near = scanned.points[:, 2] < 60
-    distance, _ = Surface.of(tibia.moved(home)).tree.query(fitted[near])
+    distance, _ = Surface.of(tibia.transform(home)).tree.query(fitted[near])
     assert np.quantile(distance, 0.95) < 1.5
     assert np.all(np.abs(coefficients) <= 2)
 

@@ -11,15 +11,15 @@ from KneeSegLib.training.synthesis.bones import Bone
 from KneeSegLib.training.synthesis.joints import (
     HipPose,
     KneePose,
-    fitted_sphere,
-    knee_flexion_axis,
-    posed_hip,
-    posed_knee,
+    find_knee_flexion_axis,
+    fit_sphere,
+    pose_hip,
+    pose_knee,
     slide_to_gap,
 )
-from KneeSegLib.training.synthesis.legs import upright
-from KneeSegLib.training.synthesis.meshes import Mesh, apply, translation
-from KneeSegLib.training.synthesis.people import limb_model
+from KneeSegLib.training.synthesis.legs import find_upright_turn
+from KneeSegLib.training.synthesis.limb_model import read_limb_model
+from KneeSegLib.training.synthesis.meshes import Mesh, transform_points, translation
 
 MEDIAL, POSTERIOR, UP = np.eye(3)  # of a right leg in LPS
 
@@ -33,14 +33,14 @@ def square(height: float) -> Mesh:
 @pytest.fixture(scope="module")
 def limb(shared_data: Path) -> dict[str, Bone]:
     """The mean person of the shape model, right limb."""
-    model = limb_model(shared_data)
-    return model.limb(np.zeros(model.size))
+    model = read_limb_model(shared_data)
+    return model.build_limb(np.zeros(model.size))
 
 
 def test_a_sphere_is_found_in_its_points() -> None:
     directions = np.random.default_rng(0).standard_normal((200, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    center, radius = fitted_sphere(np.array([5.0, -3, 900]) + 23.5 * directions)
+    center, radius = fit_sphere(np.array([5.0, -3, 900]) + 23.5 * directions)
     np.testing.assert_allclose(center, [5, -3, 900], atol=1e-6)
     assert radius == pytest.approx(23.5)
 
@@ -54,8 +54,8 @@ def test_a_bone_slides_until_the_gap_is_as_wished(start_mm: float) -> None:
 
 def test_a_leg_is_set_upright_and_faces_forward() -> None:
     shaft = np.array([[30.0, 10, 300], [0, 0, 0]])
-    turn = upright(shaft, np.array([-1.0, 0, 0.2]))
-    top, bottom, toe = apply(turn, np.array([*shaft, shaft[1] + [-1, 0, 0.2]]))
+    turn = find_upright_turn(shaft, np.array([-1.0, 0, 0.2]))
+    top, bottom, toe = transform_points(turn, np.array([*shaft, shaft[1] + [-1, 0, 0.2]]))
     np.testing.assert_allclose(bottom, 0, atol=1e-9)
     np.testing.assert_allclose(top[:2], 0, atol=1e-9)
     assert top[2] > 0 and toe[1] < 0 and abs(toe[0]) < 1e-9
@@ -66,7 +66,7 @@ def test_hip_angles_have_their_clinical_signs() -> None:
     foot = Bone("other", Mesh(np.array([[0.0, 0, -800], [0, -150, -800]]), np.zeros((0, 3), int)))
 
     def posed(**angles: float) -> np.ndarray:
-        return posed_hip({"foot": foot}, np.zeros(3), HipPose(**angles), ("foot",))["foot"].mesh.vertices
+        return pose_hip({"foot": foot}, np.zeros(3), HipPose(**angles), ("foot",))["foot"].mesh.vertices
 
     assert posed(flexion=10)[0] @ POSTERIOR < -100
     assert posed(abduction=10)[0] @ MEDIAL < -100
@@ -75,9 +75,9 @@ def test_hip_angles_have_their_clinical_signs() -> None:
 
 
 def test_a_bent_knee_carries_the_foot_backwards_and_keeps_its_gaps(limb: dict[str, Bone]) -> None:
-    axis = knee_flexion_axis(limb["femur"].mesh)
+    axis = find_knee_flexion_axis(limb["femur"].mesh)
     assert axis.direction @ MEDIAL > 0.9
-    straight, bent = (posed_knee(limb, KneePose(flexion=angle)) for angle in (0.0, 30.0))
+    straight, bent = (pose_knee(limb, KneePose(flexion=angle)) for angle in (0.0, 30.0))
     shafts = [knee["tibia"].ends[1] - knee["tibia"].ends[0] for knee in (straight, bent)]
     cosine = shafts[0] @ shafts[1] / np.prod([np.linalg.norm(shaft) for shaft in shafts])
     assert np.degrees(np.arccos(cosine)) == pytest.approx(30, abs=1.5)
@@ -91,7 +91,7 @@ def test_a_bent_knee_carries_the_foot_backwards_and_keeps_its_gaps(limb: dict[st
 
 def test_tibia_turns_inward_and_varus_brings_the_foot_inward(limb: dict[str, Bone]) -> None:
     neutral, turned, varus = (
-        posed_knee(limb, pose) for pose in (KneePose(), KneePose(tibial_rotation=15), KneePose(varus=5))
+        pose_knee(limb, pose) for pose in (KneePose(), KneePose(tibial_rotation=15), KneePose(varus=5))
     )
 
     def fibula_behind_tibia(knee: dict[str, Bone]) -> float:
@@ -110,6 +110,6 @@ def test_the_limb_is_a_right_one(limb: dict[str, Bone]) -> None:
 
 
 def test_moving_a_bone_moves_its_ends_and_mesh_alike(limb: dict[str, Bone]) -> None:
-    moved = limb["femur"].moved(translation(np.array([1.0, 2, 3])))
+    moved = limb["femur"].transform(translation(np.array([1.0, 2, 3])))
     np.testing.assert_allclose(moved.ends - limb["femur"].ends, [[1, 2, 3]] * 2)
     np.testing.assert_allclose(moved.bounds()[0] - limb["femur"].bounds()[0], [1, 2, 3])

@@ -15,37 +15,37 @@ from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
 from KneeSegLib.training.synthesis.distance import Grid
 from KneeSegLib.training.synthesis.hip_cases import SCANNED_FEMORA
 from KneeSegLib.training.synthesis.knee_cases import BONES
-from KneeSegLib.training.synthesis.pictures import class_colors
-from KneeSegLib.training.synthesis.prepare import JOINTS, case_names, prepare, random_for
-from KneeSegLib.training.synthesis.voxels import CaseName, assembled
+from KneeSegLib.training.synthesis.pictures import list_class_colors
+from KneeSegLib.training.synthesis.prepare import JOINTS, list_cases, prepare_subjects, seed_random
+from KneeSegLib.training.synthesis.voxels import CaseName, assemble_anatomy
 
 
 @pytest.fixture(scope="module")
 def knee(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Anatomy:
     folder = tmp_path_factory.mktemp("prepared")
-    (path,) = prepare(shared_data, folder, ["knee"], limit=1)
+    (path,) = prepare_subjects(shared_data, folder, ["knee"], limit=1)
     return Anatomy.load(path)
 
 
 def test_every_joint_has_people_of_every_group_and_no_name_twice() -> None:
     for joint in JOINTS:
-        names = case_names(joint)
+        names = list_cases(joint)
         assert {name.group for name in names} == {"train", "validation", "test"}
         assert len({name.file_name for name in names}) == len(names)
 
 
 def test_no_scanned_ankle_or_hindfoot_crosses_from_one_group_to_another() -> None:
     groups: dict[str, set[str]] = {}
-    for recipe in ankle_cases.recipes().values():
+    for recipe in ankle_cases.list_recipes().values():
         # The other foot of the same patient has the same number in another series.
-        for person in filter(None, (recipe.ankle, recipe.hindfoot and recipe.hindfoot[0].removeprefix("Non"))):
-            groups.setdefault(person, set()).add(recipe.group)
+        for subject in filter(None, (recipe.ankle, recipe.hindfoot and recipe.hindfoot[0].removeprefix("Non"))):
+            groups.setdefault(subject, set()).add(recipe.group)
     assert len(groups) == 26 + 7
     assert all(len(found) == 1 for found in groups.values()), groups
 
 
 def test_calcanei_of_validation_and_test_ankles_are_never_those_of_the_shared_feet() -> None:
-    for recipe in ankle_cases.recipes().values():
+    for recipe in ankle_cases.list_recipes().values():
         assert recipe.group == "train" or recipe.hindfoot is not None
 
 
@@ -56,14 +56,14 @@ def test_both_femora_of_a_person_are_in_one_group() -> None:
 
 def test_random_numbers_depend_on_the_case_alone() -> None:
     first, second = CaseName("knee", "train", "model01"), CaseName("knee", "train", "model02")
-    assert random_for(first, 0).random() == random_for(first, 0).random()
-    assert random_for(first, 0).random() != random_for(second, 0).random()
-    assert random_for(first, 0).random() != random_for(first, 1).random()
+    assert seed_random(first, 0).random() == seed_random(first, 0).random()
+    assert seed_random(first, 0).random() != seed_random(second, 0).random()
+    assert seed_random(first, 0).random() != seed_random(first, 1).random()
 
 
 def test_a_folder_without_the_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="llp26_left_linear"):
-        prepare(tmp_path, tmp_path / "out", ["knee"], limit=1)
+        prepare_subjects(tmp_path, tmp_path / "out", ["knee"], limit=1)
     assert not list(tmp_path.rglob("*.npz"))
 
 
@@ -97,9 +97,9 @@ def test_far_continues_the_signed_distance(knee: Anatomy) -> None:
 
 
 def test_files_that_exist_are_kept(shared_data: Path, tmp_path: Path) -> None:
-    (name,) = case_names("hip")[:1]
+    (name,) = list_cases("hip")[:1]
     (tmp_path / name.file_name).write_bytes(b"kept")
-    assert prepare(shared_data, tmp_path, ["hip"], limit=1) == [tmp_path / name.file_name]
+    assert prepare_subjects(shared_data, tmp_path, ["hip"], limit=1) == [tmp_path / name.file_name]
     assert (tmp_path / name.file_name).read_bytes() == b"kept"
 
 
@@ -112,25 +112,25 @@ def planes_for_bones(monkeypatch: pytest.MonkeyPatch) -> list[CaseName]:
         grid = Grid((0.0, 0.0, 0.0), 2.0, (40, 16, 16))
         depth = np.broadcast_to(np.clip(2.0 * (np.arange(40) - 19.5), -12.7, 12.7)[:, None, None], grid.shape)
         classes = np.array([0, CLASSES.index("femur_right")], np.uint8)
-        return assembled(
+        return assemble_anatomy(
             depth, np.ones(grid.shape, np.uint8), classes, [lambda p: np.full(len(p), 2.0)], grid, name, []
         )
 
-    cases = SimpleNamespace(case_names=lambda: names, build=build)
-    monkeypatch.setattr("KneeSegLib.training.synthesis.prepare.builder", lambda joint: cases)
+    cases = SimpleNamespace(list_cases=lambda: names, build_case=build)
+    monkeypatch.setattr("KneeSegLib.training.synthesis.prepare.import_cases", lambda joint: cases)
     return names
 
 
 def test_a_picture_lies_beside_each_prepared_file(planes_for_bones: list[CaseName], tmp_path: Path) -> None:
-    for path in prepare(tmp_path, tmp_path / "out", ["knee"]):
+    for path in prepare_subjects(tmp_path, tmp_path / "out", ["knee"]):
         seen_from_the_left = np.asarray(Image.open(path.with_suffix(".png")))[:, -20]
-        femur = tuple(class_colors()[CLASSES.index("femur_right")])
+        femur = tuple(list_class_colors()[CLASSES.index("femur_right")])
         assert {tuple(colour) for colour in seen_from_the_left[:145]} == {(0, 0, 0)}
         assert {tuple(colour) for colour in seen_from_the_left[155:]} == {femur}
 
 
 def test_one_group_is_prepared_alone(planes_for_bones: list[CaseName], tmp_path: Path) -> None:
-    prepare(tmp_path, tmp_path / "out", ["knee"], group="test")
+    prepare_subjects(tmp_path, tmp_path / "out", ["knee"], group="test")
     assert [path.name for path in (tmp_path / "out").glob("*.npz")] == [planes_for_bones[1].file_name]
 
 
@@ -138,7 +138,7 @@ def test_far_counts_millimetres_beyond_the_band() -> None:
     grid = Grid((0.0, 0.0, 0.0), 2.0, (8, 8, 80))
     distance = np.broadcast_to(grid.coordinates()[0] - 10, grid.shape)
     numbers = (distance < 13).astype(np.uint8)
-    anatomy = assembled(
+    anatomy = assemble_anatomy(
         np.clip(distance, -13, 13),
         numbers,
         np.array([0, 3], np.uint8),

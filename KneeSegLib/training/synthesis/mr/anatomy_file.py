@@ -19,7 +19,7 @@ import numpy as np
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.anatomy_file import Group
 from KneeSegLib.training.synthesis.mr.structures import BONES
-from KneeSegLib.training.synthesis.packing import differences, packed, sums, unpacked
+from KneeSegLib.training.synthesis.packing import pack_field, sum_differences, take_differences, unpack_field
 
 JOINT = "mr-knee"
 SDF_UNIT_MM = 0.1
@@ -85,15 +85,15 @@ class MrTemplate:
 
     @property
     def file_name(self) -> str:
-        return template_file_name(self.name)
+        return name_template_file(self.name)
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder``, beside its final name first, so that a file that exists is whole."""
         self.check()
-        content = {name: packed(getattr(self, name)) for name in ("owner", "soft", *_COARSE)}
+        content = {name: pack_field(getattr(self, name)) for name in ("owner", "soft", *_COARSE)}
         content |= {f"vertices_{bone}": places.astype(np.float32) for bone, places in self.vertices.items()}
-        content |= {name: packed(differences(getattr(self, name))) for name in ("bone", "cover", "meniscus")}
-        return _write(
+        content |= {name: pack_field(take_differences(getattr(self, name))) for name in ("bone", "cover", "meniscus")}
+        return _write_arrays(
             Path(folder) / self.file_name,
             format=FORMAT,
             shape=np.array(self.bone.shape),
@@ -107,17 +107,17 @@ class MrTemplate:
     @classmethod
     def load(cls, path: str | Path) -> MrTemplate:
         """Read a file that :meth:`save` wrote; raises :class:`InputError` for any other."""
-        return _read(path, cls._from)
+        return _read_arrays(path, cls._from)
 
     @classmethod
     def _from(cls, content: dict[str, Any]) -> MrTemplate:
         fine = tuple(content["shape"].tolist())
         coarse = tuple(size // COARSE for size in fine)
-        distances = {n: sums(unpacked(content[n], fine), np.int8) for n in ("bone", "cover", "meniscus")}
+        distances = {n: sum_differences(unpack_field(content[n], fine), np.int8) for n in ("bone", "cover", "meniscus")}
         return cls(
             **distances,
-            **{name: unpacked(content[name], fine) for name in ("owner", "soft")},
-            **{name: unpacked(content[name], coarse) for name in _COARSE},
+            **{name: unpack_field(content[name], fine) for name in ("owner", "soft")},
+            **{name: unpack_field(content[name], coarse) for name in _COARSE},
             vertices={bone: content[f"vertices_{bone}"] for bone in BONES},
             spacing_mm=float(content["spacing_mm"]),
             origin_mm=tuple(content["origin_mm"].tolist()),
@@ -127,7 +127,7 @@ class MrTemplate:
 
 
 @dataclass
-class MrPerson:
+class MrSubject:
     """A person: a template seen through a displacement.
 
     Attributes:
@@ -141,53 +141,53 @@ class MrPerson:
     spacing_mm: float
     origin_mm: tuple[float, float, float]
     group: Group
-    subject: str
+    name: str
     sources: tuple[str, ...]
 
     @property
     def file_name(self) -> str:
-        return f"{JOINT}_{self.group}_{self.subject}.npz"
+        return f"{JOINT}_{self.group}_{self.name}.npz"
 
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder``, beside its final name first, so that a file that exists is whole."""
-        return _write(
+        return _write_arrays(
             Path(folder) / self.file_name,
             format=FORMAT,
             template=self.template,
             shape=np.array(self.steps.shape),
-            steps=packed(differences(self.steps)),
+            steps=pack_field(take_differences(self.steps)),
             spacing_mm=self.spacing_mm,
             origin_mm=np.array(self.origin_mm),
             group=self.group,
-            subject=self.subject,
+            subject=self.name,
             sources=np.array(self.sources),
         )
 
     @classmethod
-    def load(cls, path: str | Path) -> MrPerson:
+    def load(cls, path: str | Path) -> MrSubject:
         """Read a file that :meth:`save` wrote; raises :class:`InputError` for any other."""
-        return _read(path, cls._from)
+        return _read_arrays(path, cls._from)
 
     @classmethod
-    def _from(cls, content: dict[str, Any]) -> MrPerson:
+    def _from(cls, content: dict[str, Any]) -> MrSubject:
         shape = tuple(content["shape"].tolist())
         return cls(
             template=str(content["template"]),
-            steps=sums(unpacked(content["steps"], shape, np.uint16), np.int16),
+            steps=sum_differences(unpack_field(content["steps"], shape, np.uint16), np.int16),
             spacing_mm=float(content["spacing_mm"]),
             origin_mm=tuple(content["origin_mm"].tolist()),
             group=str(content["group"]),
-            subject=str(content["subject"]),
+            name=str(content["subject"]),
             sources=tuple(content["sources"].tolist()),
         )
 
 
-def template_file_name(name: str) -> str:
+def name_template_file(name: str) -> str:
     """Of the template ``name``."""
     return f"{JOINT}_template_{name}.npz"
 
 
-def _write(path: Path, **content: Any) -> Path:
+def _write_arrays(path: Path, **content: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.stem + ".part.npz")
     np.savez(unfinished, **content)
@@ -195,7 +195,7 @@ def _write(path: Path, **content: Any) -> Path:
     return path
 
 
-def _read(path: str | Path, build: Callable[[dict[str, Any]], Any]) -> Any:
+def _read_arrays(path: str | Path, build: Callable[[dict[str, Any]], Any]) -> Any:
     try:
         with np.load(path, allow_pickle=False) as stored:
             content = {name: stored[name] for name in stored.files}

@@ -10,9 +10,10 @@ import torch
 
 from KneeSegLib.anatomy import Side, structure
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, places_of
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis, SyntheticMr, bent_lattice, render_mr
+from KneeSegLib.training.synthesis.mr.lattice import locate_points
+from KneeSegLib.training.synthesis.mr.render import MrSynthesis, SyntheticMr, draw_bent_lattice, render_mr
 from KneeSegLib.training.synthesis.mr.structures import CLASSES
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -29,7 +30,7 @@ SIGNAL_RANGE = 1000.0
 
 
 def synthesize_mr_case(
-    person: PreparedKnee,
+    subject: PreparedKnee,
     spacing_mm: float = 0.6,
     slice_spacing_mm: float | None = None,
     side: Side = "right",
@@ -44,10 +45,10 @@ def synthesize_mr_case(
         side: prepared knees are right ones and are mirrored for the left.
         seed: the same seed gives the same case.
     """
-    shape, spacing, averaged = _slab(spacing_mm, slice_spacing_mm)
+    shape, spacing, averaged = _choose_slab(spacing_mm, slice_spacing_mm)
     generator = torch.Generator().manual_seed(seed)
     rendered = render_mr(
-        person,
+        subject,
         shape,
         spacing,
         torch.zeros(3),
@@ -56,12 +57,14 @@ def synthesize_mr_case(
         averaged,
     )
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().numpy().astype(np.int16)
-    labels = label_values(rendered, side)
-    return SyntheticCase(placed(image, rendered, side), placed(labels, rendered, side), person.subject, person.group)
+    labels = assign_label_values(rendered, side)
+    return SyntheticCase(
+        make_image(image, rendered, side), make_image(labels, rendered, side), subject.name, subject.group
+    )
 
 
-def places_in_case(
-    person: PreparedKnee,
+def locate_in_case(
+    subject: PreparedKnee,
     points_mm: np.ndarray,
     spacing_mm: float = 0.6,
     slice_spacing_mm: float | None = None,
@@ -74,19 +77,21 @@ def places_in_case(
     Returns:
         (N, 3) in LPS mm of the image, some of them beyond it.
     """
-    shape, spacing, _ = _slab(spacing_mm, slice_spacing_mm)
+    shape, spacing, _ = _choose_slab(spacing_mm, slice_spacing_mm)
     generator = torch.Generator().manual_seed(seed)
-    lattice = bent_lattice(shape, spacing, torch.zeros(3), synthesis or MrSynthesis(), generator)
-    places = places_of(torch.from_numpy(np.asarray(points_mm, np.float32)), lattice, shape, spacing)
-    return mirrored_for(places.double().numpy(), side)
+    lattice = draw_bent_lattice(shape, spacing, torch.zeros(3), synthesis or MrSynthesis(), generator)
+    places = locate_points(torch.from_numpy(np.asarray(points_mm, np.float32)), lattice, shape, spacing)
+    return mirror_for_side(places.double().numpy(), side)
 
 
-def mirrored_for(places_mm: np.ndarray, side: Side) -> np.ndarray:
-    """Places (N, 3) from the centre of a slab of a right knee in the case that :func:`placed` makes of it."""
+def mirror_for_side(places_mm: np.ndarray, side: Side) -> np.ndarray:
+    """Places (N, 3) from the centre of a slab of a right knee in the case that :func:`make_image` makes of it."""
     return places_mm * (-1.0 if side == "left" else 1.0, 1.0, 1.0)
 
 
-def _slab(spacing_mm: float, slice_spacing_mm: float | None) -> tuple[tuple[int, int, int], tuple[float, ...], int]:
+def _choose_slab(
+    spacing_mm: float, slice_spacing_mm: float | None
+) -> tuple[tuple[int, int, int], tuple[float, ...], int]:
     """Shape and spacing of what is rendered, slices, rows, columns, and how many slices are averaged."""
     apart_mm = slice_spacing_mm or SLICE_SPACING_MM
     averaged = math.ceil(apart_mm / THICKEST_RENDERED_MM)
@@ -95,12 +100,12 @@ def _slab(spacing_mm: float, slice_spacing_mm: float | None) -> tuple[tuple[int,
     return shape, (apart_mm / averaged, spacing_mm, spacing_mm), averaged
 
 
-def label_values(rendered: SyntheticMr, side: Side) -> np.ndarray:
+def assign_label_values(rendered: SyntheticMr, side: Side) -> np.ndarray:
     """Label values (uint8) of :mod:`KneeSegLib.anatomy` for a slab of a right knee that lies across its middle.
 
     The menisci are told apart by the middle of the slab: medial is to the left of it.
     """
-    classes = rendered.shares.argmax(dim=0).numpy()
+    classes = rendered.fractions.argmax(dim=0).numpy()
     table = np.zeros(len(CLASSES), np.uint8)
     for index, name in enumerate(CLASSES):
         if name not in ("background", "menisci"):
@@ -113,7 +118,7 @@ def label_values(rendered: SyntheticMr, side: Side) -> np.ndarray:
     return labels
 
 
-def placed(array: np.ndarray, rendered: SyntheticMr, side: Side) -> sitk.Image:
+def make_image(array: np.ndarray, rendered: SyntheticMr, side: Side) -> sitk.Image:
     """Slices, rows and columns of a slab as an image in LPS mm, rows downward; a left knee is the mirror of a right."""
     import SimpleITK as sitk
 

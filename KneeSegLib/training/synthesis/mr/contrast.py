@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from KneeSegLib.training.synthesis.fields import chance, uniform
-from KneeSegLib.training.synthesis.mr.steady_state import dess_levels
+from KneeSegLib.training.synthesis.mr.steady_state import compute_dess_levels
 
 Bounds = tuple[float, float]
 
@@ -35,7 +35,7 @@ class Contrast:
     skin: float
 
 
-LOOKED_AT: dict[str, Contrast] = {
+PRESETS_BY_EYE: dict[str, Contrast] = {
     "dess": Contrast(0.14, 0.28, 0.40, 0.12, 0.04, 0.62, 0.18, 1.00, 0.45, 0.75, 0.42, 0.35),
     "pd_fat_suppressed": Contrast(0.10, 0.20, 0.36, 0.07, 0.03, 0.62, 0.10, 1.00, 0.20, 0.55, 0.45, 0.30),
     "pd": Contrast(1.00, 0.45, 0.36, 0.07, 0.03, 0.50, 0.10, 0.75, 0.12, 0.35, 0.42, 0.35),
@@ -45,9 +45,9 @@ LOOKED_AT: dict[str, Contrast] = {
 }
 """Levels that are rounded from how such images look."""
 
-PRESETS: dict[str, Contrast] = {**LOOKED_AT, "dess_3t": Contrast(**dess_levels())}
+PRESETS: dict[str, Contrast] = {**PRESETS_BY_EYE, "dess_3t": Contrast(**compute_dess_levels())}
 
-ANYTHING: dict[str, Bounds] = {
+FREE_BOUNDS: dict[str, Bounds] = {
     "fat": (0.05, 1.1),
     "marrow": (0.15, 0.7),
     "muscle": (0.12, 0.65),
@@ -70,18 +70,18 @@ class ContrastDraw:
     Attributes:
         presets: names in :data:`PRESETS` to draw near.
         spread: standard deviation of the logarithm of each level around the preset's.
-        anything_probability: share of images whose every level is drawn from :data:`ANYTHING` instead.
+        anything_probability: share of images whose every level is drawn from :data:`FREE_BOUNDS` instead.
     """
 
-    presets: tuple[str, ...] = tuple(LOOKED_AT)
+    presets: tuple[str, ...] = tuple(PRESETS_BY_EYE)
     spread: float = 0.18
     anything_probability: float = 0.3
 
 
-def drawn_contrast(draw: ContrastDraw, generator: torch.Generator) -> Contrast:
+def draw_contrast(draw: ContrastDraw, generator: torch.Generator) -> Contrast:
     """A contrast near a preset, or anywhere."""
     if chance(draw.anything_probability, generator):
-        return Contrast(**{name: uniform(bounds, generator) for name, bounds in ANYTHING.items()})
+        return Contrast(**{name: uniform(bounds, generator) for name, bounds in FREE_BOUNDS.items()})
     preset = PRESETS[draw.presets[int(torch.randint(len(draw.presets), (), generator=generator))]]
     factors = torch.exp(draw.spread * torch.randn(len(fields(preset)), generator=generator)).tolist()
     return replace(preset, **{f.name: getattr(preset, f.name) * factor for f, factor in zip(fields(preset), factors)})

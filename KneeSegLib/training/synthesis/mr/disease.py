@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from KneeSegLib.training.synthesis.fields import blurred, chance, smoothstep, uniform
-from KneeSegLib.training.synthesis.mr.person import MrScene
+from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
+from KneeSegLib.training.synthesis.mr.scene import MrScene
 from KneeSegLib.training.synthesis.mr.structures import POUCH
 
 Bounds = tuple[float, float]
@@ -49,7 +49,7 @@ class Disease:
     recess_mm: Bounds = (1.0, 5.0)
 
 
-def with_cartilage(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
+def change_cartilage(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
     """Cartilage made thinner, thicker, broader, narrower, torn or worn away; bone stays as it is."""
     thickness = scene.thickness_mm
     worn = uniform(disease.worn_mm, generator)
@@ -59,7 +59,7 @@ def with_cartilage(scene: MrScene, disease: Disease, generator: torch.Generator)
         1.0 + uniform(disease.thickness_waves, generator) * scene.noise(28.0, generator)
     ).clamp(0.2, 1.6)
     if chance(disease.lesion_probability, generator):
-        factor = factor * (1.0 - uniform((0.4, 1.3), generator) * lesions(scene, generator)).clamp(min=0.0)
+        factor = factor * (1.0 - uniform((0.4, 1.3), generator) * draw_lesions(scene, generator)).clamp(min=0.0)
     if chance(disease.denuded_probability, generator):
         factor = factor * smoothstep(scene.noise(45.0, generator), -0.2, 0.3)
     thickness = thickness * factor - max(worn, 0.0) * (thickness > 0)
@@ -74,12 +74,12 @@ def spread_outward(
     return functional.max_pool2d(thickness_mm[None], (rows, columns), stride=1, padding=(rows // 2, columns // 2))[0]
 
 
-def lesions(scene: MrScene, generator: torch.Generator) -> torch.Tensor:
+def draw_lesions(scene: MrScene, generator: torch.Generator) -> torch.Tensor:
     """0..1, 1 in some patches of 4 to 14 mm."""
     return smoothstep(scene.noise(uniform((4.0, 14.0), generator), generator), 1.0, 1.4)
 
 
-def with_osteophytes(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
+def add_osteophytes(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
     """Blunt outgrowths of bone where cartilage ends, some millimetres wide."""
     height = uniform(disease.osteophyte_mm, generator)
     bumps = smoothstep(scene.noise(uniform((5.0, 9.0), generator), generator), 0.4, 1.8)
@@ -91,7 +91,7 @@ def with_osteophytes(scene: MrScene, disease: Disease, generator: torch.Generato
     return replace(scene, bone_mm=bone, cover_mm=torch.minimum(scene.cover_mm, bone))
 
 
-def extruded_places(lattice_mm: torch.Tensor, extrusion_mm: float) -> torch.Tensor:
+def extrude_menisci(lattice_mm: torch.Tensor, extrusion_mm: float) -> torch.Tensor:
     """Where to look up menisci that stand out: places drawn towards the middle, by ``extrusion_mm`` at the rim.
 
     Args:
@@ -103,21 +103,23 @@ def extruded_places(lattice_mm: torch.Tensor, extrusion_mm: float) -> torch.Tens
     return places
 
 
-def fluid_share(scene: MrScene, disease: Disease, generator: torch.Generator) -> torch.Tensor:
+def draw_fluid_fraction(scene: MrScene, disease: Disease, generator: torch.Generator) -> torch.Tensor:
     """How much of what is neither bone, cartilage nor meniscus is joint fluid, 0..1: a film, or an effusion."""
     film = uniform(disease.film_mm, generator)
-    share = 1.0 - smoothstep(scene.cavity_mm - film * (1.0 + 0.5 * scene.noise(12.0, generator)), 0.3, 1.0)
+    fraction = 1.0 - smoothstep(scene.cavity_mm - film * (1.0 + 0.5 * scene.noise(12.0, generator)), 0.3, 1.0)
     if chance(disease.effusion_probability, generator):
         depth = uniform(disease.effusion_mm, generator) * (0.6 + 0.8 * scene.noise(18.0, generator)).clamp(0.0, 2.0)
-        share = torch.maximum(share, smoothstep(depth - scene.cavity_mm, -0.4, 0.4))
+        fraction = torch.maximum(fraction, smoothstep(depth - scene.cavity_mm, -0.4, 0.4))
     if chance(disease.recess_probability, generator):
-        share = torch.maximum(share, recess_share(scene, uniform(disease.recess_mm, generator), generator))
-    return share
+        fraction = torch.maximum(
+            fraction, draw_recess_fraction(scene, uniform(disease.recess_mm, generator), generator)
+        )
+    return fraction
 
 
-def recess_share(scene: MrScene, depth_mm: float, generator: torch.Generator) -> torch.Tensor:
+def draw_recess_fraction(scene: MrScene, depth_mm: float, generator: torch.Generator) -> torch.Tensor:
     """How much of the recess above the patella is fluid, 0..1: a layer of some ``depth_mm`` on the femur's front."""
     depth = depth_mm * (0.7 + 0.5 * scene.noise(18.0, generator)).clamp(0.0, 2.0)
     filled = (scene.soft == POUCH) * smoothstep(depth - scene.bone_mm, -0.4, 0.4)
     # The recess is drawn in voxels of the template: a little blur gives partial volumes.
-    return blurred(filled, (0.0, *(_EDGE_MM / step for step in scene.spacing_mm[1:])))
+    return blur(filled, (0.0, *(_EDGE_MM / step for step in scene.spacing_mm[1:])))

@@ -18,8 +18,8 @@ _DOUBT = 0.02
 """Weight of "no displacement left" against the data: it decides where neither is near."""
 
 
-def unfolded_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:
-    """The field of :func:`fitted_displacement`, but composed of :data:`PARTS` fields along the way, each a small one.
+def fit_unfolded_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:
+    """The field of :func:`fit_displacement`, but composed of :data:`PARTS` fields along the way, each a small one.
 
     Small steps do not fold, and a composition of maps that do not fold does not fold either.
     """
@@ -27,12 +27,12 @@ def unfolded_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> 
     voxels = np.stack(np.broadcast_arrays(x, y[:, None], z[:, None, None]), axis=-1).reshape(-1, 3)
     total = np.zeros_like(voxels)
     for part in range(PARTS):
-        field = fitted_displacement(places + steps * (part / PARTS), steps / PARTS, grid)
-        total += sampled(field, (voxels + total - np.array(grid.origin_mm)) / grid.spacing_mm)
+        field = fit_displacement(places + steps * (part / PARTS), steps / PARTS, grid)
+        total += sample_displacement(field, (voxels + total - np.array(grid.origin_mm)) / grid.spacing_mm)
     return total.T.reshape(3, *grid.shape).astype(np.float32)
 
 
-def fitted_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:
+def fit_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:
     """Field (3, Z, Y, X) float32 on ``grid``, components along x, y, z in mm.
 
     Args:
@@ -53,18 +53,18 @@ def fitted_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np
         sigma = level_mm / grid.spacing_mm
         scale = (2 * np.pi) ** 1.5 * sigma**3
         certainty = gaussian_filter(weight, sigma, mode="constant", truncate=3.0) * scale + _DOUBT
-        for component, left_over in zip(field, (steps - sampled(field, index)).T):
+        for component, left_over in zip(field, (steps - sample_displacement(field, index)).T):
             mean = gaussian_filter(splat(left_over), sigma, mode="constant", truncate=3.0) * scale
             component += mean / certainty
     return field
 
 
-def sampled(field: np.ndarray, index: np.ndarray) -> np.ndarray:
+def sample_displacement(field: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Displacement (N, 3) at fractional places (N, 3), x, y, z in voxels; beyond the border that at the border."""
     return np.stack([map_coordinates(c, index.T[::-1], order=1, mode="nearest") for c in field], axis=1)
 
 
-def least_volume_change(field: np.ndarray, spacing_mm: float) -> float:
+def measure_least_volume_change(field: np.ndarray, spacing_mm: float) -> float:
     """The smallest determinant of the Jacobian of ``x + field(x)``: the map folds where it is not positive."""
     gradients = [np.gradient(component, spacing_mm) for component in field]
     jacobian = np.empty((*field.shape[1:], 3, 3), np.float32)

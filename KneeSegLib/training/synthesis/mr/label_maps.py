@@ -54,11 +54,11 @@ class LabelledKnee:
         distance = sitk.Clamp((outward - inward) / 2.0, sitk.sitkFloat32, -REACH_MM - 3.0, REACH_MM + 3.0)
         smooth = sitk.SmoothingRecursiveGaussian(distance, SMOOTHING_MM)
         result = np.full(grid.shape, REACH_MM, np.float32)
-        part, where = _part_of(smooth, grid)
-        result[where] = np.clip(_resampled(smooth, part, REACH_MM), -REACH_MM, REACH_MM)
+        part, where = _find_part(smooth, grid)
+        result[where] = np.clip(_resample(smooth, part, REACH_MM), -REACH_MM, REACH_MM)
         return result
 
-    def soft_tissue(self, grid: Grid) -> np.ndarray:
+    def label_soft_tissue(self, grid: Grid) -> np.ndarray:
         """Soft tissue (uint8) of each voxel of ``grid``: the label that fills most of its neighbourhood."""
         import SimpleITK as sitk
 
@@ -67,10 +67,10 @@ class LabelledKnee:
         for label, kind in self.knee_map.soft.items():
             mask = self._mask((label,), 3.0 * _SOFT_SMOOTHING_MM)
             filled = sitk.SmoothingRecursiveGaussian(sitk.Cast(mask, sitk.sitkFloat32), _SOFT_SMOOTHING_MM)
-            part, where = _part_of(filled, grid)
-            share = _resampled(filled, part, 0.0)
-            better = share > best[where]
-            best[where][better], tissue[where][better] = share[better], kind
+            part, where = _find_part(filled, grid)
+            fraction = _resample(filled, part, 0.0)
+            better = fraction > best[where]
+            best[where][better], tissue[where][better] = fraction[better], kind
         return tissue
 
     def _mask(self, labels: tuple[int, ...], margin_mm: float) -> sitk.Image:
@@ -114,15 +114,15 @@ def read_knee(knee_map: KneeMap, data: Path) -> LabelledKnee:
     plateau = np.argwhere(np.isin(labels, knee_map.cartilages["tibia"])).mean(axis=0)[::-1]
     centre = image.TransformContinuousIndexToPhysicalPoint([float(place) for place in plateau])
     image.SetOrigin([start - middle for start, middle in zip(image.GetOrigin(), centre)])
-    return _continued(image, knee_map)
+    return _continue_labels(image, knee_map)
 
 
-def bone_labels(knee_map: KneeMap) -> dict[str, tuple[int, ...]]:
+def list_bone_labels(knee_map: KneeMap) -> dict[str, tuple[int, ...]]:
     """Bone -> its label, as a tuple."""
     return {bone: (knee_map.bones_of.labels[bone],) for bone in BONES}
 
 
-def _continued(image: sitk.Image, knee_map: KneeMap) -> LabelledKnee:
+def _continue_labels(image: sitk.Image, knee_map: KneeMap) -> LabelledKnee:
     import SimpleITK as sitk
 
     labels = sitk.GetArrayFromImage(image)
@@ -137,7 +137,7 @@ def _continued(image: sitk.Image, knee_map: KneeMap) -> LabelledKnee:
     return LabelledKnee(knee_map, continued, seen)
 
 
-def _part_of(image: sitk.Image, grid: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
+def _find_part(image: sitk.Image, grid: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
     """The part of a grid that an image covers, and where in the grid that is."""
     corners = [
         image.TransformIndexToPhysicalPoint([(size - 1) * bit for size, bit in zip(image.GetSize(), bits)])
@@ -149,7 +149,7 @@ def _part_of(image: sitk.Image, grid: Grid) -> tuple[Grid, tuple[slice, slice, s
     return found
 
 
-def _resampled(image: sitk.Image, grid: Grid, outside: float) -> np.ndarray:
+def _resample(image: sitk.Image, grid: Grid, outside: float) -> np.ndarray:
     import SimpleITK as sitk
 
     reference = sitk.Image([int(size) for size in grid.shape[::-1]], sitk.sitkUInt8)

@@ -29,25 +29,26 @@ from KneeSegLib.training.shape_models.modelling import CorrespondingPoints, Poin
 from KneeSegLib.training.shape_models.settings import LEAST_CASES, Shaft
 from KneeSegLib.training.shape_models.surface_points import place_surface_points
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT, SDF_UNIT_MM, MrTemplate
-from KneeSegLib.training.synthesis.mr.displacement import sampled
+from KneeSegLib.training.synthesis.mr.displacement import sample_displacement
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, places_of, read_knees
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis, bent_lattice
+from KneeSegLib.training.synthesis.mr.lattice import locate_points
+from KneeSegLib.training.synthesis.mr.render import MrSynthesis, draw_bent_lattice
 from KneeSegLib.training.synthesis.mr.structures import BONES
-from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID, steps_between
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
+from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID, fit_steps_between
 
 SHAPES_NAME = f"{JOINT}_shapes.safetensors"
 POINTS = 2000
 SHAFTS = {"femur": Shaft("lower", 0.94), "tibia": Shaft("upper", 0.94)}
 """Points reach as far along the shafts as fields of view of the knee do, and as the templates allow."""
 
-LOOKS = 2
+SHAPES_PER_SUBJECT = 2
 """Shapes of everybody in the shape model."""
 
 MODES = 40
 """Of the shape model."""
 
-_LOOK_MM = 140.0
+_BENT_CUBE_MM = 140.0
 """Edge of the cube around a bone that is bent for a look."""
 
 _SPACING_MM = 1.0
@@ -65,7 +66,7 @@ class TemplatePoints:
 
 
 def prepare_landmarks(
-    templates: Sequence[MrTemplate], folder: Path, looks: int = LOOKS, seed: int = 0
+    templates: Sequence[MrTemplate], folder: Path, looks: int = SHAPES_PER_SUBJECT, seed: int = 0
 ) -> dict[str, ShapeModel]:
     """Write landmarks and shape models of the training people in ``folder``; none where there are too few of them.
 
@@ -73,11 +74,11 @@ def prepare_landmarks(
         looks: shapes of everybody, bent at random as images are; 0 for one as it is.
         seed: of these.
     """
-    people = read_knees(folder, "train")
-    if len(people) < LEAST_CASES:
+    subjects = read_knees(folder, "train")
+    if len(subjects) < LEAST_CASES:
         return {}
-    spread = {bone: template_points(templates, bone) for bone in LANDMARK_BONES}
-    models = {bone: shape_model(bone, found, people, templates, looks, seed) for bone, found in spread.items()}
+    spread = {bone: spread_points(templates, bone) for bone in LANDMARK_BONES}
+    models = {bone: build_shape_model(bone, found, subjects, templates, looks, seed) for bone, found in spread.items()}
     write_shape_models(models, folder / SHAPES_NAME, overwrite=True)
     points = {
         bone: {name: array.astype(np.float32) for name, array in found.points.items()} for bone, found in spread.items()
@@ -87,34 +88,34 @@ def prepare_landmarks(
     return models
 
 
-def template_points(templates: Sequence[MrTemplate], bone: str, count: int = POINTS) -> TemplatePoints:
+def spread_points(templates: Sequence[MrTemplate], bone: str, count: int = POINTS) -> TemplatePoints:
     """Spread points over a bone of the first template and carry them to the others."""
     first, *others = templates
-    places, triangles = place_surface_points(_bone_image(first, bone), count)
-    points = {first.name: onto_surface(places, first)}
+    places, triangles = place_surface_points(_make_bone_image(first, bone), count)
+    points = {first.name: project_onto_surface(places, first)}
     for other in others:
-        steps = steps_between(other.vertices, first.vertices)
-        points[other.name] = onto_surface(carried_back(steps, places), other)
-    covered = [_cartilage_mm(points[template.name], template) > _CARRIES_FROM_MM for template in templates]
+        steps = fit_steps_between(other.vertices, first.vertices)
+        points[other.name] = project_onto_surface(carry_back(steps, places), other)
+    covered = [_measure_cartilage_mm(points[template.name], template) > _CARRIES_FROM_MM for template in templates]
     return TemplatePoints(points, triangles, np.mean(covered, axis=0))
 
 
-def shape_model(
+def build_shape_model(
     bone: str,
     found: TemplatePoints,
-    people: Sequence[PreparedKnee],
+    subjects: Sequence[PreparedKnee],
     templates: Sequence[MrTemplate],
-    looks: int = LOOKS,
+    looks: int = SHAPES_PER_SUBJECT,
     seed: int = 0,
 ) -> ShapeModel:
     """The shape model of some people; see :func:`prepare_landmarks`."""
     generator = torch.Generator().manual_seed(seed)
     shapes = []
-    for person in people:
-        own = person.carried(torch.from_numpy(found.points[person.template.name]).float())
-        shapes += [bent(own, generator) for _ in range(looks)] or [own]
-    sources = tuple(sorted({source for person in people for source in person.sources}))
-    residuals = [np.abs(bone_distance(found.points[t.name], t)).mean() for t in templates]
+    for subject in subjects:
+        own = subject.carry_points(torch.from_numpy(found.points[subject.template.name]).float())
+        shapes += [bend_points(own, generator) for _ in range(looks)] or [own]
+    sources = tuple(sorted({source for subject in subjects for source in subject.sources}))
+    residuals = [np.abs(measure_bone_distance(found.points[t.name], t)).mean() for t in templates]
     return make_model(
         CorrespondingPoints(
             bone,
@@ -123,38 +124,41 @@ def shape_model(
             found.cartilage,
             per_subject=max(looks, 1),
         ),
-        Provenance(sources, len(people), _SPACING_MM, __version__, date.today().isoformat()),
+        Provenance(sources, len(subjects), _SPACING_MM, __version__, date.today().isoformat()),
         PointErrors(float(np.mean(residuals)), float(np.max(residuals))),
         most_modes=MODES,
     )
 
 
-def bent(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def bend_points(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Points (N, 3) of a bone as a random image of its person shows them."""
     middle = (points.amin(dim=0) + points.amax(dim=0)) / 2.0
     spacing = (_SPACING_MM,) * 3
-    shape = (round(_LOOK_MM / _SPACING_MM),) * 3
-    lattice = bent_lattice(shape, spacing, middle, MrSynthesis(), generator)
-    return places_of(points, lattice, shape, spacing)
+    shape = (round(_BENT_CUBE_MM / _SPACING_MM),) * 3
+    lattice = draw_bent_lattice(shape, spacing, middle, MrSynthesis(), generator)
+    return locate_points(points, lattice, shape, spacing)
 
 
-def carried_back(steps: np.ndarray, points: np.ndarray) -> np.ndarray:
+def carry_back(steps: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Where points (N, 3) that a displacement field on ``STEPS_GRID`` leads to come from: undone by iteration."""
     origin = np.array(STEPS_GRID.origin_mm)
     found = points.copy()
     for _ in range(_ROUNDS):
-        found = points - sampled(steps, (found - origin) / STEPS_GRID.spacing_mm)
+        found = points - sample_displacement(steps, (found - origin) / STEPS_GRID.spacing_mm)
     return found
 
 
-def onto_surface(points: np.ndarray, template: MrTemplate, rounds: int = 3) -> np.ndarray:
+def project_onto_surface(points: np.ndarray, template: MrTemplate, rounds: int = 3) -> np.ndarray:
     """Points (N, 3) moved along the gradient of the bones' distance to where that is zero."""
     step = 0.5 * template.spacing_mm
     for _ in range(rounds):
-        distance = bone_distance(points, template)
+        distance = measure_bone_distance(points, template)
         gradient = np.stack(
             [
-                (bone_distance(points + step * axis, template) - bone_distance(points - step * axis, template))
+                (
+                    measure_bone_distance(points + step * axis, template)
+                    - measure_bone_distance(points - step * axis, template)
+                )
                 / (2.0 * step)
                 for axis in np.eye(3)
             ],
@@ -165,21 +169,23 @@ def onto_surface(points: np.ndarray, template: MrTemplate, rounds: int = 3) -> n
     return points
 
 
-def bone_distance(points: np.ndarray, template: MrTemplate) -> np.ndarray:
+def measure_bone_distance(points: np.ndarray, template: MrTemplate) -> np.ndarray:
     """Signed distance in mm (N,) of points (N, 3) to the nearest bone of a template."""
-    return _at(template.bone, points, template) * SDF_UNIT_MM
+    return _sample_field(template.bone, points, template) * SDF_UNIT_MM
 
 
-def _cartilage_mm(points: np.ndarray, template: MrTemplate) -> np.ndarray:
-    return (_at(template.bone, points, template) - _at(template.cover, points, template)) * SDF_UNIT_MM
+def _measure_cartilage_mm(points: np.ndarray, template: MrTemplate) -> np.ndarray:
+    return (
+        _sample_field(template.bone, points, template) - _sample_field(template.cover, points, template)
+    ) * SDF_UNIT_MM
 
 
-def _at(field: np.ndarray, points: np.ndarray, template: MrTemplate) -> np.ndarray:
+def _sample_field(field: np.ndarray, points: np.ndarray, template: MrTemplate) -> np.ndarray:
     index = (points - np.array(template.origin_mm)) / template.spacing_mm
     return map_coordinates(field, index.T[::-1], output=np.float32, order=1, mode="nearest")
 
 
-def _bone_image(template: MrTemplate, bone: str) -> BoneImage:
+def _make_bone_image(template: MrTemplate, bone: str) -> BoneImage:
     """One bone of a template as the shape package wants it: cut at the shaft, of a right knee."""
     inside = (template.owner == BONES.index(bone) + 1) & (template.bone < 0)
     labels = sitk.GetImageFromArray(inside.astype(np.uint8) * structure(bone, "right").label_value)

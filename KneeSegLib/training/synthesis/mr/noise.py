@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from KneeSegLib.training.synthesis.fields import occupancy
+from KneeSegLib.training.synthesis.fields import compute_occupancy
 
 _HAT_FACTOR = 1.2247
 _BUMP_FACTOR = 1.439
 """Along each axis, what undoes the mean variance of mixed nodes: 2/3 for a hat, 0.483 for a bump."""
 
 
-def stretched_noise(
+def draw_stretched_noise(
     shape: Sequence[int], spacing_mm: Sequence[float], scale_mm: float | Sequence[float], generator: torch.Generator
 ) -> torch.Tensor:
     """Noise of mean 0 and standard deviation near 1 that varies over ``scale_mm`` (one, or one per axis).
@@ -31,17 +31,17 @@ def stretched_noise(
     # Where there are nearly as many nodes as voxels there is nothing to interpolate.
     smooth = [2 * few < many for few, many in zip(nodes, shape)]
     halves = [2 * few - 1 if bumpy else many for few, many, bumpy in zip(nodes, shape, smooth)]
-    field = enlarged(torch.randn(1, 1, *nodes, generator=generator), halves)
+    field = enlarge_fields(torch.randn(1, 1, *nodes, generator=generator), halves)
     width = [3 if bumpy else 1 for bumpy in smooth]
     padding = [size // 2 for size in reversed(width) for _ in range(2)]
     field = functional.avg_pool3d(functional.pad(field, padding, mode="replicate"), width, stride=1)
     factor = math.prod(
         _BUMP_FACTOR if bumpy else _HAT_FACTOR if few < many else 1.0 for few, many, bumpy in zip(nodes, shape, smooth)
     )
-    return enlarged(field, shape)[0, 0] * factor
+    return enlarge_fields(field, shape)[0, 0] * factor
 
 
-def enlarged(fields: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+def enlarge_fields(fields: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     """Fields ``(N, C, d, h, w)`` at ``(N, C, *shape)``, first and last nodes kept; axis by axis, the cheapest first."""
     for axis, size in enumerate(shape):
         if fields.shape[2 + axis] == size:
@@ -52,11 +52,11 @@ def enlarged(fields: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     return fields
 
 
-def mean_edge_mm(spacing_mm: Sequence[float]) -> float:
+def compute_mean_edge_mm(spacing_mm: Sequence[float]) -> float:
     """Edge of the cube that is as large as a voxel."""
     return math.prod(spacing_mm) ** (1.0 / 3.0)
 
 
-def share_within(distance_mm: torch.Tensor, spacing_mm: Sequence[float]) -> torch.Tensor:
+def compute_fraction_within(distance_mm: torch.Tensor, spacing_mm: Sequence[float]) -> torch.Tensor:
     """Share of each voxel that lies inside a surface, from the signed distance of its centre."""
-    return occupancy(distance_mm, mean_edge_mm(spacing_mm))
+    return compute_occupancy(distance_mm, compute_mean_edge_mm(spacing_mm))

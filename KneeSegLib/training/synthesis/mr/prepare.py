@@ -14,29 +14,29 @@ import numpy as np
 
 from KneeSegLib.progress import Progress, no_progress
 from KneeSegLib.training.synthesis.anatomy_file import Group
-from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT, STEP_UNIT_MM, MrPerson, MrTemplate
-from KneeSegLib.training.synthesis.mr.displacement import least_volume_change
+from KneeSegLib.training.synthesis.limb_model import LimbModel, read_limb_model
+from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT, STEP_UNIT_MM, MrSubject, MrTemplate
+from KneeSegLib.training.synthesis.mr.displacement import measure_least_volume_change
 from KneeSegLib.training.synthesis.mr.knee_maps import KNEE_MAPS
 from KneeSegLib.training.synthesis.mr.landmarks import prepare_landmarks
 from KneeSegLib.training.synthesis.mr.landmarks_file import FILE_NAME
-from KneeSegLib.training.synthesis.mr.matching import Draw, drawn_bones
-from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID, build_templates, steps_between
-from KneeSegLib.training.synthesis.people import LimbModel, limb_model
-from KneeSegLib.training.synthesis.prepare import random_for
+from KneeSegLib.training.synthesis.mr.matching import Variation, draw_bones
+from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID, build_templates, fit_steps_between
+from KneeSegLib.training.synthesis.prepare import seed_random
 from KneeSegLib.training.synthesis.voxels import CaseName
 
-PEOPLE: dict[Group, int] = {"train": 160, "validation": 6, "test": 6}
+SUBJECTS: dict[Group, int] = {"train": 160, "validation": 6, "test": 6}
 LEAST_VOLUME_CHANGE = 0.1
-_MILDER = 0.75
+_VARIATION_REDUCED_BY = 0.75
 
 
-def case_names(group: Group | None = None) -> list[CaseName]:
+def list_cases(group: Group | None = None) -> list[CaseName]:
     """The label maps' own people, who are trained on, then drawn ones, templates in turn."""
     templates = list(KNEE_MAPS)
     own = [CaseName(JOINT, "train", template) for template in templates]
     drawn = [
         CaseName(JOINT, which, f"{templates[number % len(templates)]}-model{number + 1:02d}")
-        for which, count in PEOPLE.items()
+        for which, count in SUBJECTS.items()
         for number in range(count)
     ]
     return [name for name in own + drawn if group in (None, name.group)]
@@ -61,46 +61,46 @@ def prepare_mr_knees(
     Raises:
         InputError: the data pack lacks a file.
     """
-    names = case_names(group)[:limit]
+    names = list_cases(group)[:limit]
     paths = [output / name.file_name for name in names]
     if all(path.exists() for path in paths) and (output / FILE_NAME).exists():
         return paths
     templates = build_templates(data, output)
-    model = limb_model(data)
+    model = read_limb_model(data)
     for position, (name, path) in enumerate(zip(names, paths)):
         if not path.exists():
             start = time.monotonic()
             template = templates[name.subject.split("-")[0]]
-            build_person(name, template, model, random_for(name, seed)).save(output)
+            build_subject(name, template, model, seed_random(name, seed)).save(output)
             progress((position + 1) / len(names), f"{name.file_name}: {time.monotonic() - start:.1f} s")
     if any(name.group == "train" for name in names):
         prepare_landmarks(list(templates.values()), output, seed=seed)
     return paths
 
 
-def build_person(name: CaseName, template: MrTemplate, model: LimbModel, random: np.random.Generator) -> MrPerson:
+def build_subject(name: CaseName, template: MrTemplate, model: LimbModel, random: np.random.Generator) -> MrSubject:
     """One person: no displacement for the template's own, else that to a drawn person's bones."""
     if name.subject == template.name:
         steps = np.zeros((3, *STEPS_GRID.shape), np.float32)
     else:
-        steps = _unfolded_steps(template.vertices, model, random)
-    return MrPerson(
+        steps = _draw_unfolded_steps(template.vertices, model, random)
+    return MrSubject(
         template=template.name,
         steps=np.round(steps / STEP_UNIT_MM).astype(np.int16),
         spacing_mm=STEPS_GRID.spacing_mm,
         origin_mm=STEPS_GRID.origin_mm,
         group=name.group,
-        subject=name.subject,
+        name=name.subject,
         sources=template.sources,
     )
 
 
-def _unfolded_steps(mapped: dict[str, np.ndarray], model: LimbModel, random: np.random.Generator) -> np.ndarray:
+def _draw_unfolded_steps(mapped: dict[str, np.ndarray], model: LimbModel, random: np.random.Generator) -> np.ndarray:
     """Displacement to drawn bones; people that would fold the anatomy are drawn again, nearer to the mean."""
-    draw = Draw()
+    draw = Variation()
     while True:
-        bones = drawn_bones(model, mapped, draw, random)
-        steps = steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, mapped)
-        if least_volume_change(steps, STEPS_GRID.spacing_mm) > LEAST_VOLUME_CHANGE:
+        bones = draw_bones(model, mapped, draw, random)
+        steps = fit_steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, mapped)
+        if measure_least_volume_change(steps, STEPS_GRID.spacing_mm) > LEAST_VOLUME_CHANGE:
             return steps
-        draw = draw.milder(_MILDER)
+        draw = draw.reduce(_VARIATION_REDUCED_BY)

@@ -8,27 +8,29 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from KneeSegLib.training.synthesis.fields import chance, uniform
-from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw, drawn_contrast
+from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw, draw_contrast
 from KneeSegLib.training.synthesis.mr.disease import (
     Disease,
-    extruded_places,
-    fluid_share,
-    with_cartilage,
-    with_osteophytes,
+    add_osteophytes,
+    change_cartilage,
+    draw_fluid_fraction,
+    extrude_menisci,
 )
-from KneeSegLib.training.synthesis.mr.noise import share_within
-from KneeSegLib.training.synthesis.mr.person import MrScene, PreparedKnee, random_lattice
-from KneeSegLib.training.synthesis.mr.scanner import MrScanner, averaged, scanned
+from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
+from KneeSegLib.training.synthesis.mr.noise import compute_fraction_within
+from KneeSegLib.training.synthesis.mr.scanner import MrScanner, average_slices, simulate_scan
+from KneeSegLib.training.synthesis.mr.scene import MrScene
 from KneeSegLib.training.synthesis.mr.structures import BONES, CARTILAGES, CLASSES
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee
 from KneeSegLib.training.synthesis.mr.tissue import (
     Marrow,
     Surroundings,
-    bone_signal,
-    cartilage_signal,
-    meniscus_signal,
-    soft_signal,
+    render_bone,
+    render_cartilage,
+    render_meniscus,
+    render_soft_tissue,
 )
-from KneeSegLib.training.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.warp import Warp
 
 _BLEND_SLICES = 0.7
 """Slices that are to be averaged pass into each other first, so that thin sheets across them leave no steps."""
@@ -65,13 +67,13 @@ class SyntheticMr:
     """
 
     image: torch.Tensor
-    shares: torch.Tensor
+    fractions: torch.Tensor
     boundary_mm: torch.Tensor
     spacing_mm: tuple[float, float, float]
 
 
 def render_mr(
-    person: PreparedKnee,
+    subject: PreparedKnee,
     shape: Sequence[int],
     spacing_mm: Sequence[float],
     centre_mm: torch.Tensor,
@@ -86,36 +88,36 @@ def render_mr(
         centre_mm: ``(x, y, z)`` in the person that the slab's centre falls on.
         slices_averaged: neighbouring slices that become one thick slice.
     """
-    lattice = bent_lattice(shape, spacing_mm, centre_mm, synthesis, generator)
-    scene = diseased(person, lattice, shape, spacing_mm, synthesis.disease, generator)
-    contrast = drawn_contrast(synthesis.contrast, generator)
-    shares = class_shares(scene)
+    lattice = draw_bent_lattice(shape, spacing_mm, centre_mm, synthesis, generator)
+    scene = draw_diseased_scene(subject, lattice, shape, spacing_mm, synthesis.disease, generator)
+    contrast = draw_contrast(synthesis.contrast, generator)
+    fractions = compute_class_fractions(scene)
 
-    fluid = fluid_share(scene, synthesis.disease, generator)
-    signal = soft_signal(scene, fluid, synthesis.surroundings, contrast, generator)
-    bones = shares[1 : 1 + len(BONES)].sum(dim=0)
-    cartilage, meniscus = shares[1 + len(BONES) : -1].sum(dim=0), shares[-1]
-    signal = signal.times(shares[0])
-    for tissue, share in (
-        (bone_signal(scene, synthesis.marrow, contrast, generator), bones),
-        (cartilage_signal(scene, contrast, generator), cartilage),
-        (meniscus_signal(scene, contrast, generator), meniscus),
+    fluid = draw_fluid_fraction(scene, synthesis.disease, generator)
+    signal = render_soft_tissue(scene, fluid, synthesis.surroundings, contrast, generator)
+    bones = fractions[1 : 1 + len(BONES)].sum(dim=0)
+    cartilage, meniscus = fractions[1 + len(BONES) : -1].sum(dim=0), fractions[-1]
+    signal = signal.scale(fractions[0])
+    for tissue, fraction in (
+        (render_bone(scene, synthesis.marrow, contrast, generator), bones),
+        (render_cartilage(scene, contrast, generator), cartilage),
+        (render_meniscus(scene, contrast, generator), meniscus),
     ):
-        signal = signal.plus(tissue.times(share))
+        signal = signal.add(tissue.scale(fraction))
     if slices_averaged > 1:
-        signal = signal.blended(_BLEND_SLICES)
-    image = scanned(signal, spacing_mm, synthesis.scanner, generator)
+        signal = signal.blend_slices(_BLEND_SLICES)
+    image = simulate_scan(signal, spacing_mm, synthesis.scanner, generator)
     thick = (spacing_mm[0] * slices_averaged, spacing_mm[1], spacing_mm[2])
     return SyntheticMr(
-        averaged(image, slices_averaged),
-        averaged(shares, slices_averaged),
-        averaged(boundary_distance(scene), slices_averaged),
+        average_slices(image, slices_averaged),
+        average_slices(fractions, slices_averaged),
+        average_slices(measure_boundary_distance(scene), slices_averaged),
         thick,
     )
 
 
-def diseased(
-    person: PreparedKnee,
+def draw_diseased_scene(
+    subject: PreparedKnee,
     lattice_mm: torch.Tensor,
     shape: Sequence[int],
     spacing_mm: Sequence[float],
@@ -123,52 +125,52 @@ def diseased(
     generator: torch.Generator,
 ) -> MrScene:
     """The person on a slab, with what age and disease did to the knee."""
-    scene = person.sample(lattice_mm, shape, spacing_mm)
+    scene = subject.sample(lattice_mm, shape, spacing_mm)
     if chance(disease.extrusion_probability, generator):
-        places = extruded_places(lattice_mm, uniform(disease.extrusion_mm, generator))
-        scene = replace(scene, meniscus_mm=person.meniscus_at(places, shape))
-    scene = with_cartilage(scene, disease, generator)
+        places = extrude_menisci(lattice_mm, uniform(disease.extrusion_mm, generator))
+        scene = replace(scene, meniscus_mm=subject.sample_meniscus(places, shape))
+    scene = change_cartilage(scene, disease, generator)
     if chance(disease.osteophyte_probability, generator):
-        scene = with_osteophytes(scene, disease, generator)
+        scene = add_osteophytes(scene, disease, generator)
     return scene
 
 
-def class_shares(scene: MrScene) -> torch.Tensor:
+def compute_class_fractions(scene: MrScene) -> torch.Tensor:
     """Share of each voxel that each of :data:`structures.CLASSES` fills, ``(C, D, H, W)``; they sum to 1.
 
     Bone comes first, then its cartilage, then menisci; the background has what is left.
     """
-    bone = share_within(scene.bone_mm, scene.spacing_mm)
-    cartilage = (share_within(scene.cover_mm, scene.spacing_mm) - bone).clamp(min=0.0)
-    shares = torch.zeros(len(CLASSES), *scene.shape)
+    bone = compute_fraction_within(scene.bone_mm, scene.spacing_mm)
+    cartilage = (compute_fraction_within(scene.cover_mm, scene.spacing_mm) - bone).clamp(min=0.0)
+    fractions = torch.zeros(len(CLASSES), *scene.shape)
     for number in range(1, len(BONES) + 1):
         own = scene.owner == number
-        shares[number] = bone * own
+        fractions[number] = bone * own
         if number <= len(CARTILAGES):
-            shares[len(BONES) + number] = cartilage * own
-    shares[-1] = share_within(scene.meniscus_mm, scene.spacing_mm) * (1.0 - bone - cartilage)
-    shares[0] = 1.0 - shares[1:].sum(dim=0)
-    return shares
+            fractions[len(BONES) + number] = cartilage * own
+    fractions[-1] = compute_fraction_within(scene.meniscus_mm, scene.spacing_mm) * (1.0 - bone - cartilage)
+    fractions[0] = 1.0 - fractions[1:].sum(dim=0)
+    return fractions
 
 
-def boundary_distance(scene: MrScene) -> torch.Tensor:
+def measure_boundary_distance(scene: MrScene) -> torch.Tensor:
     """Distance in mm to the nearest surface of bone, cartilage or meniscus."""
     return torch.minimum(torch.minimum(scene.bone_mm.abs(), scene.cover_mm.abs()), scene.meniscus_mm.abs())
 
 
-def bent_lattice(
+def draw_bent_lattice(
     shape: Sequence[int],
     spacing_mm: Sequence[float],
     centre_mm: torch.Tensor,
     synthesis: MrSynthesis,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """:func:`~KneeSegLib.training.synthesis.mr.person.random_lattice` of a person bent by a little or by more."""
-    warp = gentler(synthesis.warp) if chance(synthesis.gentle_probability, generator) else synthesis.warp
-    return random_lattice(shape, spacing_mm, centre_mm, warp, generator)
+    """:func:`~KneeSegLib.training.synthesis.mr.subjects.draw_lattice` of a person bent by a little or by more."""
+    warp = reduce_warp(synthesis.warp) if chance(synthesis.gentle_probability, generator) else synthesis.warp
+    return draw_lattice(shape, spacing_mm, centre_mm, warp, generator)
 
 
-def gentler(warp: Warp, factor: float = 0.35) -> Warp:
+def reduce_warp(warp: Warp, factor: float = 0.35) -> Warp:
     """Bounds drawn in towards no warp at all."""
     return Warp(
         *(tuple(factor * bound for bound in bounds) for bounds in (warp.tilt_degrees, warp.turn_degrees)),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
-from KneeSegLib.training.synthesis.fields import blurred, chance, smoothstep, uniform
-from KneeSegLib.training.synthesis.mr.noise import stretched_noise
+from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
+from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise
 from KneeSegLib.training.synthesis.mr.tissue import Signal
 
 Bounds = tuple[float, float]
@@ -49,41 +49,41 @@ class MrScanner:
     curve: Bounds = (0.85, 1.2)
 
 
-def scanned(
+def simulate_scan(
     signal: Signal, spacing_mm: Sequence[float], scanner: MrScanner, generator: torch.Generator
 ) -> torch.Tensor:
     """Put tissue through a random scanner: magnitude image, noise and all."""
     fat = signal.fat
     if chance(scanner.failure_probability, generator):
-        fat = fat * failing(fat.shape, spacing_mm, uniform((0.0, 4.0), generator), generator)
+        fat = fat * draw_suppression_failure(fat.shape, spacing_mm, uniform((0.0, 4.0), generator), generator)
     if chance(scanner.shift_probability, generator):
         axis = 1 + int(chance(0.5, generator))
         sign = 1.0 if chance(0.5, generator) else -1.0
-        fat = shifted(fat, sign * uniform(scanner.shift_mm, generator) / spacing_mm[axis], axis)
+        fat = shift_image(fat, sign * uniform(scanner.shift_mm, generator) / spacing_mm[axis], axis)
     image = (signal.water + fat).clamp(min=0.0)
-    image = image * shading(image.shape, spacing_mm, uniform(scanner.bias, generator), generator)
+    image = image * draw_shading(image.shape, spacing_mm, uniform(scanner.bias, generator), generator)
     if chance(scanner.coil_probability, generator):
-        image = image * coil(image.shape, spacing_mm, uniform(scanner.coil_mm, generator), generator)
+        image = image * draw_coil_sensitivity(image.shape, spacing_mm, uniform(scanner.coil_mm, generator), generator)
     if chance(scanner.band_probability, generator):
-        image = image * saturation_band(image.shape, generator)
-    image = blurred(image, (uniform(scanner.slice_blur_mm, generator) / spacing_mm[0], 0.0, 0.0))
+        image = image * draw_saturation_band(image.shape, generator)
+    image = blur(image, (uniform(scanner.slice_blur_mm, generator) / spacing_mm[0], 0.0, 0.0))
     if chance(scanner.wrap_probability, generator):
-        image = wrapped(image, uniform((0.02, 0.15), generator), 1 + int(chance(0.5, generator)))
+        image = wrap_image(image, uniform((0.02, 0.15), generator), 1 + int(chance(0.5, generator)))
     ghosts = uniform(scanner.ghosts, generator) if chance(scanner.motion_probability, generator) else 0.0
     ringing = 1.0 if chance(scanner.gibbs_probability, generator) else 0.0
     resolution = uniform(scanner.resolution_mm, generator)
-    image = acquired(image, spacing_mm, resolution, ringing, ghosts, uniform(scanner.noise, generator), generator)
+    image = acquire_image(image, spacing_mm, resolution, ringing, ghosts, uniform(scanner.noise, generator), generator)
     return image ** uniform(scanner.curve, generator)
 
 
-def failing(
+def draw_suppression_failure(
     shape: Sequence[int], spacing_mm: Sequence[float], strength: float, generator: torch.Generator
 ) -> torch.Tensor:
     """Factor of fat's signal: 1, and up to ``1 + strength`` in large places at the borders of the field."""
-    return 1.0 + strength * smoothstep(stretched_noise(shape, spacing_mm, 60.0, generator), 0.2, 1.2)
+    return 1.0 + strength * smoothstep(draw_stretched_noise(shape, spacing_mm, 60.0, generator), 0.2, 1.2)
 
 
-def shifted(image: torch.Tensor, pixels: float, axis: int) -> torch.Tensor:
+def shift_image(image: torch.Tensor, pixels: float, axis: int) -> torch.Tensor:
     """The image moved by a fraction of a pixel, or some, along an axis (1 rows, 2 columns); the border is repeated."""
     whole = math.floor(pixels)
     part = pixels - whole
@@ -94,14 +94,16 @@ def shifted(image: torch.Tensor, pixels: float, axis: int) -> torch.Tensor:
     return torch.lerp(here, before, part)
 
 
-def shading(
+def draw_shading(
     shape: Sequence[int], spacing_mm: Sequence[float], strength: float, generator: torch.Generator
 ) -> torch.Tensor:
     """Slow factor around 1 whose logarithm has the standard deviation ``strength``."""
-    return torch.exp(strength * stretched_noise(shape, spacing_mm, 80.0, generator))
+    return torch.exp(strength * draw_stretched_noise(shape, spacing_mm, 80.0, generator))
 
 
-def coil(shape: Sequence[int], spacing_mm: Sequence[float], half_mm: float, generator: torch.Generator) -> torch.Tensor:
+def draw_coil_sensitivity(
+    shape: Sequence[int], spacing_mm: Sequence[float], half_mm: float, generator: torch.Generator
+) -> torch.Tensor:
     """Sensitivity of a receiver: 1 near a point in the field, one half at ``half_mm`` from it."""
     squared = torch.zeros(1)
     for axis, (size, step) in enumerate(zip(shape, spacing_mm)):
@@ -112,7 +114,7 @@ def coil(shape: Sequence[int], spacing_mm: Sequence[float], half_mm: float, gene
     return 1.0 / (1.0 + squared / half_mm**2)
 
 
-def saturation_band(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+def draw_saturation_band(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Factor that darkens a slanted stripe of the slices, as a saturation pulse does."""
     _, height, width = shape
     y, x = torch.linspace(-1.0, 1.0, height)[:, None], torch.linspace(-1.0, 1.0, width)[None]
@@ -121,9 +123,9 @@ def saturation_band(shape: Sequence[int], generator: torch.Generator) -> torch.T
     return (1.0 - uniform((0.5, 0.95), generator) * smoothstep(along, -0.05, 0.05))[None]
 
 
-def wrapped(image: torch.Tensor, share: float, axis: int) -> torch.Tensor:
+def wrap_image(image: torch.Tensor, fraction: float, axis: int) -> torch.Tensor:
     """Too small a field of view: a strip (``share`` of the extent) of one border folds onto the opposite one."""
-    width = max(1, round(share * image.shape[axis]))
+    width = max(1, round(fraction * image.shape[axis]))
     folded = image.clone()
     end = image.shape[axis] - width
     folded.narrow(axis, end, width).add_(image.narrow(axis, 0, width))
@@ -131,7 +133,7 @@ def wrapped(image: torch.Tensor, share: float, axis: int) -> torch.Tensor:
     return folded
 
 
-def acquired(
+def acquire_image(
     image: torch.Tensor,
     spacing_mm: Sequence[float],
     resolution_mm: float,
@@ -152,7 +154,7 @@ def acquired(
     height, width = image.shape[1:]
     rows = torch.fft.fftfreq(height)[:, None]
     columns = torch.fft.rfftfreq(width)[None]
-    window = _pass_band(rows, spacing_mm[1] / resolution_mm, ringing) * _pass_band(
+    window = _make_pass_band(rows, spacing_mm[1] / resolution_mm, ringing) * _make_pass_band(
         columns, spacing_mm[2] / resolution_mm, ringing
     )
     frequencies = torch.fft.rfft2(image) * window
@@ -165,20 +167,20 @@ def acquired(
     # Noise passes the same band: neighbours agree where pixels are finer than the resolution.
     softness = 0.3 * max(0.0, resolution_mm / min(spacing_mm[1:]) - 1.0)
     if softness > 0.15:
-        both = torch.stack([blurred(part, (0.0, softness, softness)) for part in both])
+        both = torch.stack([blur(part, (0.0, softness, softness)) for part in both])
         both = both / both.std()
     return torch.sqrt((real + noise * both[0]) ** 2 + (noise * both[1]) ** 2)
 
 
-def _pass_band(frequency: torch.Tensor, share: float, ringing: float) -> torch.Tensor:
+def _make_pass_band(frequency: torch.Tensor, fraction: float, ringing: float) -> torch.Tensor:
     """1 for frequencies (cycles per pixel) that are sampled: those up to ``share`` of the highest."""
-    relative = frequency.abs() / (0.5 * min(share, 1.0))
+    relative = frequency.abs() / (0.5 * min(fraction, 1.0))
     sharp = (relative <= 1.0).float()
     faded = sharp * torch.cos(0.5 * math.pi * relative.clamp(max=1.0)) ** 2
     return ringing * sharp + (1.0 - ringing) * (0.25 * sharp + 0.75 * faded)
 
 
-def averaged(volume: torch.Tensor, slices: int) -> torch.Tensor:
+def average_slices(volume: torch.Tensor, slices: int) -> torch.Tensor:
     """Thick slices: means of ``slices`` neighbours along the third axis from the end, ``(..., D, H, W)``."""
     if slices == 1:
         return volume

@@ -53,7 +53,7 @@ TISSUES: dict[str, Tissue] = {
 densities and the other tissues are rounded guesses."""
 
 
-def dess_signal(tissue: Tissue, protocol: DessProtocol) -> float:
+def compute_dess_signal(tissue: Tissue, protocol: DessProtocol) -> float:
     """Return the sum of both echoes as a share of the magnetisation at rest, 0..1."""
     flip = math.radians(protocol.flip_degrees)
     cosine, half = math.cos(flip), math.tan(flip / 2.0)
@@ -68,9 +68,9 @@ def dess_signal(tissue: Tissue, protocol: DessProtocol) -> float:
     return tissue.density * (first + second)
 
 
-def dess_levels(protocol: DessProtocol | None = None) -> dict[str, float]:
+def compute_dess_levels(protocol: DessProtocol | None = None) -> dict[str, float]:
     """Return the level of every tissue of :class:`~KneeSegLib.training.synthesis.mr.contrast.Contrast`, fluid 1."""
     protocol = protocol or DessProtocol()
-    signal = {name: dess_signal(tissue, protocol) for name, tissue in TISSUES.items()}
+    signal = {name: compute_dess_signal(tissue, protocol) for name, tissue in TISSUES.items()}
     signal["fat"] *= protocol.fat_left
     return {name: value / signal["fluid"] for name, value in signal.items()}

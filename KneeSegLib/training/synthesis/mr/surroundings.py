@@ -14,7 +14,7 @@ _TENDON_HALF_WIDTH_MM, _TENDON_HALF_DEPTH_MM = 16.0, 3.3
 _POUCH_HALF_WIDTH_MM, _POUCH_DEPTH_MM, _POUCH_HEIGHT_MM = 17.0, 4.0, 40.0
 
 
-def with_quadriceps_tendon(soft: np.ndarray, bone: np.ndarray, owner: np.ndarray, grid: Grid) -> np.ndarray:
+def add_quadriceps_tendon(soft: np.ndarray, bone: np.ndarray, owner: np.ndarray, grid: Grid) -> np.ndarray:
     """Add the tendon above the patella and the recess of the joint behind it, which no label map here names.
 
     The tendon is a flat ellipse that rises from the patella's upper pole along the femur; the recess lies on the front
@@ -28,7 +28,7 @@ def with_quadriceps_tendon(soft: np.ndarray, bone: np.ndarray, owner: np.ndarray
     top = z[patella[:, 0].max()]
     pole = patella[z[patella[:, 0]] > top - 8.0]
     start_x, start_y = x[pole[:, 2]].mean(), y[pole[:, 1]].mean()
-    lean_x, lean_y = _lean(bone, owner, grid, top)
+    lean_x, lean_y = _measure_lean(bone, owner, grid, top)
 
     height = (z - top)[:, None, None]
     across = (x[None, None] - start_x - lean_x * height) / _TENDON_HALF_WIDTH_MM
@@ -39,12 +39,12 @@ def with_quadriceps_tendon(soft: np.ndarray, bone: np.ndarray, owner: np.ndarray
     femur = owner == BONES.index("femur") + 1
     on_the_front = femur & (bone > 0) & (bone < _POUCH_DEPTH_MM) & (behind > 2.0) & (behind < 45.0)
     front = on_the_front & (np.abs(across) * _TENDON_HALF_WIDTH_MM < _POUCH_HALF_WIDTH_MM)
-    middle = _middle_of_femur(bone, owner, grid, top)
+    middle = _find_middle_of_femur(bone, owner, grid, top)
     recess = front & (y[None, :, None] < middle - 8.0) & (height > -25.0) & (height < _POUCH_HEIGHT_MM)
     return np.where(recess & (result == FAT), POUCH, result).astype(np.uint8)
 
 
-def hull_distance(filled: np.ndarray, spacing_mm: float) -> np.ndarray:
+def measure_hull_distance(filled: np.ndarray, spacing_mm: float) -> np.ndarray:
     """Distance in mm to the hull of everything in ``filled`` [Z, Y, X], 0 inside: gaps and hollows are bridged.
 
     It is smoothed, so that skin at some distance shows no voxels.
@@ -56,7 +56,7 @@ def hull_distance(filled: np.ndarray, spacing_mm: float) -> np.ndarray:
     return gaussian_filter(distance, _HULL_SMOOTHING_MM / spacing_mm)
 
 
-def _lean(bone: np.ndarray, owner: np.ndarray, grid: Grid, top: float) -> tuple[float, float]:
+def _measure_lean(bone: np.ndarray, owner: np.ndarray, grid: Grid, top: float) -> tuple[float, float]:
     """How far the femur's shaft leans to the left and backward per mm upward, above the height ``top``."""
     x, y, z = grid.coordinates()
     lower, upper = int(np.searchsorted(z, top)), len(z) - 1
@@ -66,7 +66,7 @@ def _lean(bone: np.ndarray, owner: np.ndarray, grid: Grid, top: float) -> tuple[
     return (high_x - low_x) * per_mm, (high_y - low_y) * per_mm
 
 
-def _middle_of_femur(bone: np.ndarray, owner: np.ndarray, grid: Grid, height: float) -> float:
+def _find_middle_of_femur(bone: np.ndarray, owner: np.ndarray, grid: Grid, height: float) -> float:
     row = int(np.searchsorted(grid.coordinates()[2], height))
     inside = np.argwhere((owner[row] == BONES.index("femur") + 1) & (bone[row] < 0))
     return float(grid.coordinates()[1][int(inside[:, 0].mean())])

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from KneeSegLib.training.synthesis.bones import Bone
-from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, signed_distance
+from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, measure_signed_distance
+from KneeSegLib.training.synthesis.limb_model import SOURCE, find_long_axis, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh
 from KneeSegLib.training.synthesis.mr.anatomy_file import (
     CAVITY_UNIT_MM,
@@ -18,15 +19,14 @@ from KneeSegLib.training.synthesis.mr.anatomy_file import (
     FLESH_UNIT_MM,
     SDF_UNIT_MM,
     MrTemplate,
-    template_file_name,
+    name_template_file,
 )
-from KneeSegLib.training.synthesis.mr.displacement import sampled, unfolded_displacement
+from KneeSegLib.training.synthesis.mr.displacement import fit_unfolded_displacement, sample_displacement
 from KneeSegLib.training.synthesis.mr.knee_maps import KNEE_MAPS
-from KneeSegLib.training.synthesis.mr.label_maps import LabelledKnee, bone_labels, read_knee
-from KneeSegLib.training.synthesis.mr.matching import fitted_knee, surface_of
+from KneeSegLib.training.synthesis.mr.label_maps import LabelledKnee, list_bone_labels, read_knee
+from KneeSegLib.training.synthesis.mr.matching import extract_surface, fit_knee
 from KneeSegLib.training.synthesis.mr.structures import BONES, FAT
-from KneeSegLib.training.synthesis.mr.surroundings import hull_distance, with_quadriceps_tendon
-from KneeSegLib.training.synthesis.people import SOURCE, limb_model, long_axis
+from KneeSegLib.training.synthesis.mr.surroundings import add_quadriceps_tendon, measure_hull_distance
 
 GRID = Grid((-62.0, -70.0, -80.0), 0.6, (268, 228, 220))
 """Of every template: 161 mm high, 137 mm deep, 132 mm wide."""
@@ -48,29 +48,29 @@ def build_templates(data: Path, output: Path) -> dict[str, MrTemplate]:
     Raises:
         InputError: the data pack lacks a file.
     """
-    model = limb_model(data)
+    model = read_limb_model(data)
     built: dict[str, MrTemplate] = {}
     for name, knee_map in KNEE_MAPS.items():
-        path = output / template_file_name(name)
+        path = output / name_template_file(name)
         if path.exists():
             built[name] = MrTemplate.load(path)
             continue
         knee = read_knee(knee_map, data)
-        distances = {bone: knee.distance(labels, GRID) for bone, labels in bone_labels(knee_map).items()}
-        bones = fitted_knee(model, {bone: surface_of(d, GRID) for bone, d in distances.items()}, knee.seen_mm)
+        distances = {bone: knee.distance(labels, GRID) for bone, labels in list_bone_labels(knee_map).items()}
+        bones = fit_knee(model, {bone: extract_surface(d, GRID) for bone, d in distances.items()}, knee.seen_mm)
         sources = [knee_map.bones_of.source, SOURCE]
         if knee_map.soft:
-            soft = knee.soft_tissue(GRID)
+            soft = knee.label_soft_tissue(GRID)
         else:
             lender = next(iter(built.values()))
-            soft = borrowed_soft_tissue(lender, bones)
+            soft = borrow_soft_tissue(lender, bones)
             sources.append(lender.sources[0])
-        built[name] = assembled(name, knee, distances, bones, soft, sources)
+        built[name] = assemble_template(name, knee, distances, bones, soft, sources)
         built[name].save(output)
     return built
 
 
-def assembled(
+def assemble_template(
     name: str,
     knee: LabelledKnee,
     distances: dict[str, np.ndarray],
@@ -88,29 +88,29 @@ def assembled(
     bone = np.full(GRID.shape, REACH_MM, np.float32)
     cover, owner = bone.copy(), np.zeros(GRID.shape, np.uint8)
     for number, which in enumerate(BONES, start=1):
-        own = _continued(distances[which], bones[which], knee.seen_mm)
+        own = _continue_distance(distances[which], bones[which], knee.seen_mm)
         covered = own
         if which in knee.knee_map.cartilages:
-            labels = (*bone_labels(knee.knee_map)[which], *knee.knee_map.cartilages[which])
+            labels = (*list_bone_labels(knee.knee_map)[which], *knee.knee_map.cartilages[which])
             thickness = np.maximum(distances[which] - knee.distance(labels, GRID), 0.0)
             covered = own - np.where(thickness > THINNEST_MM, thickness, 0.0)
         nearer = covered < cover
         bone[nearer], cover[nearer], owner[nearer] = own[nearer], covered[nearer], number
     meniscus = knee.distance(knee.knee_map.menisci, GRID)
-    soft = with_quadriceps_tendon(soft, bone, owner, GRID)
+    soft = add_quadriceps_tendon(soft, bone, owner, GRID)
     filled = (cover < 0) | (meniscus < 0) | (soft != FAT)
     in_the_joint = (meniscus < 0) | ((cover < 0) & (bone > 0))
     middles = (slice(COARSE // 2, None, COARSE),) * 3
     coarse_mm = GRID.spacing_mm * COARSE
     return MrTemplate(
-        bone=_units(bone, SDF_UNIT_MM, np.int8),
-        cover=_units(cover, SDF_UNIT_MM, np.int8),
+        bone=_quantize(bone, SDF_UNIT_MM, np.int8),
+        cover=_quantize(cover, SDF_UNIT_MM, np.int8),
         owner=owner,
-        meniscus=_units(meniscus, SDF_UNIT_MM, np.int8),
+        meniscus=_quantize(meniscus, SDF_UNIT_MM, np.int8),
         soft=soft,
-        flesh=_units(hull_distance(filled[middles], coarse_mm), FLESH_UNIT_MM, np.uint8),
-        cavity=_units(_coarse_distance(in_the_joint), CAVITY_UNIT_MM, np.uint8),
-        cortex=_units(_cortex(owner[middles], bones), CORTEX_UNIT_MM, np.uint8),
+        flesh=_quantize(measure_hull_distance(filled[middles], coarse_mm), FLESH_UNIT_MM, np.uint8),
+        cavity=_quantize(_measure_coarse_distance(in_the_joint), CAVITY_UNIT_MM, np.uint8),
+        cortex=_quantize(_sample_cortex(owner[middles], bones), CORTEX_UNIT_MM, np.uint8),
         vertices={which: mesh.vertices.astype(np.float32) for which, mesh in bones.items()},
         spacing_mm=GRID.spacing_mm,
         origin_mm=GRID.origin_mm,
@@ -119,40 +119,40 @@ def assembled(
     )
 
 
-def borrowed_soft_tissue(lender: MrTemplate, bones: dict[str, Mesh]) -> np.ndarray:
+def borrow_soft_tissue(lender: MrTemplate, bones: dict[str, Mesh]) -> np.ndarray:
     """Soft tissue of one template on the bones of another knee (uint8 on :data:`GRID`)."""
-    steps = steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, lender.vertices)
+    steps = fit_steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, lender.vertices)
     x, y, z = GRID.coordinates()
     result = np.empty(GRID.shape, np.uint8)
     for first in range(0, len(z), _SLICES_PER_STEP):
         part = slice(first, first + _SLICES_PER_STEP)
         points = np.stack(np.broadcast_arrays(x, y[:, None], z[part, None, None]), axis=-1).reshape(-1, 3)
-        points = points + sampled(steps, (points - np.array(STEPS_GRID.origin_mm)) / STEPS_GRID.spacing_mm)
+        points = points + sample_displacement(steps, (points - np.array(STEPS_GRID.origin_mm)) / STEPS_GRID.spacing_mm)
         places = (points - np.array(GRID.origin_mm)) / GRID.spacing_mm
         borrowed = map_coordinates(lender.soft, places.T[::-1], order=0, mode="nearest")
         result[part] = borrowed.reshape(-1, *GRID.shape[1:])
     return result
 
 
-def steps_between(own: dict[str, np.ndarray], template: dict[str, np.ndarray]) -> np.ndarray:
+def fit_steps_between(own: dict[str, np.ndarray], template: dict[str, np.ndarray]) -> np.ndarray:
     """Displacement field on :data:`STEPS_GRID` that leads from a person's bones to a template's, vertex to vertex."""
     places = np.concatenate([own[bone] for bone in BONES])
     steps = np.concatenate([template[bone] for bone in BONES]) - places
     near = np.abs(places[:, 2]) < -STEPS_GRID.origin_mm[2] + 10.0
-    return unfolded_displacement(places[near], steps[near], STEPS_GRID)
+    return fit_unfolded_displacement(places[near], steps[near], STEPS_GRID)
 
 
-def _continued(distance: np.ndarray, mesh: Mesh, seen_mm: tuple[float, float]) -> np.ndarray:
+def _continue_distance(distance: np.ndarray, mesh: Mesh, seen_mm: tuple[float, float]) -> np.ndarray:
     """A bone's distance that passes into that of a fitted mesh where the label map ends."""
     coarse = Grid(GRID.origin_mm, 2.0 * GRID.spacing_mm, tuple(size // 2 + 1 for size in GRID.shape))
-    modelled = _doubled(signed_distance(mesh, coarse))
+    modelled = _double_resolution(measure_signed_distance(mesh, coarse))
     z = GRID.coordinates()[2]
     beyond = np.maximum(z - seen_mm[1], seen_mm[0] - z)
     weight = np.clip((beyond + _PASSAGE_MM - 2.0) / _PASSAGE_MM, 0.0, 1.0).astype(np.float32)[:, None, None]
     return np.where(weight > 0, weight * modelled + (1 - weight) * distance, distance)
 
 
-def _doubled(field: np.ndarray) -> np.ndarray:
+def _double_resolution(field: np.ndarray) -> np.ndarray:
     """A field at half the spacing, interpolated linearly: ``n + 1`` values along each axis become ``2 n``."""
     for axis in range(3):
         first, second = np.delete(field, -1, axis), np.delete(field, 0, axis)
@@ -161,19 +161,19 @@ def _doubled(field: np.ndarray) -> np.ndarray:
     return field
 
 
-def _units(values: np.ndarray, unit: float, kind: type) -> np.ndarray:
+def _quantize(values: np.ndarray, unit: float, kind: type) -> np.ndarray:
     limits = np.iinfo(kind)
     return np.clip(np.round(values / unit), max(limits.min, -127), limits.max).astype(kind)
 
 
-def _coarse_distance(mask: np.ndarray) -> np.ndarray:
+def _measure_coarse_distance(mask: np.ndarray) -> np.ndarray:
     """Distance in mm to a mask on the fine grid, at the coarse voxels, which hold a bit of it or not."""
     depth, rows, columns = (size // COARSE for size in mask.shape)
     blocks = mask.reshape(depth, COARSE, rows, COARSE, columns, COARSE).any(axis=(1, 3, 5))
     return distance_transform_edt(~blocks, sampling=GRID.spacing_mm * COARSE)
 
 
-def _cortex(owner: np.ndarray, bones: dict[str, Mesh]) -> np.ndarray:
+def _sample_cortex(owner: np.ndarray, bones: dict[str, Mesh]) -> np.ndarray:
     """Cortical thickness in mm of the nearest bone at the coarse voxels."""
     spacing = GRID.spacing_mm * COARSE
     thickness = np.zeros(owner.shape)
@@ -181,6 +181,6 @@ def _cortex(owner: np.ndarray, bones: dict[str, Mesh]) -> np.ndarray:
         where = np.argwhere(owner == number)
         points = np.array(GRID.origin_mm) + where[:, ::-1] * spacing + (COARSE - 1) / 2 * GRID.spacing_mm
         mesh = bones[which]
-        bone = Bone(which, mesh, None if which == "patella" else long_axis(mesh))
+        bone = Bone(which, mesh, None if which == "patella" else find_long_axis(mesh))
         thickness[owner == number] = bone.cortex_mm(points)
     return thickness

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
-from KneeSegLib.training.synthesis.fields import blurred, chance, smoothstep, uniform
+from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
 from KneeSegLib.training.synthesis.mr.contrast import Contrast
-from KneeSegLib.training.synthesis.mr.noise import share_within
-from KneeSegLib.training.synthesis.mr.person import MrScene
+from KneeSegLib.training.synthesis.mr.noise import compute_fraction_within
+from KneeSegLib.training.synthesis.mr.scene import MrScene
 from KneeSegLib.training.synthesis.mr.structures import ARTERY, FAT, FAT_PAD, FIRST_MUSCLE, NERVE, POUCH, TENDON, VEIN
 
 Bounds = tuple[float, float]
@@ -27,19 +27,19 @@ class Signal:
     water: torch.Tensor
     fat: torch.Tensor
 
-    def mixed_with(self, other: Signal, share: torch.Tensor) -> Signal:
+    def mix(self, other: Signal, fraction: torch.Tensor) -> Signal:
         """``share`` (0..1) of the other tissue in the place of this one."""
-        return Signal(torch.lerp(self.water, other.water, share), torch.lerp(self.fat, other.fat, share))
+        return Signal(torch.lerp(self.water, other.water, fraction), torch.lerp(self.fat, other.fat, fraction))
 
-    def blended(self, sigma_slices: float) -> Signal:
+    def blend_slices(self, sigma_slices: float) -> Signal:
         """Neighbouring slices blurred into each other."""
         sigma = (sigma_slices, 0.0, 0.0)
-        return Signal(blurred(self.water, sigma), blurred(self.fat, sigma))
+        return Signal(blur(self.water, sigma), blur(self.fat, sigma))
 
-    def plus(self, other: Signal) -> Signal:
+    def add(self, other: Signal) -> Signal:
         return Signal(self.water + other.water, self.fat + other.fat)
 
-    def times(self, factor: torch.Tensor) -> Signal:
+    def scale(self, factor: torch.Tensor) -> Signal:
         return Signal(self.water * factor, self.fat * factor)
 
 
@@ -73,32 +73,32 @@ class Surroundings:
     dark_vessel_probability: float = 0.5
 
 
-def bone_signal(scene: MrScene, marrow: Marrow, contrast: Contrast, generator: torch.Generator) -> Signal:
+def render_bone(scene: MrScene, marrow: Marrow, contrast: Contrast, generator: torch.Generator) -> Signal:
     """Marrow within a shell of cortex, as thick as the place in the bone asks for."""
     fat_share = uniform(marrow.fat_share, generator)
     red = uniform(marrow.patchiness, generator) * scene.noise(16.0, generator)
-    share = (fat_share + red).clamp(0.1, 0.97)
+    fraction = (fat_share + red).clamp(0.1, 0.97)
     if chance(marrow.oedema_probability, generator):
         near_joint = 1.0 - smoothstep(scene.cavity_mm, 6.0, 18.0)
         soaked = near_joint * smoothstep(scene.noise(18.0, generator), 0.4, 1.2)
-        share = share * (1.0 - uniform((0.3, 0.9), generator) * soaked)
+        fraction = fraction * (1.0 - uniform((0.3, 0.9), generator) * soaked)
     grain = 1.0 + uniform(marrow.grain, generator) * scene.noise(uniform(marrow.grain_mm, generator), generator)
-    wet = contrast.marrow + 0.5 * (contrast.fluid - contrast.marrow) * (fat_share - share).clamp(min=0.0)
-    inside = Signal(wet * (1.0 - share) * grain, contrast.fat * share * grain)
+    wet = contrast.marrow + 0.5 * (contrast.fluid - contrast.marrow) * (fat_share - fraction).clamp(min=0.0)
+    inside = Signal(wet * (1.0 - fraction) * grain, contrast.fat * fraction * grain)
     if chance(marrow.vessels_probability, generator):
-        inside = inside.times(1.0 - 0.5 * smoothstep(scene.noise(1.8, generator), 1.6, 2.6))
+        inside = inside.scale(1.0 - 0.5 * smoothstep(scene.noise(1.8, generator), 1.6, 2.6))
     if chance(marrow.scar_probability, generator):
-        inside = inside.times(1.0 - uniform((0.2, 0.7), generator) * growth_plate_scar(scene, generator))
+        inside = inside.scale(1.0 - uniform((0.2, 0.7), generator) * draw_growth_plate_scar(scene, generator))
     if chance(marrow.cyst_probability, generator):
         cysts = smoothstep(scene.noise(uniform((4.0, 8.0), generator), generator), 1.9, 2.5)
-        inside = inside.mixed_with(plain(scene, contrast.fluid), cysts * (scene.cavity_mm < 15.0))
+        inside = inside.mix(make_uniform_signal(scene, contrast.fluid), cysts * (scene.cavity_mm < 15.0))
     thickness = scene.cortex_mm * uniform(marrow.cortex_factor, generator)
     thickness = thickness * (1.0 + 0.25 * scene.noise(14.0, generator)).clamp(0.4, 1.8)
-    within = share_within(scene.bone_mm + thickness, scene.spacing_mm)
-    return plain(scene, contrast.cortex).mixed_with(inside, within)
+    within = compute_fraction_within(scene.bone_mm + thickness, scene.spacing_mm)
+    return make_uniform_signal(scene, contrast.cortex).mix(inside, within)
 
 
-def growth_plate_scar(scene: MrScene, generator: torch.Generator) -> torch.Tensor:
+def draw_growth_plate_scar(scene: MrScene, generator: torch.Generator) -> torch.Tensor:
     """0..1, 1 on two wavy broken sheets across the bones, about 1 mm thick, 40 to 70 mm apart."""
     rows, step = scene.shape[1], scene.spacing_mm[1]
     height = (torch.arange(rows) * step)[None, :, None] + 4.0 * scene.noise(25.0, generator)
@@ -109,7 +109,7 @@ def growth_plate_scar(scene: MrScene, generator: torch.Generator) -> torch.Tenso
     return line * smoothstep(scene.noise(9.0, generator), -0.8, 0.3)
 
 
-def cartilage_signal(scene: MrScene, contrast: Contrast, generator: torch.Generator) -> Signal:
+def render_cartilage(scene: MrScene, contrast: Contrast, generator: torch.Generator) -> Signal:
     """Cartilage: darker at depth in many sequences, uneven, now and then near to fluid."""
     depth = (scene.bone_mm / scene.thickness_mm.clamp(min=0.3)).clamp(0.0, 1.0)
     layers = 1.0 + uniform((-0.15, 0.45), generator) * (depth - 0.5)
@@ -117,7 +117,7 @@ def cartilage_signal(scene: MrScene, contrast: Contrast, generator: torch.Genera
     return Signal(contrast.cartilage * layers * uneven, torch.zeros_like(depth))
 
 
-def meniscus_signal(scene: MrScene, contrast: Contrast, generator: torch.Generator) -> Signal:
+def render_meniscus(scene: MrScene, contrast: Contrast, generator: torch.Generator) -> Signal:
     """A dark wedge, with tears or wear that are brighter within."""
     worn = smoothstep(scene.noise(uniform((2.0, 6.0), generator), generator), 0.8, 2.0)
     inner = smoothstep(-scene.meniscus_mm, 0.3, 1.5)
@@ -125,32 +125,32 @@ def meniscus_signal(scene: MrScene, contrast: Contrast, generator: torch.Generat
     return Signal(level, torch.zeros_like(level))
 
 
-def soft_signal(
+def render_soft_tissue(
     scene: MrScene, fluid: torch.Tensor, around: Surroundings, contrast: Contrast, generator: torch.Generator
 ) -> Signal:
     """All that has no label: fat, muscles, tendons, vessels, fluid, skin, and nothing outside the skin."""
-    fat = fat_signal(scene, around, contrast, generator)
-    flesh = named_tissue(scene, fat, around, contrast, generator)
+    fat = render_fat(scene, around, contrast, generator)
+    flesh = render_labelled_tissue(scene, fat, around, contrast, generator)
     if chance(around.other_muscles_probability, generator):
-        flesh = with_other_muscles(flesh, fat, scene, contrast, generator)
+        flesh = add_other_muscles(flesh, fat, scene, contrast, generator)
     if chance(around.decoy_probability, generator):
-        flesh = with_decoys(flesh, scene, contrast, generator)
+        flesh = add_decoys(flesh, scene, contrast, generator)
     open_space = (scene.soft != TENDON) & (scene.soft < FIRST_MUSCLE)
-    flesh = flesh.mixed_with(plain(scene, contrast.fluid), fluid * open_space)
-    return skinned(flesh, scene, around, contrast, generator)
+    flesh = flesh.mix(make_uniform_signal(scene, contrast.fluid), fluid * open_space)
+    return add_skin(flesh, scene, around, contrast, generator)
 
 
-def fat_signal(scene: MrScene, around: Surroundings, contrast: Contrast, generator: torch.Generator) -> Signal:
+def render_fat(scene: MrScene, around: Surroundings, contrast: Contrast, generator: torch.Generator) -> Signal:
     """Fat with thin septa; in the pad below the patella with coarser strands."""
     septa = 1.0 - smoothstep(scene.noise((6.0, 9.0, 6.0), generator).abs(), 0.03, 0.16)
     strands = scene.noise(2.5, generator).clamp(min=0.0) * uniform(around.pad_grain, generator)
     in_pad = (scene.soft == FAT_PAD) | (scene.cavity_mm < 14.0)
-    share = (0.92 - uniform((0.0, 0.4), generator) * septa - strands * in_pad).clamp(0.1, 1.0)
+    fraction = (0.92 - uniform((0.0, 0.4), generator) * septa - strands * in_pad).clamp(0.1, 1.0)
     uneven = 1.0 + 0.06 * scene.noise(20.0, generator)
-    return Signal(0.6 * contrast.muscle * (1.0 - share), contrast.fat * share * uneven)
+    return Signal(0.6 * contrast.muscle * (1.0 - fraction), contrast.fat * fraction * uneven)
 
 
-def named_tissue(
+def render_labelled_tissue(
     scene: MrScene, fat: Signal, around: Surroundings, contrast: Contrast, generator: torch.Generator
 ) -> Signal:
     """Muscles, tendons, vessels and nerves of the template on a ground of fat."""
@@ -163,25 +163,25 @@ def named_tissue(
     levels[FIRST_MUSCLE:] = contrast.muscle * uniform(around.muscle_factor, generator) * spread
     water = levels[scene.soft.long()]
     is_muscle = scene.soft >= FIRST_MUSCLE
-    streaks = muscle_streaks(scene, around, generator)
+    streaks = draw_muscle_streaks(scene, around, generator)
     if chance(around.fascia_probability, generator):
-        streaks = torch.maximum(streaks, uniform(around.fascia, generator) * fascia(scene.soft))
+        streaks = torch.maximum(streaks, uniform(around.fascia, generator) * find_fascia(scene.soft))
     water = water * torch.where(is_muscle, 1.0 + 0.06 * scene.noise((8.0, 20.0, 8.0), generator), 1.0)
     of_fat = (scene.soft == FAT) | (scene.soft == FAT_PAD) | (scene.soft == POUCH)
     fat_share = torch.where(is_muscle, streaks, of_fat.float())
     # Labels have no edges between voxels: a little blur gives partial volumes.
     edge = (0.0, _EDGE_VOXELS, _EDGE_VOXELS)
-    water, fat_share = blurred(water * (1.0 - fat_share), edge), blurred(fat_share, edge)
+    water, fat_share = blur(water * (1.0 - fat_share), edge), blur(fat_share, edge)
     return Signal(water + fat.water * fat_share, fat.fat * fat_share)
 
 
-def muscle_streaks(scene: MrScene, around: Surroundings, generator: torch.Generator) -> torch.Tensor:
+def draw_muscle_streaks(scene: MrScene, around: Surroundings, generator: torch.Generator) -> torch.Tensor:
     """0..1: fat in thin lines along the fibres, more in some muscles than in others."""
     thin = smoothstep(scene.noise((2.0, 22.0, 2.2), generator), 1.2, 2.4)
     return uniform(around.muscle_streaks, generator) * thin * smoothstep(scene.noise(40.0, generator), -0.5, 1.0)
 
 
-def fascia(soft: torch.Tensor) -> torch.Tensor:
+def find_fascia(soft: torch.Tensor) -> torch.Tensor:
     """1 where one muscle borders on another within a slice, else 0."""
     edge = torch.zeros(soft.shape, dtype=torch.bool)
     for axis in (1, 2):
@@ -192,7 +192,7 @@ def fascia(soft: torch.Tensor) -> torch.Tensor:
     return edge.float()
 
 
-def with_other_muscles(
+def add_other_muscles(
     flesh: Signal, fat: Signal, scene: MrScene, contrast: Contrast, generator: torch.Generator
 ) -> Signal:
     """Invented muscles in the place of the template's: 30 to 60 mm across, long, tapered, with fat between."""
@@ -203,32 +203,32 @@ def with_other_muscles(
     planes = torch.minimum(first.abs(), second.abs())
     filled = smoothstep(planes, 0.04, uniform((0.1, 0.3), generator))
     level = contrast.muscle * (1.0 + 0.12 * torch.sign(first) + 0.08 * torch.sign(second))
-    muscles = fat.mixed_with(Signal(level, torch.zeros_like(level)), filled)
+    muscles = fat.mix(Signal(level, torch.zeros_like(level)), filled)
     replaced = (scene.soft == FAT) | (scene.soft >= FIRST_MUSCLE)
     away = smoothstep(scene.cavity_mm, 10.0, 16.0) * (1.0 - smoothstep(scene.flesh_mm, 0.0, 1.0))
-    return flesh.mixed_with(muscles, away * replaced)
+    return flesh.mix(muscles, away * replaced)
 
 
-def with_decoys(flesh: Signal, scene: MrScene, contrast: Contrast, generator: torch.Generator) -> Signal:
+def add_decoys(flesh: Signal, scene: MrScene, contrast: Contrast, generator: torch.Generator) -> Signal:
     """Pieces as bright as marrow with a dark rim, in soft tissue: not everything like bone is bone."""
     lumps = scene.noise(uniform((12.0, 30.0), generator), generator)
     fat = contrast.fat * uniform((0.5, 0.9), generator)
     marrow = Signal(torch.full_like(lumps, 0.25 * contrast.marrow), torch.full_like(lumps, fat))
-    body = flesh.mixed_with(plain(scene, contrast.cortex), smoothstep(lumps, 1.45, 1.5))
-    return body.mixed_with(marrow, smoothstep(lumps, 1.5, uniform((1.52, 1.7), generator)))
+    body = flesh.mix(make_uniform_signal(scene, contrast.cortex), smoothstep(lumps, 1.45, 1.5))
+    return body.mix(marrow, smoothstep(lumps, 1.5, uniform((1.52, 1.7), generator)))
 
 
-def skinned(
+def add_skin(
     flesh: Signal, scene: MrScene, around: Surroundings, contrast: Contrast, generator: torch.Generator
 ) -> Signal:
     """Fat under the skin upon the hull of the anatomy, skin on top, nothing outside."""
     depth = uniform(around.fat_mm, generator) * (1.0 + 0.5 * scene.noise(50.0, generator)).clamp(0.15, 2.0)
     below = depth + 1.5 - scene.flesh_mm
     skin = 1.0 - smoothstep(below, 0.6, uniform((1.2, 2.4), generator))
-    body = flesh.mixed_with(plain(scene, contrast.skin), skin)
-    return body.times(share_within(-below, scene.spacing_mm))
+    body = flesh.mix(make_uniform_signal(scene, contrast.skin), skin)
+    return body.scale(compute_fraction_within(-below, scene.spacing_mm))
 
 
-def plain(scene: MrScene, level: float) -> Signal:
+def make_uniform_signal(scene: MrScene, level: float) -> Signal:
     """Water of one level all over."""
     return Signal(torch.full_like(scene.bone_mm, level), torch.zeros_like(scene.bone_mm))

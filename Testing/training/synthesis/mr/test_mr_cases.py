@@ -7,10 +7,10 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.training.synthesis.mr.cases import places_in_case, synthesize_mr_case
+from KneeSegLib.training.synthesis.mr.cases import locate_in_case, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.disease import Disease
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
-from KneeSegLib.training.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.warp import Warp
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import cylinder_landmarks
 
@@ -51,7 +51,7 @@ def test_landmarks_are_found_on_the_bones_of_a_bent_knee(side, slice_spacing_mm)
     how = {"spacing_mm": 1.0, "slice_spacing_mm": slice_spacing_mm, "side": side, "seed": 3, "synthesis": bent}
     case, places = (
         make(cylinder_knee(), *more, **how)
-        for make, more in ((synthesize_mr_case, ()), (places_in_case, (cylinder_landmarks("tibia"),)))
+        for make, more in ((synthesize_mr_case, ()), (locate_in_case, (cylinder_landmarks("tibia"),)))
     )
     tibia = case.labels == structure("tibia", side).label_value
     distance = sitk.SignedMaurerDistanceMap(tibia, squaredDistance=False, useImageSpacing=True)

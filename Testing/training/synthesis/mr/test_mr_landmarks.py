@@ -9,20 +9,20 @@ import torch
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.training.synthesis.mr.displacement import sampled
+from KneeSegLib.training.synthesis.mr.displacement import sample_displacement
 from KneeSegLib.training.synthesis.mr.landmarks import (
     SHAPES_NAME,
-    bone_distance,
-    carried_back,
-    onto_surface,
+    carry_back,
+    measure_bone_distance,
     prepare_landmarks,
-    template_points,
+    project_onto_surface,
+    spread_points,
 )
 from KneeSegLib.training.synthesis.mr.landmarks_file import FILE_NAME, LANDMARK_BONES, Landmarks
-from KneeSegLib.training.synthesis.mr.person import PreparedKnee, TemplateTensors
+from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, TemplateTensors
 from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID
 from Testing.phantoms.mr_knees import SHAFT_RADIUS_MM, cylinder_knee_template
-from Testing.phantoms.mr_landmarks import END_MM, broader_person, cylinder_landmarks, landmarks, tall_template
+from Testing.phantoms.mr_landmarks import END_MM, broader_subject, cylinder_landmarks, landmarks, tall_template
 
 COUNT = 150
 SHIFT_MM = 5.0
@@ -36,7 +36,7 @@ def templates():
 
 @pytest.fixture(scope="module")
 def tibia(templates):
-    return template_points(templates, "tibia", COUNT)
+    return spread_points(templates, "tibia", COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +45,21 @@ def prepared(tmp_path_factory):
     template = tall_template()
     template.save(folder)
     for number, factor in enumerate(FACTORS):
-        broader_person(f"cylinders-{number}", factor).save(folder)
+        broader_subject(f"cylinders-{number}", factor).save(folder)
     return folder, prepare_landmarks([template], folder, looks=0)
 
 
 def test_a_distance_is_that_to_the_cylinder():
     points = np.array([[26.0, 0.0, 20.0], [0.0, -20.0, -20.0], [0.0, 0.0, 5.0]])
     expected = [26.0 - SHAFT_RADIUS_MM, 20.0 - SHAFT_RADIUS_MM, END_MM["femur"] - 5.0]
-    assert bone_distance(points, cylinder_knee_template()) == pytest.approx(expected, abs=0.1)
+    assert measure_bone_distance(points, cylinder_knee_template()) == pytest.approx(expected, abs=0.1)
 
 
 def test_points_beside_the_surface_are_moved_onto_it_and_hardly_along_it():
     points = cylinder_landmarks("femur").astype(float)
     side = points[np.hypot(points[:, 0], points[:, 1]) > SHAFT_RADIUS_MM - 1.0]
     away = side * [1.08, 1.08, 1.0]  # 1.9 mm outside
-    found = onto_surface(away, cylinder_knee_template())
+    found = project_onto_surface(away, cylinder_knee_template())
     assert np.hypot(found[:, 0], found[:, 1]) == pytest.approx(SHAFT_RADIUS_MM, abs=0.1)
     assert np.median(np.linalg.norm(found - side, axis=1)) < 0.1
 
@@ -67,7 +67,7 @@ def test_points_beside_the_surface_are_moved_onto_it_and_hardly_along_it():
 def test_points_are_spread_over_the_surface_of_the_bone(tibia, templates):
     for template in templates:
         assert tibia.points[template.name].shape == (COUNT, 3)
-        assert np.abs(bone_distance(tibia.points[template.name], template)).max() < 0.2
+        assert np.abs(measure_bone_distance(tibia.points[template.name], template)).max() < 0.2
     side = tibia.points["cylinders"][:, 2] < -8.0
     assert np.hypot(*tibia.points["cylinders"][side, :2].T) == pytest.approx(SHAFT_RADIUS_MM, abs=0.2)
 
@@ -90,15 +90,15 @@ def test_carrying_back_undoes_a_displacement():
     bend = 4.0 * np.sin(x / 25.0) + 0.0 * y[:, None] + 0.0 * z[:, None, None]
     field = np.stack([bend, 0.5 * bend, -bend]).astype(np.float32)
     points = np.random.default_rng(0).uniform(-50.0, 50.0, (200, 3))
-    reached = points + sampled(field, (points - np.array(STEPS_GRID.origin_mm)) / STEPS_GRID.spacing_mm)
-    assert carried_back(field, reached) == pytest.approx(points, abs=0.01)
+    reached = points + sample_displacement(field, (points - np.array(STEPS_GRID.origin_mm)) / STEPS_GRID.spacing_mm)
+    assert carry_back(field, reached) == pytest.approx(points, abs=0.01)
 
 
 @pytest.mark.parametrize("factor", FACTORS)
 def test_points_carried_to_a_broader_person_are_broader(factor):
-    person = PreparedKnee(broader_person("one", factor), TemplateTensors(cylinder_knee_template()))
+    subject = PreparedKnee(broader_subject("one", factor), TemplateTensors(cylinder_knee_template()))
     points = cylinder_landmarks("tibia")
-    carried = person.carried(torch.from_numpy(points)).numpy()
+    carried = subject.carry_points(torch.from_numpy(points)).numpy()
     assert carried == pytest.approx(points * [factor, 1.0, 1.0], abs=0.1)
 
 
@@ -127,7 +127,7 @@ def test_with_too_few_people_no_landmarks_are_written(tmp_path):
     template = tall_template()
     template.save(tmp_path)
     for number in range(2):
-        broader_person(f"cylinders-{number}", 1.0 + 0.1 * number).save(tmp_path)
+        broader_subject(f"cylinders-{number}", 1.0 + 0.1 * number).save(tmp_path)
     assert prepare_landmarks([template], tmp_path) == {}
     assert not (tmp_path / FILE_NAME).exists()
 

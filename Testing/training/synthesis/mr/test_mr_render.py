@@ -5,11 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.training.synthesis.mr.disease import Disease, fluid_share
-from KneeSegLib.training.synthesis.mr.person import random_lattice
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis, class_shares, diseased, gentler, render_mr
+from KneeSegLib.training.synthesis.mr.disease import Disease, draw_fluid_fraction
+from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
+from KneeSegLib.training.synthesis.mr.render import (
+    MrSynthesis,
+    compute_class_fractions,
+    draw_diseased_scene,
+    reduce_warp,
+    render_mr,
+)
 from KneeSegLib.training.synthesis.mr.structures import CLASSES, POUCH
-from KneeSegLib.training.synthesis.placement import Warp
+from KneeSegLib.training.synthesis.warp import Warp
 from Testing.phantoms.mr_knees import MENISCUS_RADII_MM, SHAFT_RADIUS_MM, THICKNESS_MM, cylinder_knee
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
@@ -31,16 +37,16 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def scene_with(knee, seed: int = 0, **changes):
-    lattice = random_lattice(SHAPE, SPACING, torch.zeros(3), NO_WARP, seeded(seed))
-    return diseased(knee, lattice, SHAPE, SPACING, replace(HEALTHY, **changes), seeded(seed))
+    lattice = draw_lattice(SHAPE, SPACING, torch.zeros(3), NO_WARP, seeded(seed))
+    return draw_diseased_scene(knee, lattice, SHAPE, SPACING, replace(HEALTHY, **changes), seeded(seed))
 
 
 def volumes(scene) -> dict[str, float]:
-    return dict(zip(CLASSES, class_shares(scene).sum(dim=(1, 2, 3)).tolist()))
+    return dict(zip(CLASSES, compute_class_fractions(scene).sum(dim=(1, 2, 3)).tolist()))
 
 
 def test_shares_sum_to_one(knee):
-    total = class_shares(scene_with(knee)).sum(dim=0)
+    total = compute_class_fractions(scene_with(knee)).sum(dim=0)
     assert torch.allclose(total, torch.ones_like(total), atol=1e-5)
 
 
@@ -60,7 +66,7 @@ def test_cartilage_is_thinned_by_the_factor_and_bone_is_not(knee, factor):
 def test_cartilage_is_wet_by_a_film_or_dry(knee):
     scene = scene_with(knee)
     beside = (scene.cavity_mm > 0.0) & (scene.cavity_mm < 1.0)
-    wet, dry = (fluid_share(scene, replace(HEALTHY, film_mm=(film, film)), seeded()) for film in (0.8, -3.0))
+    wet, dry = (draw_fluid_fraction(scene, replace(HEALTHY, film_mm=(film, film)), seeded()) for film in (0.8, -3.0))
     assert wet[beside].mean() > 0.4
     assert dry[beside].mean() < 0.05
 
@@ -72,13 +78,13 @@ def test_the_recess_fills_as_deep_as_asked_and_nothing_else_does(knee):
     scene = replace(scene, soft=torch.where(above & (scene.bone_mm > 0), POUCH, scene.soft).to(torch.uint8))
     recess = (scene.soft == POUCH) & (scene.bone_mm < 6.0)
     dry = replace(HEALTHY, film_mm=(-3.0, -3.0))
-    shares = []
+    fractions = []
     for depth in (2.0, 4.0):
         disease = replace(dry, recess_probability=1.0, recess_mm=(depth, depth))
-        fluid = (fluid_share(scene, disease, seeded()) - fluid_share(scene, dry, seeded())).abs()
+        fluid = (draw_fluid_fraction(scene, disease, seeded()) - draw_fluid_fraction(scene, dry, seeded())).abs()
         assert fluid[:19].max() == 0.0 and fluid[:, :35].max() == 0.0
-        shares.append(fluid[recess].mean().item())
-    assert 0.02 < shares[0] < 0.7 * shares[1]
+        fractions.append(fluid[recess].mean().item())
+    assert 0.02 < fractions[0] < 0.7 * fractions[1]
 
 
 def test_lesions_tear_holes_down_to_the_bone(knee):
@@ -118,12 +124,12 @@ def test_extruded_menisci_stand_out_sideways_and_not_backward(knee):
 
 def test_the_displacement_leads_from_the_person_to_the_template():
     shifted = cylinder_knee(step_mm=5.0)
-    lattice = random_lattice(SHAPE, SPACING, torch.zeros(3), NO_WARP, seeded())
+    lattice = draw_lattice(SHAPE, SPACING, torch.zeros(3), NO_WARP, seeded())
     scene = shifted.sample(lattice, SHAPE, SPACING)
     femur = (scene.bone_mm < 0) & (scene.owner == 1)
     across = torch.nonzero(femur)[:, 0].float().mean() - (SHAPE[0] - 1) / 2
     assert across == pytest.approx(-5.0, abs=0.3)
-    point = shifted.bone_point("femur", seeded())
+    point = shifted.draw_bone_point("femur", seeded())
     assert abs(float(point[0]) + 5.0) < SHAFT_RADIUS_MM
 
 
@@ -140,9 +146,9 @@ def test_thick_slices_hold_the_mean_of_their_truth(knee):
     thin = render_mr(knee, (12, 40, 40), (1.0, 1.0, 1.0), torch.zeros(3), synthesis, seeded())
     thick = render_mr(knee, (12, 40, 40), (1.0, 1.0, 1.0), torch.zeros(3), synthesis, seeded(), slices_averaged=3)
     assert thick.image.shape == (4, 40, 40) and thick.spacing_mm[0] == 3.0
-    assert torch.allclose(thick.shares[:, 1], thin.shares[:, 3:6].mean(dim=1), atol=1e-6)
+    assert torch.allclose(thick.fractions[:, 1], thin.fractions[:, 3:6].mean(dim=1), atol=1e-6)
 
 
 def test_gentle_warps_stay_near_none():
-    warp = gentler(MrSynthesis().warp)
+    warp = reduce_warp(MrSynthesis().warp)
     assert warp.scale[0] > MrSynthesis().warp.scale[0] and warp.bend_mm[1] < MrSynthesis().warp.bend_mm[1]

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from KneeSegLib.training.synthesis.mr.contrast import PRESETS, Contrast
-from KneeSegLib.training.synthesis.mr.steady_state import TISSUES, DessProtocol, Tissue, dess_levels, dess_signal
+from KneeSegLib.training.synthesis.mr.steady_state import (
+    TISSUES,
+    DessProtocol,
+    Tissue,
+    compute_dess_levels,
+    compute_dess_signal,
+)
 
 SPINS = 720
 REPETITIONS = 1500
@@ -31,7 +37,7 @@ def integrated(tissue: Tissue, protocol: DessProtocol) -> float:
 
 @pytest.mark.parametrize("name", ["cartilage", "muscle", "fluid", "meniscus"])
 def test_the_signal_is_what_the_bloch_equations_give(name):
-    assert dess_signal(TISSUES[name], DessProtocol()) == pytest.approx(
+    assert compute_dess_signal(TISSUES[name], DessProtocol()) == pytest.approx(
         integrated(TISSUES[name], DessProtocol()), rel=0.01
     )
 
@@ -40,11 +46,11 @@ def test_without_coherence_it_is_the_signal_of_a_spoiled_gradient_echo():
     protocol = DessProtocol(echo_ms=0.0)
     e1, flip = math.exp(-protocol.repetition_ms / 1000.0), math.radians(protocol.flip_degrees)
     spoiled = math.sin(flip) * (1.0 - e1) / (1.0 - math.cos(flip) * e1)
-    assert dess_signal(Tissue(1000.0, 0.01, 1.0), protocol) == pytest.approx(spoiled, rel=1e-6)
+    assert compute_dess_signal(Tissue(1000.0, 0.01, 1.0), protocol) == pytest.approx(spoiled, rel=1e-6)
 
 
 def test_levels_are_relative_to_fluid_and_fat_is_what_water_excitation_leaves():
-    levels, without = Contrast(**dess_levels()), Contrast(**dess_levels(DessProtocol(fat_left=0.0)))
+    levels, without = Contrast(**compute_dess_levels()), Contrast(**compute_dess_levels(DessProtocol(fat_left=0.0)))
     assert levels == PRESETS["dess_3t"]
     assert levels.fluid == 1.0 and levels.fluid > levels.cartilage > levels.meniscus > levels.cortex
     assert without.fat == 0.0 < levels.fat < levels.cartilage

@@ -53,7 +53,7 @@ class LimbModel:
         """Number of modes."""
         return len(next(iter(self.modes.values())))
 
-    def random_coefficients(self, random: np.random.Generator) -> np.ndarray:
+    def draw_coefficients(self, random: np.random.Generator) -> np.ndarray:
         """Coefficients (K,) in standard deviations, normal, cut at +-2: its shapes are not trusted beyond."""
         return np.clip(random.standard_normal(self.size), -2, 2)
 
@@ -63,20 +63,20 @@ class LimbModel:
     def mesh(self, name: str, coefficients: np.ndarray) -> Mesh:
         return Mesh(self.vertices(name, coefficients), self.triangles[name])
 
-    def limb(self, coefficients: np.ndarray, cortex_factor: float = 1.0) -> dict[str, Bone]:
+    def build_limb(self, coefficients: np.ndarray, cortex_factor: float = 1.0) -> dict[str, Bone]:
         """All bones of one person as a right limb with the whole pelvis, knee extended, joints in place."""
         bones = {}
         for name in _KINDS:
             mesh = self.mesh(name, coefficients)
             if name.startswith("hip_bone"):
-                mesh = thickened(thickened(mesh, LEAST_ILIAC_WING_MM), LEAST_ILIAC_WING_MM)
+                mesh = thicken_sheets(thicken_sheets(mesh, LEAST_ILIAC_WING_MM), LEAST_ILIAC_WING_MM)
             kind = name if name in ("hip_bone", "femur", "patella", "tibia", "fibula") else "other"
-            ends = long_axis(mesh) if name in ("femur", "tibia", "fibula") else None
+            ends = find_long_axis(mesh) if name in ("femur", "tibia", "fibula") else None
             bones[name] = Bone(kind, mesh, ends, cortex_factor=cortex_factor)
         return bones
 
 
-def thickened(mesh: Mesh, least_mm: float, reach_mm: float = 7.0) -> Mesh:
+def thicken_sheets(mesh: Mesh, least_mm: float, reach_mm: float = 7.0) -> Mesh:
     """The mesh with thin sheets thickened: some modes drive the two faces of the iliac wing through each other."""
     normals = mesh.normals()
     _, neighbours = cKDTree(mesh.vertices).query(mesh.vertices, k=24)
@@ -88,7 +88,7 @@ def thickened(mesh: Mesh, least_mm: float, reach_mm: float = 7.0) -> Mesh:
     return Mesh(mesh.vertices + push[:, None] * normals, mesh.triangles)
 
 
-def long_axis(mesh: Mesh) -> np.ndarray:
+def find_long_axis(mesh: Mesh) -> np.ndarray:
     """Proximal and distal end (2, 3) of a long bone: where its principal axis leaves it, the upper one first."""
     center = mesh.vertices.mean(axis=0)
     _, _, axes = np.linalg.svd(mesh.vertices - center, full_matrices=False)
@@ -98,7 +98,7 @@ def long_axis(mesh: Mesh) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def limb_model(data: Path) -> LimbModel:
+def read_limb_model(data: Path) -> LimbModel:
     """Read the shape model below the folder ``data``; raises :class:`InputError` where it is absent."""
     path = Path(data) / MODEL_FILE
     if not path.is_file():

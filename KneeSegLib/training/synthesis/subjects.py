@@ -1,10 +1,7 @@
-"""Take a piece out of a prepared person, turned, stretched and warped: new anatomy from each look."""
+"""Prepared subjects as tensors, and what of them a rendering grid meets."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,49 +9,17 @@ import torch
 from torch.nn import functional
 
 from KneeSegLib.training.synthesis.anatomy_file import BAND_MM, COARSE, CORTEX_UNIT_MM, SDF_UNIT_MM, Anatomy
-from KneeSegLib.training.synthesis.fields import smooth_noise, uniform
+from KneeSegLib.training.synthesis.fields import uniform
+from KneeSegLib.training.synthesis.scene import Scene
 
 
-@dataclass
-class Scene:
-    """What is where on the rendering grid; all ``(D, H, W)`` tensors.
-
-    Attributes:
-        distance_mm: signed distance to the nearest bone surface, negative inside.
-        nearest: class index of that bone (``anatomy_file.CLASSES``), 0 far from all bones.
-        cortex_mm: thickness of the cortex that the bone would have here.
-        far_mm: distance to the nearest bone, also far away from it.
-        known: False where the prepared person says nothing (outside its box).
-        spacing_mm: isotropic.
-    """
-
-    distance_mm: torch.Tensor
-    nearest: torch.Tensor
-    cortex_mm: torch.Tensor
-    far_mm: torch.Tensor
-    known: torch.Tensor
-    spacing_mm: float
-
-
-@dataclass(frozen=True)
-class Warp:
-    """How far a look may differ from the person as prepared: bounds that random values are drawn from."""
-
-    tilt_degrees: tuple[float, float] = (-12.0, 12.0)
-    turn_degrees: tuple[float, float] = (-25.0, 25.0)
-    scale: tuple[float, float] = (0.9, 1.12)
-    stretch: tuple[float, float] = (0.94, 1.06)
-    bend_mm: tuple[float, float] = (0.0, 3.0)
-    ripple_mm: tuple[float, float] = (0.0, 0.5)
-
-
-class PreparedPerson:
+class PreparedSubject:
     """A prepared person as tensors, ready to be sampled many times."""
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.joint = anatomy.joint
         self.group = anatomy.group
-        self.subject = anatomy.subject
+        self.name = anatomy.name
         self.spacing_mm = float(np.asarray(anatomy.spacing_mm)[0])
         self.shape = anatomy.sdf.shape
         self._distance = torch.from_numpy(np.ascontiguousarray(anatomy.sdf))
@@ -77,7 +42,7 @@ class PreparedPerson:
             heights[index] = (float(rows[0]) * self.spacing_mm, float(rows[-1]) * self.spacing_mm)
         return heights
 
-    def surface_point(self, index: int, generator: torch.Generator) -> torch.Tensor:
+    def draw_surface_point(self, index: int, generator: torch.Generator) -> torch.Tensor:
         """A random point ``(z, y, x)`` in mm on the surface of a bone that is there, all its heights equally likely.
 
         Args:
@@ -119,55 +84,5 @@ class PreparedPerson:
         return Scene(distance, nearest, cortex, far, known, spacing_mm)
 
 
-def random_points(
-    shape: Sequence[int],
-    spacing_mm: float,
-    centre_mm: Sequence[float],
-    warp: Warp,
-    generator: torch.Generator,
-    mirrored: bool = False,
-) -> torch.Tensor:
-    """Where in a prepared box the voxels of a rendering grid lie, after a random turn, stretch and smooth warp.
-
-    Args:
-        shape: ``(D, H, W)`` of the rendering grid.
-        centre_mm: position ``(z, y, x)`` in the prepared box that the grid's centre falls on.
-        mirrored: flip left and right (the caller swaps the classes).
-
-    Returns:
-        ``(D, H, W, 3)`` positions in mm.
-    """
-    axes = [(torch.arange(size) - (size - 1) / 2.0) * spacing_mm for size in shape]
-    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    rotation = _rotation(
-        uniform(warp.turn_degrees, generator),
-        uniform(warp.tilt_degrees, generator),
-        uniform(warp.tilt_degrees, generator),
-    )
-    overall = uniform(warp.scale, generator)
-    stretch = torch.tensor([overall * uniform(warp.stretch, generator) for _ in range(3)])
-    if mirrored:
-        stretch[2] = -stretch[2]
-    points = (offsets @ rotation.T) / stretch + torch.as_tensor(centre_mm, dtype=torch.float32)
-    for bounds, scale_mm in ((warp.bend_mm, 60.0), (warp.ripple_mm, 18.0)):
-        amplitude = uniform(bounds, generator)
-        if amplitude > 0.02:
-            points = points + amplitude * torch.stack(
-                [smooth_noise(shape, spacing_mm, scale_mm, generator) for _ in range(3)], dim=-1
-            )
-    return points
-
-
 def _sampled(volume: torch.Tensor, grid: torch.Tensor, mode: str, padding: str = "zeros") -> torch.Tensor:
     return functional.grid_sample(volume[None, None], grid, mode=mode, padding_mode=padding, align_corners=False)[0, 0]
-
-
-def _rotation(about_z: float, about_y: float, about_x: float) -> torch.Tensor:
-    """Rotation matrix for ``(z, y, x)`` vectors from three angles in degrees."""
-    matrix = torch.eye(3)
-    for angle, (i, j) in ((about_z, (1, 2)), (about_y, (0, 2)), (about_x, (0, 1))):
-        c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        step = torch.eye(3)
-        step[i, i], step[i, j], step[j, i], step[j, j] = c, -s, s, c
-        matrix = matrix @ step
-    return matrix

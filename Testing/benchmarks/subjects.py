@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def prepared_people(folder: Path, joint: str, group: str) -> list[Path]:
+def list_prepared_subjects(folder: Path, joint: str, group: str) -> list[Path]:
     """Return the files of a joint's people in a group, sorted; ends the run with a sentence where there is none."""
     people = sorted(folder.glob(f"{joint}_{group}_*.npz"))
     if not people:
