@@ -17,10 +17,10 @@ from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.training.mr_sampling import MrSampling
 from KneeSegLib.training.priors import PriorErrors
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
-from KneeSegLib.training.synthesis.ct import CtSynthesis
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES as MR_CLASSES
+from KneeSegLib.training.synthesis.settings import CtSynthesis
 
 Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches", "mr-shape"]
 MR_PREFIX = "mr-"

@@ -68,7 +68,8 @@ def write_scan(path: Path) -> None:
 
     from KneeSegLib.io.resources import samples_folder
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
-    from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
+    from KneeSegLib.training.synthesis.ct import render_ct
+    from KneeSegLib.training.synthesis.settings import CtSynthesis
     from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
     person = PreparedSubject(Anatomy.load(samples_folder() / "knee.npz"))

@@ -30,7 +30,7 @@ from KneeSegLib.training.synthesis.mr.structures import (
     VEIN,
 )
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 
 UNBENT = Warp(*((0.0, 0.0),) * 2, *((1.0, 1.0),) * 2, *((0.0, 0.0),) * 2)
 

@@ -37,13 +37,10 @@ from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.training.synthesis import knee_cases
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
-from KneeSegLib.training.synthesis.ct import CtSynthesis
 from KneeSegLib.training.synthesis.prepare import seed_random
-from KneeSegLib.training.synthesis.scanner import Scanner
+from KneeSegLib.training.synthesis.settings import BoneTissue, CtSynthesis, Scanner, SoftTissue, Warp
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
-from KneeSegLib.training.synthesis.tissue import BoneTissue, SoftTissue
 from KneeSegLib.training.synthesis.voxels import CaseName
-from KneeSegLib.training.synthesis.warp import Warp
 
 SPACING_MM = 0.7
 

@@ -22,7 +22,7 @@ from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.training.synthesis.mr.cases import assign_label_values, make_image
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.models import model_of
 from Testing.phantoms.mr_knees import cylinder_knee
 

@@ -18,7 +18,7 @@ from KneeSegLib.training.recipe import ShapeFit, read_recipe
 from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice, locate_points
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis, reduce_warp
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 from Testing.networks.plain_networks import by_old_names, plain_network
 from Testing.phantoms.mr_images import NO_WARP
 from Testing.phantoms.mr_knees import cylinder_knee

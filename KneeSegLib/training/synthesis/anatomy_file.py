@@ -87,9 +87,7 @@ class Anatomy:
                     f"expected {np.dtype(kind)} {shape}."
                 )
         if any(extent % COARSE for extent in self.sdf.shape):
-            raise InputError(
-                f"Prepared anatomy {self.name!r}: extents {self.sdf.shape} are not multiples of {COARSE}."
-            )
+            raise InputError(f"Prepared anatomy {self.name!r}: extents {self.sdf.shape} are not multiples of {COARSE}.")
 
     def save(self, path: str | Path) -> None:
         """Write to ``path`` (``.npz``), beside it first, so that a file that exists is whole."""

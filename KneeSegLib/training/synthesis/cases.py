@@ -11,8 +11,9 @@ import torch
 from KneeSegLib.anatomy import STRUCTURES, Side
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
-from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
+from KneeSegLib.training.synthesis.ct import render_ct
 from KneeSegLib.training.synthesis.distractors import mirror_classes
+from KneeSegLib.training.synthesis.settings import CtSynthesis
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class SyntheticCase:
     Attributes:
         image: int16, HU of a CT, signal of an MR.
         labels: uint8, label values of :mod:`KneeSegLib.anatomy`.
-        subject: whose anatomy it shows.
-        group: whether that person was trained on.
+        subject: name of whose anatomy it shows.
+        group: whether that subject was trained on.
     """
 
     image: sitk.Image
@@ -49,7 +50,7 @@ def synthesize_case(
     seed: int = 0,
     synthesis: CtSynthesis | None = None,
 ) -> SyntheticCase:
-    """Render the whole box of a prepared person.
+    """Render the whole box of a prepared subject.
 
     Args:
         spacing_mm: in-plane, and along the axis before slices are averaged.
@@ -78,17 +79,18 @@ def synthesize_case(
         classes = classes[averaged // 2 :: averaged]
     labels = _LABEL_OF_CLASS[classes.numpy()] * (filled.numpy() > 0.5)
 
-    def placed(array: np.ndarray) -> sitk.Image:
+    def make_image(array: np.ndarray) -> sitk.Image:
         result = sitk.GetImageFromArray(array)
         result.SetSpacing((spacing_mm, spacing_mm, spacing_mm * averaged))
         return result
 
     return SyntheticCase(
-        placed(hu.round().to(torch.int16).numpy()), placed(labels.astype(np.uint8)), subject.name, subject.group
+        make_image(hu.round().to(torch.int16).numpy()), make_image(labels.astype(np.uint8)), subject.name, subject.group
     )
 
 
 def _find_whole_multiple(slice_spacing_mm: float, spacing_mm: float) -> int:
+    """Return how many voxels make a slice; raises :class:`InputError` where that is no whole number."""
     multiple = round(slice_spacing_mm / spacing_mm)
     if multiple < 1 or abs(multiple * spacing_mm - slice_spacing_mm) > 1e-3:
         raise InputError(

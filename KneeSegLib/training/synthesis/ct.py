@@ -1,35 +1,21 @@
-"""A synthetic CT from a prepared person: anatomy, tissue, scanner, in this order."""
+"""A synthetic CT from a prepared subject: anatomy, tissue, scanner, in this order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from KneeSegLib.training.synthesis.distractors import add_arms, add_ossicles, add_other_leg, add_torso
 from KneeSegLib.training.synthesis.fields import chance, uniform
 from KneeSegLib.training.synthesis.pathology import add_osteophytes
-from KneeSegLib.training.synthesis.scanner import Scanner, simulate_scan
+from KneeSegLib.training.synthesis.scanner import simulate_scan
 from KneeSegLib.training.synthesis.scene import Scene
+from KneeSegLib.training.synthesis.settings import SIDE_SLACK_MM, SOFT_TISSUE_FACTORS, CtSynthesis, SoftTissue
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
-from KneeSegLib.training.synthesis.tissue import BoneTissue, SoftTissue, render_bone, render_soft_tissue
-from KneeSegLib.training.synthesis.warp import Warp, draw_points
-
-
-@dataclass(frozen=True)
-class CtSynthesis:
-    """Everything a recipe may change about synthetic CT; the defaults are the shipped recipe's."""
-
-    warp: Warp = field(default_factory=Warp)
-    bone: BoneTissue = field(default_factory=BoneTissue)
-    soft: SoftTissue = field(default_factory=SoftTissue)
-    scanner: Scanner = field(default_factory=Scanner)
-    other_leg_probability: float = 0.25
-    ossicle_probability: float = 0.2
-    osteophyte_probability: float = 0.25
-    torso_probability: float = 0.5
-    arms_probability: float = 0.35
+from KneeSegLib.training.synthesis.tissue import render_bone, render_soft_tissue
+from KneeSegLib.training.synthesis.warp import draw_points
 
 
 @dataclass
@@ -41,6 +27,7 @@ class SyntheticCt:
         nearest: ``(D, H, W)`` uint8, class index of the nearest bone.
         occupancy: ``(D, H, W)`` float32, fraction of the voxel that is bone.
         distance_mm: ``(D, H, W)`` float32, signed distance to the nearest bone surface, negative inside.
+        spacing_mm: isotropic.
     """
 
     hu: torch.Tensor
@@ -54,7 +41,7 @@ def render_ct(
     subject: PreparedSubject,
     shape: Sequence[int],
     spacing_mm: float,
-    centre_mm: Sequence[float],
+    centre_mm: Sequence[float] | torch.Tensor,
     synthesis: CtSynthesis,
     generator: torch.Generator,
 ) -> SyntheticCt:
@@ -73,11 +60,11 @@ def draw_scene(
     subject: PreparedSubject,
     shape: Sequence[int],
     spacing_mm: float,
-    centre_mm: Sequence[float],
+    centre_mm: Sequence[float] | torch.Tensor,
     synthesis: CtSynthesis,
     generator: torch.Generator,
 ) -> Scene:
-    """The anatomy alone: the person on the grid, with what else may be in the picture."""
+    """Draw the anatomy alone: the subject on the grid, with what else may be in the picture; as :func:`render_ct`."""
     points = draw_points(shape, spacing_mm, centre_mm, synthesis.warp, generator)
     scene = subject.sample(points, spacing_mm)
     if chance(synthesis.osteophyte_probability, generator):
@@ -99,23 +86,25 @@ def draw_scene(
 
 
 def _scale_soft_tissue(soft: SoftTissue, joint: str) -> SoftTissue:
-    """Feet are lean and hips are not: soft tissue in proportion to the joint."""
-    factor = {"ankle": 0.45, "knee": 1.0, "hip": 1.5, "body": 1.0}[joint]
+    """Return the bounds of soft tissue in proportion to the joint."""
+    factor = SOFT_TISSUE_FACTORS[joint]
+    (least_depth, most_depth), (least_fat, most_fat) = soft.depth_mm, soft.fat_mm
     return replace(
-        soft,
-        depth_mm=tuple(factor * bound for bound in soft.depth_mm),
-        fat_mm=tuple(factor * bound for bound in soft.fat_mm),
+        soft, depth_mm=(factor * least_depth, factor * most_depth), fat_mm=(factor * least_fat, factor * most_fat)
     )
 
 
 def draw_centre(
     subject: PreparedSubject, shape: Sequence[int], spacing_mm: float, generator: torch.Generator
 ) -> torch.Tensor:
-    """A centre for a grid of ``shape`` such that its slices stay within the prepared box, and its sides mostly do."""
+    """Draw a centre ``(z, y, x)`` in mm for a grid of ``shape``: its slices stay within the prepared box.
+
+    Its sides may reach out by :data:`~.settings.SIDE_SLACK_MM`.
+    """
     centre = []
     for axis, (extent, size) in enumerate(zip(subject.extent_mm, shape)):
         half = 0.5 * size * spacing_mm
-        slack = 10.0 if axis else 0.0
+        slack = SIDE_SLACK_MM if axis else 0.0
         low, high = min(half, extent / 2) - slack, max(extent - half, extent / 2) + slack
         centre.append(uniform((low, high), generator))
     return torch.tensor(centre)

@@ -1,4 +1,4 @@
-"""The generated cases that demo and tests run on: people whom no shipped network was trained on."""
+"""The generated cases that demo and tests run on, of subjects that no shipped network was trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def list_demonstration_joints() -> tuple[str, ...]:
-    """The joints that a sample person ships for."""
+    """Return the joints that a sample subject ships for."""
     return tuple(sorted(path.stem for path in samples_folder().glob("*.npz")))
 
 
@@ -23,7 +23,7 @@ def synthesize_demonstration(
     """Generate the CT of a joint, with its truth; the same seed gives the same case.
 
     Raises:
-        InputError: no sample person ships for that joint.
+        InputError: no sample subject ships for that joint.
     """
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.cases import synthesize_case

@@ -1,6 +1,6 @@
-"""Things that look like what is wanted and are not: the other leg, loose ossicles, arms beside hips, spine and ribs.
+"""Distractors: bone that is not the one to be found, that is the other leg, ossicles, arms beside hips, spine and ribs.
 
-Each takes a scene and returns it with more bone in it; new bone carries the class ``other`` (or the other side's).
+Each function returns a scene with more bone in it; new bone carries the class ``other`` (or the other side's).
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import torch
 from KneeSegLib.training.synthesis.anatomy_file import BAND_MM, CLASSES
 from KneeSegLib.training.synthesis.fields import uniform
 from KneeSegLib.training.synthesis.scene import Scene
+from KneeSegLib.training.synthesis.settings import Warp
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
-from KneeSegLib.training.synthesis.warp import Warp, draw_points
+from KneeSegLib.training.synthesis.warp import draw_points
 
 OTHER = CLASSES.index("other")
 
 
 def _make_swap_table() -> torch.Tensor:
+    """Return for each class index that of the same bone on the other side (uint8)."""
     table = list(range(len(CLASSES)))
     for index, name in enumerate(CLASSES):
         if name.endswith("_right"):
@@ -34,12 +36,12 @@ SIDES_SWAPPED = _make_swap_table()
 
 
 def mirror_classes(nearest: torch.Tensor) -> torch.Tensor:
-    """Class indices with right and left exchanged."""
+    """Return class indices with right and left exchanged."""
     return SIDES_SWAPPED[nearest.long()]
 
 
 def merge_scenes(first: Scene, second: Scene) -> Scene:
-    """Both scenes in one: each voxel belongs to the nearer bone."""
+    """Return both scenes in one: each voxel belongs to the nearer bone."""
     nearer = second.distance_mm < first.distance_mm
     return replace(
         first,
@@ -53,10 +55,10 @@ def merge_scenes(first: Scene, second: Scene) -> Scene:
 def add_other_leg(
     scene: Scene, subject: PreparedSubject, centre_mm: torch.Tensor, warp: Warp, generator: torch.Generator
 ) -> Scene:
-    """Add the person's own leg, mirrored, on the medial side (larger x of a right leg)."""
+    """Add the subject's own leg, mirrored, on the medial side (larger x of a right leg)."""
     gap_mm = uniform((85.0, 150.0), generator)
     extent = subject.extent_mm
-    # The grid's centre moves in the mirrored person as far as it lies from that person's middle, the other way round.
+    # The grid's centre moves in the mirrored subject as far as it lies from that subject's middle, the other way round.
     mirrored_centre = torch.tensor(
         [
             float(centre_mm[0]) + uniform((-15.0, 15.0), generator),
@@ -134,6 +136,7 @@ def add_arms(scene: Scene, subject: PreparedSubject, warp: Warp, generator: torc
 
 
 def _make_loose_bones(scene: Scene, distance_mm: torch.Tensor, cortex_mm: float) -> Scene:
+    """Return a scene of nothing but unlabelled bones, given their distance and the thickness of their cortex."""
     return replace(
         scene,
         distance_mm=distance_mm,

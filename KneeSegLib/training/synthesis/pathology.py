@@ -1,6 +1,6 @@
 """What disease and age do to bone: outgrowths, cysts with a hard rim, scars of the growth plates, loss of mineral.
 
-Outgrowths change the anatomy and therefore the truth; the rest only what bone looks like.
+Outgrowths change the anatomy and therefore the truth; the others only the HU of bone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import torch
 
 from KneeSegLib.training.synthesis.fields import draw_smooth_noise, smoothstep, uniform
 from KneeSegLib.training.synthesis.scene import Scene
-
-BRIM_MM = 2.0
-"""Outgrowths start from the surface: they do not fill space further away than they are high."""
+from KneeSegLib.training.synthesis.settings import BRIM_MM, DEMINERALISED_HU
 
 
 def add_osteophytes(scene: Scene, generator: torch.Generator) -> Scene:
@@ -28,7 +26,7 @@ def add_osteophytes(scene: Scene, generator: torch.Generator) -> Scene:
 
 
 def add_cysts(spongy: torch.Tensor, scene: Scene, generator: torch.Generator) -> torch.Tensor:
-    """Cysts of 4 to 12 mm within spongy bone: fluid inside, a dense rim around. HU in and out."""
+    """Add cysts of 4 to 12 mm within spongy bone: fluid inside, a dense rim around. HU in and out."""
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm
     field = draw_smooth_noise(shape, spacing, uniform((5.0, 9.0), generator), generator)
     rim = smoothstep(field, 1.9, 2.1) - smoothstep(field, 2.1, 2.3)
@@ -38,7 +36,7 @@ def add_cysts(spongy: torch.Tensor, scene: Scene, generator: torch.Generator) ->
 
 
 def add_growth_plate_scar(spongy: torch.Tensor, scene: Scene, generator: torch.Generator) -> torch.Tensor:
-    """A dense, wavy, broken line across the bones, 1 to 2 mm thick. HU in and out."""
+    """Add a dense, wavy, broken line across the bones, 1 to 2 mm thick. HU in and out."""
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm
     height = uniform((0.0, shape[0] * spacing), generator)
     z = (torch.arange(shape[0]) * spacing - height)[:, None, None]
@@ -48,10 +46,6 @@ def add_growth_plate_scar(spongy: torch.Tensor, scene: Scene, generator: torch.G
     return spongy + uniform((100.0, 450.0), generator) * line
 
 
-DEMINERALISED_HU = 40.0
-"""Of bone that has lost all its mineral: as dense as muscle."""
-
-
-def reduce_mineral(bone: torch.Tensor, left: float) -> torch.Tensor:
-    """Leave a share of what bone has above soft tissue. HU in and out; marrow that is fat stays as it is."""
-    return bone - (1.0 - left) * (bone - DEMINERALISED_HU).clamp(min=0.0)
+def reduce_mineral(bone: torch.Tensor, fraction_left: float) -> torch.Tensor:
+    """Leave a fraction of what bone has above soft tissue. HU in and out; marrow that is fat stays as it is."""
+    return bone - (1.0 - fraction_left) * (bone - DEMINERALISED_HU).clamp(min=0.0)

@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch.nn import functional
 
 from KneeSegLib.training.synthesis.fields import blur, chance, draw_smooth_noise, draw_white_noise, uniform
 from KneeSegLib.training.synthesis.metal import add_implants, add_metal
-
-Bounds = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Scanner:
-    """Bounds of how scanners differ; probabilities say how often an ingredient takes part.
-
-    ``metal_in_bone`` is the share of metal that is a nail or screw within a bone, not anywhere in the image.
-    ``implant_probability`` is that of nails and screws of any direction, with streaks made of the rays they meet.
-    ``coarse_mm`` is the size of coarse voxels, drawn by itself for slices and for pixels.
-    """
-
-    blur_mm: Bounds = (0.2, 0.75)
-    slice_blur_mm: Bounds = (0.2, 1.3)
-    overshoot: Bounds = (0.0, 0.9)
-    overshoot_probability: float = 0.4
-    noise_hu: Bounds = (4.0, 75.0)
-    noise_grain: Bounds = (0.0, 0.9)
-    shading_hu: Bounds = (0.0, 55.0)
-    cupping_hu: Bounds = (20.0, 180.0)
-    cupping_probability: float = 0.15
-    calibration_scale: Bounds = (0.82, 1.12)
-    calibration_offset_hu: Bounds = (-70.0, 50.0)
-    calibration_probability: float = 0.5
-    metal_probability: float = 0.07
-    metal_in_bone: float = 0.0
-    implant_probability: float = 0.0
-    low_ceiling_probability: float = 0.15
-    wrap_probability: float = 0.03
-    coarse_mm: Bounds = (1.0, 3.2)
-    coarse_probability: float = 0.0
-    round_field_probability: float = 0.12
-    table_probability: float = 0.35
+from KneeSegLib.training.synthesis.settings import LOW_CEILINGS_HU, Scanner
 
 
 def simulate_scan(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generator: torch.Generator) -> torch.Tensor:
-    """Put a perfect image through a random scanner; ``(D, H, W)`` HU in and out."""
+    """Put a perfect image through a random scanner; ``(D, H, W)`` HU in and out, slices first."""
     if chance(scanner.table_probability, generator):
         hu = add_table(hu, spacing_mm, generator)
     if chance(scanner.metal_probability, generator):
@@ -81,18 +46,14 @@ def simulate_scan(hu: torch.Tensor, spacing_mm: float, scanner: Scanner, generat
     return hu.clamp(-1024.0, 3071.0)
 
 
-LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
-"""Where some scanners and exports cut bone off."""
-
-
 def average_voxels(hu: torch.Tensor, voxels: tuple[float, float, float]) -> torch.Tensor:
-    """What coarser voxels see, each the mean of so many fine ones along each axis (rounded to whole voxels in all)."""
-    shape = [max(2, round(size / factor)) if factor > 1.0 else size for size, factor in zip(hu.shape, voxels)]
-    return functional.adaptive_avg_pool3d(hu[None], shape)[0]
+    """Return coarser voxels, each the mean of ``voxels`` fine ones along each axis (rounded to whole voxels in all)."""
+    depth, rows, columns = (max(2, round(n / factor)) if factor > 1.0 else n for n, factor in zip(hu.shape, voxels))
+    return functional.adaptive_avg_pool3d(hu[None], (depth, rows, columns))[0]
 
 
 def _resize(hu: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """As it comes onto another grid of the same box: between the voxels' centres the values run straight."""
+    """Return an image on another grid of the same box, interpolated linearly."""
     return functional.interpolate(hu[None, None], size=tuple(shape), mode="trilinear", align_corners=False)[0, 0]
 
 
@@ -105,14 +66,14 @@ def add_cupping(hu: torch.Tensor, depth_hu: float) -> torch.Tensor:
 
 
 def wrap_values(hu: torch.Tensor) -> torch.Tensor:
-    """What 12 bits make of values over 3071 HU: they start again at -1024."""
+    """Wrap values over 3071 HU as 12 bits do: they start again at -1024."""
     return torch.remainder(hu.clamp(min=-1024.0) + 1024.0, 4096.0) - 1024.0
 
 
 def draw_correlated_noise(
     shape: torch.Size, sigma_hu: float, grain_voxels: float, generator: torch.Generator
 ) -> torch.Tensor:
-    """Noise of standard deviation ``sigma_hu`` whose neighbours agree over ``grain_voxels`` within a slice."""
+    """Draw noise of standard deviation ``sigma_hu``, blurred over ``grain_voxels`` within each slice."""
     noise = blur(draw_white_noise(shape, generator), (0.0, grain_voxels, grain_voxels))
     return noise * (sigma_hu / noise.std().clamp(min=1e-6))
 
@@ -126,7 +87,7 @@ def pad_outside_circle(hu: torch.Tensor, radius: float, padding_hu: float) -> to
 
 
 def add_table(hu: torch.Tensor, spacing_mm: float, generator: torch.Generator) -> torch.Tensor:
-    """A curved table shell with a cushion, behind the limb: it takes the place of air only."""
+    """Add a curved table shell with a cushion behind the limb, where there is air."""
     _, height, width = hu.shape
     y = torch.arange(height)[:, None] * spacing_mm
     x = (torch.arange(width)[None, :] - width * uniform((0.1, 0.9), generator)) * spacing_mm

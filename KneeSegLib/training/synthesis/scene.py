@@ -9,14 +9,14 @@ import torch
 
 @dataclass
 class Scene:
-    """What is where on the rendering grid; all ``(D, H, W)`` tensors.
+    """Anatomy on a rendering grid; all tensors ``(D, H, W)``.
 
     Attributes:
         distance_mm: signed distance to the nearest bone surface, negative inside.
         nearest: class index of that bone (``anatomy_file.CLASSES``), 0 far from all bones.
         cortex_mm: thickness of the cortex that the bone would have here.
         far_mm: distance to the nearest bone, also far away from it.
-        known: False where the prepared person says nothing (outside its box).
+        known: False outside the box of the prepared subject.
         spacing_mm: isotropic.
     """
 

@@ -14,7 +14,7 @@ from KneeSegLib.training.synthesis.scene import Scene
 
 
 class PreparedSubject:
-    """A prepared person as tensors, ready to be sampled many times."""
+    """A prepared subject as tensors, ready to be sampled many times."""
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.joint = anatomy.joint
@@ -29,8 +29,9 @@ class PreparedSubject:
 
     @property
     def extent_mm(self) -> tuple[float, float, float]:
-        """Size of the prepared box ``(z, y, x)``."""
-        return tuple(size * self.spacing_mm for size in self.shape)
+        """Size of the prepared box ``(z, y, x)`` in mm."""
+        depth, rows, columns = (size * self.spacing_mm for size in self.shape)
+        return depth, rows, columns
 
     @cached_property
     def heights_mm(self) -> dict[int, tuple[float, float]]:
@@ -43,7 +44,7 @@ class PreparedSubject:
         return heights
 
     def draw_surface_point(self, index: int, generator: torch.Generator) -> torch.Tensor:
-        """A random point ``(z, y, x)`` in mm on the surface of a bone that is there, all its heights equally likely.
+        """Draw a point ``(z, y, x)`` in mm on the surface of a bone, all its heights with equal probability.
 
         Args:
             index: the bone's class index, a key of :attr:`heights_mm` other than 0.
@@ -57,7 +58,7 @@ class PreparedSubject:
                 return torch.tensor([row, y, x]) * self.spacing_mm
 
     def sample(self, points_mm: torch.Tensor, spacing_mm: float) -> Scene:
-        """Read the person at ``points_mm`` ``(D, H, W, 3)``: ``(z, y, x)`` in its box, from the first voxel."""
+        """Read the subject at ``points_mm`` ``(D, H, W, 3)``: ``(z, y, x)`` in its box, from the first voxel."""
         low = torch.floor(points_mm.amin(dim=(0, 1, 2)) / self.spacing_mm).long() - COARSE
         high = torch.ceil(points_mm.amax(dim=(0, 1, 2)) / self.spacing_mm).long() + COARSE
         limits = torch.tensor(self.shape)
@@ -69,8 +70,8 @@ class PreparedSubject:
         size = torch.tensor([s.stop - s.start for s in box])
         grid = ((2.0 * inside + 1.0) / size - 1.0).flip(-1)[None]
 
-        distance = BAND_MM - _sampled(BAND_MM - self._distance[box].float() * SDF_UNIT_MM, grid, "bilinear")
-        nearest = _sampled(self._nearest[box].float(), grid, "nearest").to(torch.uint8)
+        distance = BAND_MM - _sample(BAND_MM - self._distance[box].float() * SDF_UNIT_MM, grid, "bilinear")
+        nearest = _sample(self._nearest[box].float(), grid, "nearest").to(torch.uint8)
         known = (grid[0].abs() < 1.0).all(dim=-1)
 
         coarse_low = low // COARSE
@@ -79,10 +80,11 @@ class PreparedSubject:
         coarse_place = (inside + low - (COARSE - 1) / 2.0) / COARSE - coarse_low
         coarse_size = torch.tensor([s.stop - s.start for s in coarse])
         coarse_grid = ((2.0 * coarse_place + 1.0) / coarse_size - 1.0).flip(-1)[None]
-        cortex = _sampled(self._cortex[coarse].float() * CORTEX_UNIT_MM, coarse_grid, "bilinear", "border")
-        far = _sampled(self._far[coarse].float(), coarse_grid, "bilinear", "border")
+        cortex = _sample(self._cortex[coarse].float() * CORTEX_UNIT_MM, coarse_grid, "bilinear", "border")
+        far = _sample(self._far[coarse].float(), coarse_grid, "bilinear", "border")
         return Scene(distance, nearest, cortex, far, known, spacing_mm)
 
 
-def _sampled(volume: torch.Tensor, grid: torch.Tensor, mode: str, padding: str = "zeros") -> torch.Tensor:
+def _sample(volume: torch.Tensor, grid: torch.Tensor, mode: str, padding: str = "zeros") -> torch.Tensor:
+    """Return a volume ``(Z, Y, X)`` at the relative places ``(1, D, H, W, 3)`` that ``grid_sample`` takes."""
     return functional.grid_sample(volume[None, None], grid, mode=mode, padding_mode=padding, align_corners=False)[0, 0]

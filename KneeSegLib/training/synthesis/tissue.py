@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from KneeSegLib.training.synthesis.fields import (
@@ -17,46 +15,11 @@ from KneeSegLib.training.synthesis.fields import (
 )
 from KneeSegLib.training.synthesis.pathology import add_cysts, add_growth_plate_scar, reduce_mineral
 from KneeSegLib.training.synthesis.scene import Scene
-
-Bounds = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class BoneTissue:
-    """Bounds of what bone looks like. HU before blur, so thin cortices come out lower, as they do in a scanner.
-
-    ``mineral_left`` is the share of what bone has above soft tissue that severe osteoporosis leaves.
-    """
-
-    cortex_hu: Bounds = (950.0, 2000.0)
-    cortex_factor: Bounds = (0.55, 1.5)
-    trabecular_hu: Bounds = (20.0, 480.0)
-    marrow_hu: Bounds = (-110.0, 40.0)
-    texture_hu: Bounds = (20.0, 170.0)
-    texture_mm: Bounds = (0.8, 2.2)
-    patchiness_hu: Bounds = (10.0, 110.0)
-    cyst_probability: float = 0.12
-    scar_probability: float = 0.2
-    mineral_left: Bounds = (0.1, 0.6)
-    osteoporosis_probability: float = 0.0
-
-
-@dataclass(frozen=True)
-class SoftTissue:
-    """Bounds of what surrounds bone."""
-
-    depth_mm: Bounds = (6.0, 70.0)
-    fat_mm: Bounds = (1.0, 28.0)
-    muscle_hu: Bounds = (20.0, 85.0)
-    fat_hu: Bounds = (-130.0, -70.0)
-    skin_hu: Bounds = (-20.0, 90.0)
-    vessel_hu: Bounds = (30.0, 450.0)
-    vessel_probability: float = 0.35
-    calcification_probability: float = 0.15
+from KneeSegLib.training.synthesis.settings import BoneTissue, SoftTissue
 
 
 def render_bone(scene: Scene, tissue: BoneTissue, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """HU of bone, and the fraction of each voxel that is bone."""
+    """Return HU of bone, and the fraction of each voxel that is bone; both ``(D, H, W)``."""
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm
     filled = compute_occupancy(scene.distance_mm, spacing)
 
@@ -86,7 +49,7 @@ def render_bone(scene: Scene, tissue: BoneTissue, generator: torch.Generator) ->
 
 
 def render_soft_tissue(scene: Scene, tissue: SoftTissue, generator: torch.Generator) -> torch.Tensor:
-    """HU of all that is not bone: muscles with fat planes, fat, skin, vessels, and air around the limb."""
+    """Return HU of all that is not bone: muscles with fat planes, fat, skin, vessels, and air around the limb."""
     shape, spacing = scene.distance_mm.shape, scene.spacing_mm
     depth = uniform(tissue.depth_mm, generator)
     uneven = draw_smooth_noise(shape, spacing, 70.0, generator)

@@ -7,20 +7,17 @@ import torch
 from KneeSegLib.anatomy import structure
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
 from KneeSegLib.training.synthesis.cases import synthesize_case
-from KneeSegLib.training.synthesis.ct import CtSynthesis, render_ct
+from KneeSegLib.training.synthesis.ct import render_ct
 from KneeSegLib.training.synthesis.metal import add_metal
-from KneeSegLib.training.synthesis.pathology import DEMINERALISED_HU
 from KneeSegLib.training.synthesis.scanner import (
-    Scanner,
     add_cupping,
     average_voxels,
     draw_correlated_noise,
     simulate_scan,
     wrap_values,
 )
+from KneeSegLib.training.synthesis.settings import DEMINERALISED_HU, BoneTissue, CtSynthesis, Scanner, Warp
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
-from KneeSegLib.training.synthesis.tissue import BoneTissue
-from KneeSegLib.training.synthesis.warp import Warp
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
 CLEAN_SCANNER = Scanner(

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.training.synthesis.metal import (
-    add_implants,
+from KneeSegLib.training.synthesis.metal import add_implants, draw_rod
+from KneeSegLib.training.synthesis.scanner import simulate_scan
+from KneeSegLib.training.synthesis.settings import Scanner
+from KneeSegLib.training.synthesis.streaks import (
     backproject,
     compute_hardening_streaks,
-    draw_rod,
     draw_starvation_streaks,
     project_metal,
 )
-from KneeSegLib.training.synthesis.scanner import Scanner, simulate_scan
 
 SHAPE = torch.Size((6, 81, 81))
 

@@ -10,7 +10,7 @@ import torch
 from KneeSegLib.training.synthesis.fields import uniform
 from KneeSegLib.training.synthesis.meshes import rotation
 from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise, enlarge_fields
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 
 LATTICE = 4
 """Positions are worked out at every fourth voxel and interpolated between: warps are smooth."""

@@ -30,7 +30,7 @@ from KneeSegLib.training.synthesis.mr.tissue import (
     render_meniscus,
     render_soft_tissue,
 )
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 
 _BLEND_SLICES = 0.7
 """Slices that are to be averaged pass into each other first, so that thin sheets across them leave no steps."""

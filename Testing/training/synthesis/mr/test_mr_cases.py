@@ -10,7 +10,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.training.synthesis.mr.cases import locate_in_case, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.disease import Disease
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import cylinder_landmarks
 

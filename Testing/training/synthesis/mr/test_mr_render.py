@@ -15,7 +15,7 @@ from KneeSegLib.training.synthesis.mr.render import (
     render_mr,
 )
 from KneeSegLib.training.synthesis.mr.structures import CLASSES, POUCH
-from KneeSegLib.training.synthesis.warp import Warp
+from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.mr_knees import MENISCUS_RADII_MM, SHAFT_RADIUS_MM, THICKNESS_MM, cylinder_knee
 
 NO_WARP = Warp((0.0, 0.0), (0.0, 0.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0), (0.0, 0.0))
