@@ -25,7 +25,8 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.training.shape_models import build, prepare_bone_image
 from KneeSegLib.training.shape_models.correspondence import measure_correspondence_error
-from KneeSegLib.training.synthesis.distance import Grid, measure_signed_distance
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
+from KneeSegLib.training.synthesis.distance import measure_signed_distance
 from KneeSegLib.training.synthesis.limb_model import LimbModel, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh
 
@@ -86,7 +87,7 @@ def _labels(mesh: Mesh, arguments: argparse.Namespace) -> sitk.Image:
     height = mesh.vertices[:, 2]
     from_knee = height.max() - height if arguments.bone == "tibia" else height - height.min()
     shown = mesh.vertices[from_knee < KNEE_MM]
-    grid = Grid.around(shown.min(axis=0) - 5, shown.max(axis=0) + 5, arguments.spacing)
+    grid = CubicGrid.around(shown.min(axis=0) - 5, shown.max(axis=0) + 5, arguments.spacing)
     inside = measure_signed_distance(mesh, grid) < 0
     image = sitk.GetImageFromArray(inside.astype(np.uint8) * structure(arguments.bone, "right").label_value)
     image.SetOrigin(grid.origin_mm)

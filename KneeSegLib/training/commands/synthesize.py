@@ -98,10 +98,11 @@ def _prepare(
 
         paths = prepare_mr_knees(source, output, wanted_group, count, seed, stream.progress)
     else:
-        from KneeSegLib.training.synthesis.prepare import JOINTS, prepare_subjects
+        from KneeSegLib.training.synthesis.prepare import JOINTS, Selection, prepare_subjects
 
         joints = [joint.value] if joint else JOINTS
-        paths = prepare_subjects(source, output, joints, wanted_group, count, seed, stream.progress)
+        selection = Selection(joints, wanted_group, count, seed)
+        paths = prepare_subjects(source, output, selection, stream.progress)
 
     def show(console: Console) -> None:
         console.print(f"{len(paths)} prepared cases in {output}", soft_wrap=True, markup=False)

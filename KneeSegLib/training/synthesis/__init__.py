@@ -1,1 +1,1 @@
-"""Images from anatomy: people prepared as distance fields, posed, clothed in tissue and put through a CT scanner."""
+"""Images from anatomy: subjects prepared as distance fields, posed, given soft tissue and put through a scanner."""

@@ -1,6 +1,6 @@
-"""Prepared anatomy: what image synthesis reads, and all it needs to read it is numpy.
+"""Prepared anatomy: what image synthesis reads; reading it takes NumPy alone.
 
-A file (``.npz``) holds the bones of one joint, or of the pelvis and both legs, of one person as fields on a regular
+A file (``.npz``) holds the bones of one joint, or of the pelvis and both legs, of one subject as fields on a regular
 grid. Axes are LPS: array index z runs inferior to superior, y anterior to posterior, x towards the patient's left.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import lzma
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.packing import pack_field, sum_differences, take_differences, unpack_field
 
 CLASSES: tuple[str, ...] = ("none", "other", *(f"{bone}_{side}" for side in SIDES for bone in BONES))
-"""What a value of :attr:`Anatomy.nearest` means: nothing near, an unlabelled bone, right bones, left bones."""
+"""Meaning of the values of :attr:`Anatomy.nearest`: nothing near, an unlabelled bone, right bones, left bones."""
 
 SDF_UNIT_MM = 0.1
 CORTEX_UNIT_MM = 0.05
@@ -34,7 +34,7 @@ Group = Literal["train", "validation", "test"]
 
 @dataclass
 class Anatomy:
-    """The bones of one person around one joint.
+    """The bones of one subject around one joint.
 
     Attributes:
         nearest: uint8 [Z, Y, X], index into :data:`CLASSES` of the nearest bone, 0 further than the band from any.
@@ -43,7 +43,8 @@ class Anatomy:
         far: uint8 [Z/4, Y/4, X/4], unsigned distance to the nearest bone in mm, clipped to 255.
         spacing_mm: edge of a fine voxel along z, y, x.
         origin_mm: LPS position (x, y, z) of the centre of voxel [0, 0, 0].
-        joint, group, name, sources: what it shows, which split it belongs to, who it is, which data it is made of.
+        joint, group: what it shows, which split it belongs to.
+        name, sources: name of the subject, data that it is made of.
 
     Voxel ``i`` of a coarse axis covers the fine voxels ``4 i .. 4 i + 3``: interpolation by a factor of 4 without
     aligned corners puts it where it belongs. Every extent of the fine grid is a multiple of 4.
@@ -71,7 +72,7 @@ class Anatomy:
         return self.cortex.astype(np.float32) * np.float32(CORTEX_UNIT_MM)
 
     def labels(self) -> np.ndarray:
-        """Class index of the bone that fills each voxel, 0 outside bones; uint8 [Z, Y, X]."""
+        """Return the class index of the bone that fills each voxel, 0 outside bones; uint8 [Z, Y, X]."""
         return np.where(self.sdf < 0, self.nearest, 0).astype(np.uint8)
 
     def check(self) -> None:
@@ -143,8 +144,8 @@ class Anatomy:
             far=fields["far"],
             spacing_mm=tuple(content["spacing_mm"].tolist()),
             origin_mm=tuple(content["origin_mm"].tolist()),
-            joint=str(content["joint"]),
-            group=str(content["group"]),
+            joint=cast(Joint, str(content["joint"])),
+            group=cast(Group, str(content["group"])),
             name=str(content["subject"]),
             sources=tuple(content["sources"].tolist()),
         )

@@ -1,7 +1,7 @@
-"""Ankles with their feet: 26 scanned ankles, scanned hindfeet, two people's whole legs, and legs of the shape model.
+"""Ankles with their feet: 26 scanned ankles, scanned hindfeet, two subjects' whole legs, and legs of the shape model.
 
-No talus, tibia, fibula or calcaneus of a validation or test person is in any training case. The unlabelled bones in
-front of them come from two people's feet throughout.
+No talus, tibia, fibula or calcaneus of a validation or test subject is in any training case. The unlabelled bones in
+front of them come from two subjects' feet throughout.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ import numpy as np
 
 from KneeSegLib.training.synthesis import feet
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy, Group
-from KneeSegLib.training.synthesis.bones import Bone, enlarge_bones, move_bones
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.bones import Bone, draw_cortex_factor, enlarge_bones, move_bones
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.legs import find_ankle_axis, find_upright_turn, fit_leg, place_foot_under_leg
 from KneeSegLib.training.synthesis.limb_model import SOURCE, find_long_axis, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh, rotation, scaling, translation
-from KneeSegLib.training.synthesis.voxels import CaseName, recenter_bones, voxelize_bones
-
-SPACING_MM = 1.0
-HEIGHT_OVER_JOINT_MM = 150.0
-LENGTH_MM = 164.0
-MARGIN_MM = 13.0
+from KneeSegLib.training.synthesis.settings import (
+    ANKLE_HEIGHT_MM,
+    ANKLE_LENGTH_MM,
+    ANKLE_MARGIN_MM,
+    ANKLE_SIZE_FACTORS,
+    PREPARED_SPACING_MM,
+)
+from KneeSegLib.training.synthesis.voxels import CaseName, draw_gap_mm, recenter_bones, voxelize_bones
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,11 @@ class Recipe:
     """What a case is made of.
 
     Attributes:
+        group: that it belongs to.
+        foot: where the bones come from that nothing else gives.
         ankle: scanned ankle whose tibia and fibula are used (``"R03"``), or None.
         hindfoot: scanned calcaneus (subject, side), or None for that of ``foot``.
         native: the hindfoot's own talus is used instead of the scanned ankle's.
-        foot: where the remaining bones come from.
     """
 
     group: Group
@@ -44,7 +47,7 @@ class Recipe:
     native: bool = False
 
 
-# L06 and R08 are nearly mirror images and may be one person: both are in training.
+# L06 and R08 are nearly mirror images and may be one subject: both are in training.
 HELD_OUT: dict[str, tuple[Group, tuple[str, str]]] = {
     "R11": ("validation", ("NonTTA_10", "right")),
     "R12": ("validation", ("NonTTA_10", "right")),
@@ -68,7 +71,7 @@ TRAINING_HINDFEET = (
 
 
 def list_recipes() -> dict[str, Recipe]:
-    """Subject name -> recipe, training first, the kinds mixed so that the first few cases show all of them."""
+    """Return subject name -> recipe, training first, the kinds mixed so that the first few cases show all of them."""
     table: dict[str, Recipe] = {}
     for number, ankle in enumerate(TRAINING_ANKLES):
         foot = feet.FEET[number % 4]
@@ -92,20 +95,21 @@ def list_recipes() -> dict[str, Recipe]:
 
 
 def list_cases() -> list[CaseName]:
+    """Return the names of all cases."""
     return [CaseName("ankle", recipe.group, subject) for subject, recipe in list_recipes().items()]
 
 
 def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
-    """One right ankle, from the sole to 150 mm above the joint."""
+    """Build one right ankle, from the sole to 150 mm above the joint."""
     recipe = list_recipes()[name.subject]
     bones, sources = assemble_ankle(name.subject, recipe, data, random)
     foot = tuple(part for part in bones if part not in ("tibia", "fibula"))
-    bones = enlarge_bones(bones, random.uniform(0.95, 1.06))
+    bones = enlarge_bones(bones, random.uniform(*ANKLE_SIZE_FACTORS))
     tibia, fibula = (_select_distal(bones[part]) for part in ("tibia", "fibula"))
     axis = find_ankle_axis(tibia, fibula, bones["talus"].mesh)
     bones = move_bones(bones, axis.turn(_draw_plantar_flexion(recipe, random)), *foot)
 
-    shaft = bones["tibia"].ends
+    shaft = bones["tibia"].axis_ends
     forward = bones["metatarsals_and_phalanges"].mesh.vertices.mean(axis=0) - bones["calcaneus"].mesh.vertices.mean(
         axis=0
     )
@@ -114,16 +118,16 @@ def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anato
         random.standard_normal(3), random.uniform(0, 5)
     )
     bones = move_bones(bones, turn)
-    gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 2.0)
-    return voxelize_bones([(bone, "right") for bone in bones.values()], _find_box(bones), gap_mm, name, sources)
+    sided = [(bone, "right") for bone in bones.values()]
+    return voxelize_bones(sided, _find_box(bones), draw_gap_mm(random, 2.0), name, sources)
 
 
 def assemble_ankle(
     subject: str, recipe: Recipe, data: Path, random: np.random.Generator
 ) -> tuple[dict[str, Bone], list[str]]:
-    """Bones of a leg and foot that fit together, and where they are from."""
+    """Return bones of a leg and foot that fit together, and the sources that they are from."""
     model = read_limb_model(data)
-    factor = random.uniform(0.6, 1.25)
+    factor = draw_cortex_factor(random)
     coefficients = model.draw_coefficients(random)
     if subject.startswith("leg"):
         meshes = feet.read_foot(data, recipe.foot)
@@ -134,7 +138,7 @@ def assemble_ankle(
         return {**leg, **feet.make_foot_bones(meshes, factor)}, [feet.FOOT_SOURCE]
     if recipe.ankle is None:
         limb = model.build_limb(coefficients, factor)
-        home = translation(-limb["tibia"].ends[1])
+        home = translation(-limb["tibia"].axis_ends[1])
         leg = {part: limb[part].transform(home) for part in ("tibia", "fibula")}
         meshes = place_foot_under_leg(leg["tibia"].mesh, leg["fibula"].mesh, data, recipe.foot)
         return {**leg, **feet.make_foot_bones(meshes, factor)}, [SOURCE, feet.FOOT_SOURCE]
@@ -155,30 +159,32 @@ def assemble_ankle(
 
 
 def _vary_size(foot: dict[str, Mesh], random: np.random.Generator) -> dict[str, Mesh]:
-    """A borrowed foot a little longer or broader, about its talus."""
+    """Return a foot a little longer or broader, about its talus."""
     change = scaling(random.uniform(0.95, 1.05, 3), foot["talus"].vertices.mean(axis=0))
     return {part: mesh.transform(change) for part, mesh in foot.items()}
 
 
 def _draw_plantar_flexion(recipe: Recipe, random: np.random.Generator) -> float:
-    """Degrees from the pose of the scan: standing, or lying with the foot pointed where no ankle scan is used."""
+    """Draw degrees from the pose of the scan: standing, or lying with the foot pointed where no ankle scan is used."""
     if recipe.ankle is None:
         return random.uniform(-35, 0)
     return random.uniform(-8, 15) if random.random() < 0.6 else random.uniform(-15, 30)
 
 
 def _select_distal(bone: Bone) -> Mesh:
+    """Return the surface of a bone's lower end: the scanned one where there is one."""
     return bone.splice.mesh if bone.splice else bone.mesh
 
 
-def _find_box(bones: dict[str, Bone]) -> Grid:
-    """From behind the heel 164 mm forward, from below the foot to 150 mm above the joint, as wide as the foot."""
+def _find_box(bones: dict[str, Bone]) -> CubicGrid:
+    """Return the grid from behind the heel forward and from below the foot up over the joint, as wide as the foot."""
     calcaneus, talus = bones["calcaneus"].mesh.vertices, bones["talus"].mesh.vertices
     leg = np.concatenate([bones[part].mesh.vertices for part in ("tibia", "fibula")])
-    top = talus[:, 2].max() + HEIGHT_OVER_JOINT_MM
-    back = max(calcaneus[:, 1].max(), leg[leg[:, 2] < top, 1].max()) + MARGIN_MM
+    top = talus[:, 2].max() + ANKLE_HEIGHT_MM
+    back = max(calcaneus[:, 1].max(), leg[leg[:, 2] < top, 1].max()) + ANKLE_MARGIN_MM
     foot = np.concatenate([bone.mesh.vertices for part, bone in bones.items() if part not in ("tibia", "fibula")])
     foot = np.concatenate([foot, leg[leg[:, 2] < top]])
-    shown = foot[(foot[:, 1] > back - LENGTH_MM) & (foot[:, 2] < top)]
-    low, high = shown.min(axis=0) - MARGIN_MM, shown.max(axis=0) + MARGIN_MM
-    return Grid.around(np.array([low[0], back - LENGTH_MM, low[2]]), np.array([high[0], back, top]), SPACING_MM)
+    shown = foot[(foot[:, 1] > back - ANKLE_LENGTH_MM) & (foot[:, 2] < top)]
+    low, high = shown.min(axis=0) - ANKLE_MARGIN_MM, shown.max(axis=0) + ANKLE_MARGIN_MM
+    low[1], high[1], high[2] = back - ANKLE_LENGTH_MM, back, top
+    return CubicGrid.around(low, high, PREPARED_SPACING_MM["ankle"])

@@ -1,16 +1,16 @@
-"""Pelvis and both legs with their feet, from the shape model: what the localiser and the naming network learn from."""
+"""Pelvis and both legs with their feet, of subjects of the shape model: for the localiser and the naming network."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from KneeSegLib.training.synthesis import feet
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
-from KneeSegLib.training.synthesis.bones import Bone, enlarge_bones, move_bones
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.bones import Bone, draw_cortex_factor, enlarge_bones, move_bones
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.joints import (
     HipPose,
     draw_hip_pose,
@@ -22,34 +22,55 @@ from KneeSegLib.training.synthesis.joints import (
 from KneeSegLib.training.synthesis.legs import find_ankle_axis, place_foot_under_leg
 from KneeSegLib.training.synthesis.limb_model import SOURCE, LimbModel, read_limb_model
 from KneeSegLib.training.synthesis.meshes import rotation, scaling, translation
-from KneeSegLib.training.synthesis.voxels import CaseName, recenter_bones, voxelize_bones
+from KneeSegLib.training.synthesis.settings import (
+    BODY_MARGIN_MM,
+    LEAST_BETWEEN_LEGS_MM,
+    MOST_DEVIATIONS,
+    MOST_SPREAD_DEGREES,
+    PREPARED_SPACING_MM,
+    SIDES_DEVIATION,
+    SIZE_FACTORS,
+)
+from KneeSegLib.training.synthesis.voxels import CaseName, draw_gap_mm, name_model_cases, recenter_bones, voxelize_bones
 
-SPACING_MM = 3.0
-MARGIN_MM = 15.0
-LEAST_BETWEEN_LEGS_MM = 20.0
 PELVIS = ("hip_bone", "hip_bone_opposite", "sacrum")
 FOOT = ("talus", "calcaneus", *feet.MIDFOOT)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """A subject of the shape model: its coefficients (K,), and factors of its size and of its cortices."""
+
+    model: LimbModel
+    coefficients: np.ndarray
+    size: float
+    cortex_factor: float
+
+    def build_limb(self) -> dict[str, Bone]:
+        """Return all bones as a right limb, see :meth:`LimbModel.build_limb`."""
+        return enlarge_bones(self.model.build_limb(self.coefficients, self.cortex_factor), self.size)
+
+
 def list_cases() -> list[CaseName]:
-    groups = (("train", 16), ("validation", 2), ("test", 3))
-    return [CaseName("body", group, f"model{number:02d}") for group, count in groups for number in range(1, count + 1)]
+    """Return the names of all cases."""
+    return name_model_cases("body")
 
 
 def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
-    """One person from the iliac crests to the soles, both legs posed on their own."""
+    """Build one subject from the iliac crests to the soles, both legs posed on their own."""
     model = read_limb_model(data)
-    factor = random.uniform(0.6, 1.25)
+    factor = draw_cortex_factor(random)
     coefficients = model.draw_coefficients(random)
-    size = random.uniform(0.93, 1.07)
-    limb = enlarge_bones(model.build_limb(coefficients, factor), size)
+    subject = _Subject(model, coefficients, random.uniform(*SIZE_FACTORS), factor)
+    limb = subject.build_limb()
     pelvis = {part: limb[part] for part in PELVIS}
     right_head, _ = fit_sphere(limb["hip_bone"].mesh.vertices[model.regions["acetabulum"]])
     left_head, _ = fit_sphere(limb["hip_bone_opposite"].mesh.vertices[model.regions["acetabulum_opposite"]])
 
-    right = _build_leg(model, coefficients, size, factor, data, feet.FEET[int(random.integers(4))], random)
-    other = np.clip(coefficients + random.normal(0, 0.25, model.size), -2, 2)
-    left = _build_leg(model, other, size, factor, data, feet.FEET[int(random.integers(4))], random)
+    right = _build_leg(subject, data, feet.FEET[int(random.integers(4))], random)
+    other = coefficients + random.normal(0, SIDES_DEVIATION, model.size)
+    other = replace(subject, coefficients=np.clip(other, -MOST_DEVIATIONS, MOST_DEVIATIONS))
+    left = _build_leg(other, data, feet.FEET[int(random.integers(4))], random)
     right, left = _spread_legs(right, left, right_head, left_head)
 
     bones = [(bone, "right") for part, bone in pelvis.items() if part != "hip_bone_opposite"]
@@ -60,39 +81,32 @@ def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     )
     bones = [(bone.transform(tilt), side) for bone, side in bones]
     vertices = np.concatenate([bone.mesh.vertices for bone, _ in bones])
-    grid = Grid.around(vertices.min(axis=0) - MARGIN_MM, vertices.max(axis=0) + MARGIN_MM, SPACING_MM)
-    gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 3.0)
-    return voxelize_bones(bones, grid, gap_mm, name, [SOURCE, feet.FOOT_SOURCE])
+    low, high = vertices.min(axis=0) - BODY_MARGIN_MM, vertices.max(axis=0) + BODY_MARGIN_MM
+    grid = CubicGrid.around(low, high, PREPARED_SPACING_MM["body"])
+    return voxelize_bones(bones, grid, draw_gap_mm(random, 3.0), name, [SOURCE, feet.FOOT_SOURCE])
 
 
-def _build_leg(
-    model: LimbModel,
-    coefficients: np.ndarray,
-    size: float,
-    factor: float,
-    data: Path,
-    foot: str,
-    random: np.random.Generator,
-) -> dict[str, Bone]:
-    """A posed right leg with a foot, the centre of its femoral head at the origin."""
-    limb = enlarge_bones(model.build_limb(coefficients, factor), size)
-    head, _ = fit_sphere(limb["femur"].mesh.vertices[model.regions["femur_head"]])
+def _build_leg(subject: _Subject, data: Path, foot: str, random: np.random.Generator) -> dict[str, Bone]:
+    """Build a posed right leg with a foot, the centre of its femoral head at the origin."""
+    limb = subject.build_limb()
+    head, _ = fit_sphere(limb["femur"].mesh.vertices[subject.model.regions["femur_head"]])
     bones = recenter_bones({part: limb[part] for part in ("femur", "patella", "tibia", "fibula")}, head)
 
     # The foot is fitted with the ankle at the origin, where small turns are small.
-    ankle = bones["tibia"].ends[1]
+    ankle = bones["tibia"].axis_ends[1]
     tibia, fibula = (bones[part].mesh.transform(translation(-ankle)) for part in ("tibia", "fibula"))
     meshes = place_foot_under_leg(tibia, fibula, data, foot)
     change = scaling(random.uniform(0.95, 1.05, 3), meshes["talus"].vertices.mean(axis=0))
     bones |= move_bones(
-        feet.make_foot_bones({part: meshes[part].transform(change) for part in FOOT}, factor), translation(ankle)
+        feet.make_foot_bones({part: meshes[part].transform(change) for part in FOOT}, subject.cortex_factor),
+        translation(ankle),
     )
     axis = find_ankle_axis(bones["tibia"].mesh, bones["fibula"].mesh, bones["talus"].mesh)
     bones = move_bones(bones, axis.turn(random.uniform(-35, 0)), *FOOT)
 
     knee = draw_knee_pose(random, 30.0)
     bones = pose_knee(bones, knee, ("tibia", "fibula", *FOOT))
-    # Lying people raise the knee that they bend.
+    # Who lies raises the knee that is bent.
     hip = replace(draw_hip_pose(random), flexion=knee.flexion / 2 + random.uniform(-6, 8))
     return pose_hip(bones, np.zeros(3), hip, tuple(bones))
 
@@ -100,20 +114,28 @@ def _build_leg(
 def _spread_legs(
     right: dict[str, Bone], left: dict[str, Bone], right_head: np.ndarray, left_head: np.ndarray
 ) -> tuple[dict[str, Bone], dict[str, Bone]]:
-    """A right leg and another to be mirrored, set into their hip joints and spread until flesh fits between them."""
+    """Return two right legs, the second one mirrored, in their hip joints and so far apart that flesh fits between."""
     spread = HipPose(abduction=1.0)
-    for _ in range(25):
-        placed = move_bones(right, translation(right_head))
-        mirrored = move_bones({part: bone.mirrored() for part, bone in left.items()}, translation(left_head))
-        if _measure_room_between(placed, mirrored) > LEAST_BETWEEN_LEGS_MM:
+    legs = _place_legs(right, left, right_head, left_head)
+    for _ in range(MOST_SPREAD_DEGREES):
+        if _measure_room_between(*legs) > LEAST_BETWEEN_LEGS_MM:
             break
         right, left = (pose_hip(leg, np.zeros(3), spread, tuple(leg)) for leg in (right, left))
-    return placed, mirrored
+        legs = _place_legs(right, left, right_head, left_head)
+    return legs
+
+
+def _place_legs(
+    right: dict[str, Bone], left: dict[str, Bone], right_head: np.ndarray, left_head: np.ndarray
+) -> tuple[dict[str, Bone], dict[str, Bone]]:
+    """Return two right legs whose femoral heads are in the origin, the second one mirrored, in their hip joints."""
+    mirrored = {part: bone.mirror() for part, bone in left.items()}
+    return move_bones(right, translation(right_head)), move_bones(mirrored, translation(left_head))
 
 
 def _measure_room_between(right: dict[str, Bone], left: dict[str, Bone], slab_mm: float = 25.0) -> float:
-    """Least distance along x between two legs at the same height; negative where they cross."""
+    """Return the least distance along x between two legs at the same height; negative where they cross."""
     points = [np.concatenate([bone.mesh.vertices for bone in leg.values()]) for leg in (right, left)]
     slabs = [np.floor(leg[:, 2] / slab_mm).astype(int) for leg in points]
-    shared = np.intersect1d(*slabs)
+    shared = np.intersect1d(slabs[0], slabs[1])
     return float(min(points[1][slabs[1] == slab, 0].min() - points[0][slabs[0] == slab, 0].max() for slab in shared))

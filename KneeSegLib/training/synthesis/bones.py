@@ -1,34 +1,22 @@
-"""A bone of a person: its surface, the thickness of its cortex, and a scanned end spliced onto a modelled shaft."""
+"""A bone of a subject: its surface, the thickness of its cortex, and a scanned end spliced onto a modelled shaft."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
-from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, measure_signed_distance
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid, Slices
+from KneeSegLib.training.synthesis.distance import measure_signed_distance
 from KneeSegLib.training.synthesis.meshes import Mesh, scaling, transform_points
-
-CORTEX_PROFILES_MM: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]] = {
-    # distance from the proximal end, thickness there; distance from the distal end, thickness there (mm)
-    "femur": (
-        (0, 25, 40, 55, 80, 130),
-        (0.6, 0.7, 1.3, 2.0, 4.0, 6.5),
-        (0, 28, 50, 75, 110, 160),
-        (0.5, 0.6, 1.2, 2.4, 4.5, 6.5),
-    ),
-    "tibia": (
-        (0, 15, 35, 60, 100, 150),
-        (0.6, 0.8, 1.2, 2.2, 4.2, 5.5),
-        (0, 20, 40, 70, 110, 150),
-        (0.5, 0.9, 1.6, 3.0, 4.5, 5.5),
-    ),
-    "fibula": ((0, 15, 40, 80), (0.5, 0.7, 1.6, 2.5), (0, 20, 45, 80), (0.6, 0.8, 1.7, 2.5)),
-}
-"""Round figures for adults: thin shells at the joints, 1 to 2 mm at the femoral neck, thick walls in the shafts."""
-FLAT_CORTEX_MM = {"hip_bone": 1.1, "patella": 0.8, "talus": 0.6, "calcaneus": 0.7, "other": 0.7}
+from KneeSegLib.training.synthesis.settings import (
+    CORTEX_FACTORS,
+    CORTEX_PROFILES_MM,
+    FLAT_CORTEX_MM,
+    REACH_MM,
+    THINNEST_CORTEX_MM,
+)
 
 
 @dataclass(frozen=True)
@@ -49,18 +37,19 @@ class Splice:
     length_mm: float
 
     def weight(self, points: np.ndarray) -> np.ndarray:
-        """How much the scanned end counts at points (..., 3): 1 at the joint, 0 at the cut and beyond it."""
+        """Return the weight of the scanned end at points (..., 3): 1 at the joint, 0 at the cut and beyond it."""
         along = (points - self.point) @ self.direction
         step = np.clip((-2.0 - along) / self.length_mm, 0, 1)
         return step * step * (3 - 2 * step)
 
-    def transform(self, transform: np.ndarray) -> Splice:
-        direction = transform[:3, :3] @ self.direction
+    def transform(self, matrix: np.ndarray) -> Splice:
+        """Return the splice through a 4 x 4 matrix of positive determinant."""
+        direction = matrix[:3, :3] @ self.direction
         length = self.length_mm * np.linalg.norm(direction)
         return replace(
             self,
-            mesh=self.mesh.transform(transform),
-            point=transform_points(transform, self.point),
+            mesh=self.mesh.transform(matrix),
+            point=transform_points(matrix, self.point),
             direction=direction / np.linalg.norm(direction),
             length_mm=length,
         )
@@ -68,9 +57,14 @@ class Splice:
 
 @dataclass(frozen=True)
 class Bone:
-    """One bone of a person: ``kind`` is a key of ``anatomy.BONES`` or ``"other"``, lengths in mm, LPS.
+    """One bone of a subject, in mm, LPS.
 
-    ``ends`` are the proximal and the distal end of its long axis (2, 3), wherever the bone has one.
+    Attributes:
+        kind: a key of ``anatomy.BONES`` or ``"other"``.
+        mesh: its closed surface.
+        ends: proximal and distal end (2, 3) of its long axis; None where the bone has none.
+        splice: a scanned end that replaces its own.
+        cortex_factor: of the thickness of its cortex, see :data:`~.settings.CORTEX_PROFILES_MM`.
     """
 
     kind: str
@@ -79,34 +73,46 @@ class Bone:
     splice: Splice | None = None
     cortex_factor: float = 1.0
 
+    @property
+    def axis_ends(self) -> np.ndarray:
+        """Proximal and distal end (2, 3) of the long axis; :class:`ValueError` where the bone has none."""
+        if self.ends is None:
+            raise ValueError(f"A bone of kind {self.kind!r} was prepared without the ends of a long axis.")
+        return self.ends
+
     def class_index(self, side: str = "right") -> int:
+        """Return its index in :data:`~.anatomy_file.CLASSES`."""
         return CLASSES.index(self.kind if self.kind == "other" else f"{self.kind}_{side}")
 
-    def transform(self, transform: np.ndarray) -> Bone:
-        """Through a 4 x 4 matrix of positive determinant."""
+    def transform(self, matrix: np.ndarray) -> Bone:
+        """Return the bone through a 4 x 4 matrix of positive determinant."""
         return replace(
             self,
-            mesh=self.mesh.transform(transform),
-            ends=None if self.ends is None else transform_points(transform, self.ends),
-            splice=None if self.splice is None else self.splice.transform(transform),
+            mesh=self.mesh.transform(matrix),
+            ends=None if self.ends is None else transform_points(matrix, self.ends),
+            splice=None if self.splice is None else self.splice.transform(matrix),
         )
 
-    def mirrored(self) -> Bone:
-        """The bone of the other side; bones with a splice are mirrored before it is made."""
+    def mirror(self) -> Bone:
+        """Return the bone of the other side; bones with a splice are mirrored before it is made."""
         if self.splice is not None:
             raise ValueError("Mirror a bone before an end is spliced onto it.")
         ends = None if self.ends is None else self.ends * (-1.0, 1.0, 1.0)
-        return replace(self, mesh=self.mesh.mirrored(), ends=ends)
+        return replace(self, mesh=self.mesh.mirror(), ends=ends)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and the highest x, y, z of its surfaces."""
         meshes = [self.mesh] + ([self.splice.mesh] if self.splice else [])
         return (
             np.min([mesh.vertices.min(axis=0) for mesh in meshes], axis=0),
             np.max([mesh.vertices.max(axis=0) for mesh in meshes], axis=0),
         )
 
-    def distance(self, grid: Grid) -> tuple[np.ndarray, tuple[slice, slice, slice]] | None:
-        """Signed distance in mm on the part of the grid that the bone's band meets; None where it meets none of it."""
+    def measure_distance(self, grid: CubicGrid) -> tuple[np.ndarray, Slices] | None:
+        """Return the signed distance in mm on a part of the grid, and that part: where distances reach.
+
+        None where they reach none of it.
+        """
         low, high = self.bounds()
         part = grid.part(low - REACH_MM, high + REACH_MM)
         if part is None:
@@ -121,7 +127,7 @@ class Bone:
         return distance, where
 
     def cortex_mm(self, points: np.ndarray) -> np.ndarray:
-        """Cortical thickness in mm at points (..., 3)."""
+        """Return the cortical thickness in mm at points (..., 3)."""
         if self.kind not in CORTEX_PROFILES_MM or self.ends is None:
             flat = FLAT_CORTEX_MM.get(self.kind, FLAT_CORTEX_MM["other"])
             return np.full(points.shape[:-1], flat * self.cortex_factor)
@@ -132,15 +138,20 @@ class Bone:
         thin = np.minimum(
             np.interp(along, places, thickness), np.interp(length - along, distal_places, distal_thickness)
         )
-        return np.maximum(thin * self.cortex_factor, 0.35)
+        return np.maximum(thin * self.cortex_factor, THINNEST_CORTEX_MM)
 
 
 def enlarge_bones(bones: dict[str, Bone], factor: float) -> dict[str, Bone]:
-    """All bones scaled about the origin."""
+    """Return all bones scaled about the origin."""
     transform = scaling(factor, np.zeros(3))
     return {name: bone.transform(transform) for name, bone in bones.items()}
 
 
 def move_bones(bones: dict[str, Bone], transform: np.ndarray, *names: str) -> dict[str, Bone]:
-    """All bones, or those named, through one transform."""
+    """Return all bones, those named (or all) through one 4 x 4 matrix."""
     return {name: bone.transform(transform) if not names or name in names else bone for name, bone in bones.items()}
+
+
+def draw_cortex_factor(random: np.random.Generator) -> float:
+    """Draw by what factor a subject's cortices differ from the mean."""
+    return random.uniform(*CORTEX_FACTORS)

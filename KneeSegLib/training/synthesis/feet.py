@@ -29,7 +29,7 @@ _TILTS = tuple(rotation(np.array([1.0, 0.0, 0.0]), angle) for angle in (-45, -20
 
 @lru_cache(maxsize=64)
 def read_ankle(data: Path, subject: str) -> dict[str, Mesh]:
-    """Distal tibia, distal fibula and talus of one of the 26 ankles (``"L02"``), as a right one about its talus."""
+    """Read distal tibia and fibula and talus of one of the 26 ankles (``"L02"``), as a right one about its talus."""
     side = "left" if subject.startswith("L") else "right"
     stem = Path(data) / "ankle_meshes" / f"KSBL_{subject}_{side}"
     return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in ("tibia", "fibula", "talus")}, side)
@@ -37,35 +37,35 @@ def read_ankle(data: Path, subject: str) -> dict[str, Mesh]:
 
 @lru_cache(maxsize=32)
 def read_hindfoot(data: Path, subject: str, side: str) -> dict[str, Mesh]:
-    """Talus and calcaneus (``"NonTAR_04", "right"``), as a right foot about its talus."""
+    """Read talus and calcaneus (``"NonTAR_04", "right"``), as a right foot about its talus."""
     stem = Path(data) / "foot_meshes" / "jma" / f"{subject}_{side}"
     return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in ("talus", "calcaneus")}, side)
 
 
 @lru_cache(maxsize=8)
 def read_foot(data: Path, foot: str) -> dict[str, Mesh]:
-    """Every bone of a foot (an entry of :data:`FEET`), with the leg where there is a tibia; right, about its talus."""
+    """Read every bone of a foot (an entry of :data:`FEET`), and of a leg if it has one; right, about its talus."""
     stem = Path(data) / "foot_meshes" / "visible_human" / foot
     names = ["talus", "calcaneus", *MIDFOOT] + (["tibia", "fibula"] if foot.startswith("female") else [])
     return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in names}, foot.split("_")[1])
 
 
 def place_foot_under(talus: Mesh, data: Path, foot: str) -> tuple[dict[str, Mesh], float]:
-    """A whole foot brought onto a talus by a similarity of the tali, and the residual of that in mm."""
+    """Return a whole foot brought onto a talus by a similarity of the tali, and the residual of that in mm."""
     bones = read_foot(data, foot)
     found = align_surfaces(bones["talus"], talus, _TILTS)
     return {name: mesh.transform(found.transform) for name, mesh in bones.items()}, found.residual_mm
 
 
 def place_hindfoot_under(talus: Mesh, data: Path, subject: str, side: str) -> dict[str, Mesh]:
-    """A scanned talus and calcaneus brought onto a talus."""
+    """Return a scanned talus and calcaneus brought onto a talus."""
     bones = read_hindfoot(data, subject, side)
     found = align_surfaces(bones["talus"], talus, _TILTS)
     return {name: mesh.transform(found.transform) for name, mesh in bones.items()}
 
 
 def place_foot_behind(hindfoot: dict[str, Mesh], data: Path, foot: str) -> dict[str, Mesh]:
-    """A whole foot brought onto a scanned talus and calcaneus, by both."""
+    """Return a whole foot brought onto a scanned talus and calcaneus, by both."""
     under, _ = place_foot_under(hindfoot["talus"], data, foot)
     both = join_meshes([under["talus"], under["calcaneus"]])
     found = align_surfaces(both, join_meshes([hindfoot["talus"], hindfoot["calcaneus"]]), (np.eye(4),))
@@ -73,13 +73,14 @@ def place_foot_behind(hindfoot: dict[str, Mesh], data: Path, foot: str) -> dict[
 
 
 def make_foot_bones(foot: dict[str, Mesh], cortex_factor: float) -> dict[str, Bone]:
-    """Talus, calcaneus and the unlabelled rest of a foot as bones."""
+    """Return talus, calcaneus and the unlabelled rest of a foot as bones."""
     kinds = {"talus": "talus", "calcaneus": "calcaneus", **{name: "other" for name in MIDFOOT}}
     return {name: Bone(kind, foot[name], cortex_factor=cortex_factor) for name, kind in kinds.items()}
 
 
 def _mirror_to_right(meshes: dict[str, Mesh], side: str) -> dict[str, Mesh]:
+    """Return meshes of a foot as those of a right one, the middle of its talus in the origin."""
     if side == "left":
-        meshes = {name: mesh.mirrored() for name, mesh in meshes.items()}
+        meshes = {name: mesh.mirror() for name, mesh in meshes.items()}
     home = translation(-meshes["talus"].vertices.mean(axis=0))
     return {name: mesh.transform(home) for name, mesh in meshes.items()}

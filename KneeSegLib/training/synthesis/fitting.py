@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from KneeSegLib.training.synthesis.limb_model import LimbModel
 from KneeSegLib.training.synthesis.meshes import Mesh, scaling, transform_points, translation
-
-_STEPS = 30
+from KneeSegLib.training.synthesis.settings import (
+    FIT_DEVIATION_MM,
+    FIT_MODES,
+    FIT_POINTS,
+    FIT_STEPS,
+    INDEPENDENT_POINTS,
+    MOST_DEVIATIONS,
+)
 
 
 @dataclass(frozen=True)
@@ -25,21 +31,21 @@ class Surface:
 
     points: np.ndarray
     normals: np.ndarray
-    tree: cKDTree
+    tree: KDTree
 
     @classmethod
     def of(cls, mesh: Mesh, without: np.ndarray | None = None) -> Surface:
-        """Vertices of a mesh, less those of the triangles marked in ``without`` (T,)."""
+        """Return the vertices of a mesh, less those of the triangles marked in ``without`` (T,)."""
         kept = np.ones(len(mesh.vertices), bool)
         if without is not None:
             kept[np.unique(mesh.triangles[without])] = False
         points, normals = mesh.vertices[kept], mesh.normals()[kept]
-        return cls(points, normals, cKDTree(points))
+        return cls(points, normals, KDTree(points))
 
     def near(self, point: np.ndarray, direction: np.ndarray, reach_mm: float) -> Surface:
-        """The part that lies beyond a plane across ``direction``, ``reach_mm`` before ``point``."""
+        """Return the part that lies beyond a plane across ``direction``, ``reach_mm`` before ``point``."""
         kept = (self.points - point) @ direction > -reach_mm
-        return Surface(self.points[kept], self.normals[kept], cKDTree(self.points[kept]))
+        return Surface(self.points[kept], self.normals[kept], KDTree(self.points[kept]))
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,21 @@ class Alignment:
 
 
 def align_surfaces(moving: Mesh, fixed: Mesh, starts: Sequence[np.ndarray], scaled: bool = True) -> Alignment:
-    """Similarity (or rigid motion) that brings one closed surface onto another of the same bone.
+    """Return the similarity (or rigid motion) that brings one closed surface onto another of the same bone.
 
     Args:
-        starts: 4 x 4 rotations to try; each is set up centre on centre, the best end wins.
+        starts: 4 x 4 rotations to try; each is set up centre on centre, the best result is returned.
+
+    Raises:
+        ValueError: there is no start.
     """
     surface = Surface.of(fixed)
     points = moving.vertices[:: max(1, len(moving.vertices) // 1200)]
     center = moving.vertices.mean(axis=0)
-    best = None
+    best: Alignment | None = None
     for start in starts:
         transform = translation(fixed.vertices.mean(axis=0)) @ start @ translation(-center)
-        for _ in range(_STEPS):
+        for _ in range(FIT_STEPS):
             placed = transform_points(transform, points)
             distance, nearest = surface.tree.query(placed)
             kept = distance <= max(np.quantile(distance, 0.9), 1e-6)
@@ -74,6 +83,8 @@ def align_surfaces(moving: Mesh, fixed: Mesh, starts: Sequence[np.ndarray], scal
         residual = float(np.sqrt(np.mean(surface.tree.query(transform_points(transform, points))[0] ** 2)))
         if best is None or residual < best.residual_mm:
             best = Alignment(transform, residual)
+    if best is None:
+        raise ValueError("align_surfaces needs at least one start.")
     return best
 
 
@@ -82,33 +93,27 @@ def fit_subject(
     targets: dict[str, Surface],
     start: np.ndarray,
     prior: np.ndarray,
-    modes: int = 12,
-    deviation_mm: float = 0.5,
-    points_per_bone: int = 700,
 ) -> tuple[np.ndarray, Alignment]:
-    """Coefficients (K,) and similarity with which the shape model fits scanned pieces of its bones best.
+    """Return coefficients (K,) and similarity with which the shape model fits scanned pieces of its bones best.
 
     Args:
         targets: bone name -> surface of the scanned piece, without the cut.
         start: 4 x 4, model to scan.
-        prior: coefficients (K,) that a free choice falls back to; the fit may move the first ``modes`` of them.
-        deviation_mm: how far from the scan a fitted surface is expected to stay.
+        prior: coefficients (K,) that a free choice falls back to; the fit may move the first
+            :data:`~.settings.FIT_MODES` of them.
     """
     coefficients, transform = prior.copy(), start
-    # Neighbouring points say the same: so many independent ones there are at most.
-    stiffness = points_per_bone / 60 * deviation_mm**2
-    samples = {
-        name: np.arange(len(s.points))[:: max(1, len(s.points) // points_per_bone)] for name, s in targets.items()
-    }
+    stiffness = FIT_POINTS / INDEPENDENT_POINTS * FIT_DEVIATION_MM**2
+    samples = {name: np.arange(len(s.points))[:: max(1, len(s.points) // FIT_POINTS)] for name, s in targets.items()}
     residual = np.inf
-    for step in range(_STEPS):
+    for step in range(FIT_STEPS):
         rows, offsets = [], []
-        free = modes if step >= _STEPS // 3 else 0
+        free = FIT_MODES if step >= FIT_STEPS // 3 else 0
         for name, surface in targets.items():
             shape = Mesh(transform_points(transform, model.vertices(name, coefficients)), model.triangles[name])
             chosen = samples[name]
             target = surface.points[chosen]
-            distance, nearest = cKDTree(shape.vertices).query(target)
+            distance, nearest = map(np.asarray, KDTree(shape.vertices).query(target))
             normals = shape.normals()[nearest]
             kept = (distance <= np.quantile(distance, 0.95)) & (
                 np.einsum("nx,nx->n", normals, surface.normals[chosen]) > 0.3
@@ -126,16 +131,15 @@ def fit_subject(
             np.concatenate([*offsets, np.sqrt(stiffness) * (prior[:free] - coefficients[:free])]),
             rcond=None,
         )[0]
-        coefficients[:free] = np.clip(coefficients[:free] + solution[7:], -2, 2)
+        coefficients[:free] = np.clip(coefficients[:free] + solution[7:], -MOST_DEVIATIONS, MOST_DEVIATIONS)
         transform = _make_motion(solution[:7], True) @ transform
     return coefficients, Alignment(transform, residual)
 
 
 def continue_shaft(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
-    """Small similarity that makes a modelled shaft run on from a scanned one, whose last piece is given.
+    """Return a small similarity that makes a modelled shaft run on from a scanned one, whose last piece is given.
 
-    A round shaft says nothing about turning around it or sliding along it: weak springs hold what is
-    left open.
+    A round shaft does not determine a turn around it or a shift along it: weak springs hold what is left open.
 
     Args:
         scanned: the wall of the scanned shaft near its cut.
@@ -145,10 +149,10 @@ def continue_shaft(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.nda
     home, back = translation(-center), translation(center)
     targets = transform_points(home, scanned.points)
     springs = np.sqrt(len(targets)) * np.diag([10.0, 10.0, 10.0, 0.1, 0.1, 0.1, 5.0])
-    for _ in range(_STEPS):
+    for _ in range(FIT_STEPS):
         shape = moving.transform(total).transform(home)
         normals = shape.normals()
-        _, nearest = cKDTree(shape.vertices).query(targets)
+        _, nearest = map(np.asarray, KDTree(shape.vertices).query(targets))
         kept = np.einsum("nx,nx->n", normals[nearest], scanned.normals) > 0.5
         columns, offset = _differentiate_motion(
             shape.vertices[nearest[kept]], normals[nearest[kept]], targets[kept], True
@@ -164,7 +168,7 @@ def continue_shaft(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.nda
 def _differentiate_motion(
     points: np.ndarray, normals: np.ndarray, targets: np.ndarray, scaled: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What small turns, shifts (and growth) change in the distances to the tangent planes, and those distances."""
+    """Return how small turns, shifts (and growth) change the distances to the tangent planes, and those distances."""
     columns = [np.cross(points, normals), normals]
     if scaled:
         columns.append(np.einsum("nx,nx->n", points, normals)[:, None])
@@ -172,7 +176,7 @@ def _differentiate_motion(
 
 
 def _make_motion(solution: np.ndarray, scaled: bool) -> np.ndarray:
-    """The similarity of a Gauss-Newton step: turn, shift and growth about the origin."""
+    """Return the similarity of a Gauss-Newton step: turn, shift and growth about the origin."""
     from scipy.spatial.transform import Rotation
 
     transform = np.eye(4)

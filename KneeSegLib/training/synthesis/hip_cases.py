@@ -1,4 +1,4 @@
-"""Hips: people of the shape model, some with the scanned proximal femur of a real person."""
+"""Hips: subjects of the shape model, some with the scanned proximal femur of a real subject."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from KneeSegLib.training.synthesis.anatomy_file import Anatomy
-from KneeSegLib.training.synthesis.bones import Bone, enlarge_bones, move_bones
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.anatomy_file import Anatomy, Group
+from KneeSegLib.training.synthesis.bones import Bone, draw_cortex_factor, enlarge_bones, move_bones
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, fit_subject
 from KneeSegLib.training.synthesis.joints import draw_hip_pose, fit_sphere, pose_hip
 from KneeSegLib.training.synthesis.legs import find_cut_triangles, splice_end
 from KneeSegLib.training.synthesis.limb_model import SOURCE, LimbModel, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh, read_mesh, rotation, translation
-from KneeSegLib.training.synthesis.voxels import CaseName, recenter_bones, voxelize_bones
+from KneeSegLib.training.synthesis.settings import (
+    HIP_ACROSS_MIDLINE_MM,
+    HIP_BELOW_HEAD_MM,
+    HIP_LATERAL_MM,
+    HIP_MARGIN_MM,
+    PREPARED_SPACING_MM,
+    SIZE_FACTORS,
+)
+from KneeSegLib.training.synthesis.voxels import CaseName, draw_gap_mm, name_model_cases, recenter_bones, voxelize_bones
 
 FEMUR_SOURCE = "diku-dk/libhip (MIT)"
-SPACING_MM = 1.25
-BELOW_HEAD_MM = 225.0
-ACROSS_MIDLINE_MM = 40.0
-MARGIN_MM = 14.0
 DOWN = np.array([0.0, 0.0, -1.0])
 BONES = ("femur", "hip_bone", "hip_bone_opposite", "sacrum")
 
-SCANNED_FEMORA = {
+SCANNED_FEMORA: dict[str, Group] = {
     "m3right": "train",
     "m3left": "train",
     "m4right": "train",
@@ -33,43 +37,43 @@ SCANNED_FEMORA = {
     "m7left": "test",
     "m8left": "test",
 }
-"""Both femora of a person are in one group."""
+"""Both femora of a subject are in one group."""
 
 
 def list_cases() -> list[CaseName]:
-    modelled = [CaseName("hip", "train", f"model{number:02d}") for number in range(1, 15)]
+    """Return the names of all cases, those of scanned femora among the first."""
+    modelled = name_model_cases("hip")
     scanned = [CaseName("hip", group, f"scan{femur}") for femur, group in SCANNED_FEMORA.items()]
-    validation = [CaseName("hip", "validation", f"model{number:02d}") for number in (1, 2)]
-    return modelled[:2] + scanned + modelled[2:] + validation
+    return modelled[:2] + scanned + modelled[2:]
 
 
 def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
-    """One right hip, from above the iliac crest to the middle of the femur, 40 mm across the midline."""
+    """Build one right hip, from above the iliac crest to the middle of the femur, 40 mm across the midline."""
     model = read_limb_model(data)
-    factor = random.uniform(0.6, 1.25)
+    factor = draw_cortex_factor(random)
     coefficients = model.draw_coefficients(random)
     sources = [SOURCE]
     if name.subject.startswith("scan"):
         limb = _fit_scanned_femur(model, coefficients, factor, data, name.subject[4:])
         sources.append(FEMUR_SOURCE)
     else:
-        limb = enlarge_bones(model.build_limb(coefficients, factor), random.uniform(0.93, 1.07))
+        limb = enlarge_bones(model.build_limb(coefficients, factor), random.uniform(*SIZE_FACTORS))
     head, _ = fit_sphere(limb["femur"].mesh.vertices[model.regions["femur_head"]])
     bones = recenter_bones({part: limb[part] for part in BONES}, head)
     bones = pose_hip(bones, np.zeros(3), draw_hip_pose(random), ("femur",))
     bones = move_bones(bones, rotation(np.array([1.0, 0.0, 0.0]), random.uniform(-8, 8)))
     bones = move_bones(bones, rotation(random.standard_normal(3), random.uniform(0, 6)))
-    gap_mm = 0.3 if random.random() < 0.15 else random.uniform(0.5, 3.0)
-    return voxelize_bones([(bone, "right") for bone in bones.values()], _find_box(bones), gap_mm, name, sources)
+    sided = [(bone, "right") for bone in bones.values()]
+    return voxelize_bones(sided, _find_box(bones), draw_gap_mm(random, 3.0), name, sources)
 
 
 def _fit_scanned_femur(
     model: LimbModel, prior: np.ndarray, cortex_factor: float, data: Path, femur: str
 ) -> dict[str, Bone]:
-    """The person of the shape model that fits a scanned proximal femur best, with that femur's own upper end."""
+    """Return the subject of the shape model that fits a scanned femur best, with that femur's own upper end."""
     subject, side = femur[:2], femur[2:]
     scanned = read_mesh(Path(data) / "hip_meshes" / f"libhip_{subject}_{side}_proximal_femur.ply")
-    scanned = scanned if side == "right" else scanned.mirrored()
+    scanned = scanned if side == "right" else scanned.mirror()
     scanned = scanned.transform(translation(-scanned.vertices.mean(axis=0)))
     cut = find_cut_triangles(scanned, DOWN)
     whole = model.mesh("femur", prior)
@@ -86,22 +90,23 @@ def _fit_scanned_femur(
 
 
 def _keep_upper_part(mesh: Mesh, height_mm: float) -> Mesh:
+    """Return the highest part of a bone, with the triangles that it keeps whole: an open surface, for alignment."""
     kept = mesh.vertices[:, 2] > mesh.vertices[:, 2].max() - height_mm
     renumbered = np.cumsum(kept) - 1
     return Mesh(mesh.vertices[kept], renumbered[mesh.triangles[kept[mesh.triangles].all(axis=1)]])
 
 
-def _find_box(bones: dict[str, Bone]) -> Grid:
-    """Around a right hip whose femoral head is the origin."""
+def _find_box(bones: dict[str, Bone]) -> CubicGrid:
+    """Return the grid around a right hip whose femoral head is the origin."""
     pelvis = [bones[part].mesh.vertices for part in BONES[1:]]
     own, opposite, _ = pelvis
     midline = (own[:, 0].max() + opposite[:, 0].min()) / 2
     femur = bones["femur"].mesh.vertices
-    femur = femur[femur[:, 2] > -BELOW_HEAD_MM]
+    femur = femur[femur[:, 2] > -HIP_BELOW_HEAD_MM]
     shown = np.concatenate([*pelvis, femur])
-    shown = shown[shown[:, 0] < midline + ACROSS_MIDLINE_MM]
-    low, high = shown.min(axis=0) - MARGIN_MM, shown.max(axis=0) + MARGIN_MM
-    low[0] = femur[:, 0].min() - 30
-    low[2], high[0] = -BELOW_HEAD_MM, midline + ACROSS_MIDLINE_MM
-    low[0] = min(low[0], own[:, 0].min() - MARGIN_MM)
-    return Grid.around(low, high, SPACING_MM)
+    shown = shown[shown[:, 0] < midline + HIP_ACROSS_MIDLINE_MM]
+    low, high = shown.min(axis=0) - HIP_MARGIN_MM, shown.max(axis=0) + HIP_MARGIN_MM
+    low[0] = femur[:, 0].min() - HIP_LATERAL_MM
+    low[2], high[0] = -HIP_BELOW_HEAD_MM, midline + HIP_ACROSS_MIDLINE_MM
+    low[0] = min(low[0], own[:, 0].min() - HIP_MARGIN_MM)
+    return CubicGrid.around(low, high, PREPARED_SPACING_MM["hip"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from KneeSegLib.training.synthesis.bones import Bone, move_bones
 from KneeSegLib.training.synthesis.meshes import Mesh, rotation, sample_surface, transform_points, translation
@@ -21,12 +21,12 @@ class Axis:
     direction: np.ndarray
 
     def turn(self, angle_degrees: float) -> np.ndarray:
-        """4 x 4 matrix that turns about the line, right-handed."""
+        """Return the 4 x 4 matrix that turns about the line, right-handed."""
         return rotation(self.direction, angle_degrees, self.center)
 
 
 def fit_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre and radius of the sphere that fits points (N, D) best in the algebraic sense (a circle for D = 2)."""
+    """Return centre and radius of the sphere (D = 2: circle) that fits points (N, D) best in the algebraic sense."""
     unknowns = np.column_stack([2 * points, np.ones(len(points))])
     solution = np.linalg.lstsq(unknowns, (points**2).sum(axis=1), rcond=None)[0]
     center = solution[:-1]
@@ -34,9 +34,10 @@ def fit_sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def find_knee_flexion_axis(femur: Mesh) -> Axis:
-    """Axis through the centres of circles fitted to the backs of both condyles; it points to the patient's left.
+    """Return the axis through the centres of circles fitted to the backs of both condyles.
 
-    This is the cylindrical axis. Positive angles about it carry the foot of an upright leg backwards: flexion.
+    This is the cylindrical axis; it points to the patient's left. Positive angles about it carry the foot of an upright
+    leg backwards: flexion.
     """
     vertices, normals = femur.vertices, femur.normals()
     distal = vertices[:, 2] < vertices[:, 2].min() + 45
@@ -65,9 +66,10 @@ def find_knee_flexion_axis(femur: Mesh) -> Axis:
 def slide_to_gap(
     moving: np.ndarray, fixed: Mesh, direction: np.ndarray, gap_mm: float, reach_mm: float = 25.0
 ) -> np.ndarray:
-    """Shift along ``direction`` (away from ``fixed``) that makes the least distance of points to a surface ``gap_mm``.
+    """Return the shift that makes the least distance of points to a surface ``gap_mm``.
 
     Args:
+        direction: of the shift, away from ``fixed``.
         moving: points (N, 3) of the moving bone's surface.
         reach_mm: the greatest shift away; towards it, half of that.
     """
@@ -75,7 +77,7 @@ def slide_to_gap(
     corners = fixed.vertices[fixed.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[owners]
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    tree = cKDTree(points)
+    tree = KDTree(points)
     direction = direction / np.linalg.norm(direction)
 
     def least_gap(shift: float) -> float:
@@ -104,7 +106,10 @@ class KneePose:
 
 
 def draw_knee_pose(random: np.random.Generator, greatest_flexion: float = 40.0) -> KneePose:
-    """Mostly nearly straight knees; the tibia turned inward by 4 to 22 degrees takes back the model's outward turn."""
+    """Draw a pose, mostly nearly straight.
+
+    The tibia is turned inward by 4 to 22 degrees, which takes back the shape model's outward turn.
+    """
     bent = random.random() < 0.25
     return KneePose(
         flexion=random.uniform(15, greatest_flexion) if bent else random.uniform(0, 15),
@@ -117,24 +122,24 @@ def draw_knee_pose(random: np.random.Generator, greatest_flexion: float = 40.0) 
 
 
 def pose_knee(bones: dict[str, Bone], pose: KneePose, below: tuple[str, ...] = ("tibia", "fibula")) -> dict[str, Bone]:
-    """A right knee bent: everything named in ``below`` moves with the tibia, the patella runs along its groove.
+    """Return a right knee bent: everything in ``below`` moves with the tibia, the patella runs along its groove.
 
     Args:
         bones: right limb, extended, with ``femur``, ``patella``, ``tibia`` and all named in ``below``.
     """
     femur, tibia = bones["femur"].mesh, bones["tibia"]
     axis = find_knee_flexion_axis(femur)
-    shaft = tibia.ends[1] - tibia.ends[0]
+    shaft = tibia.axis_ends[1] - tibia.axis_ends[0]
     front = np.cross(axis.direction, UP)
 
     # About the axis to the left, a right-handed turn carries the foot (down) backwards (+y).
     flexed = axis.turn(pose.flexion)
-    plateau = Axis(tibia.ends[0], -shaft / np.linalg.norm(shaft))
-    transform = flexed @ plateau.turn(pose.tibial_rotation) @ rotation(front, pose.varus, tibia.ends[0])
+    plateau = Axis(tibia.axis_ends[0], -shaft / np.linalg.norm(shaft))
+    transform = flexed @ plateau.turn(pose.tibial_rotation) @ rotation(front, pose.varus, tibia.axis_ends[0])
     bones = move_bones(bones, transform, *below)
 
     plateau_points = _select_end(bones["tibia"], 40)
-    down = bones["tibia"].ends[1] - bones["tibia"].ends[0]
+    down = bones["tibia"].axis_ends[1] - bones["tibia"].axis_ends[0]
     shift = slide_to_gap(plateau_points, femur, down, pose.femorotibial_gap_mm)
     bones = move_bones(bones, translation(shift), *below)
 
@@ -158,12 +163,15 @@ class HipPose:
 
 
 def draw_hip_pose(random: np.random.Generator) -> HipPose:
-    """Lying people; inward turns of -5 to 35 degrees take back the model's outward turn and cover what is normal."""
+    """Draw a pose of a subject who lies.
+
+    Inward turns of -5 to 35 degrees take back the shape model's outward turn and cover what is normal.
+    """
     return HipPose(random.uniform(-10, 15), random.uniform(-12, 15), random.uniform(-5, 35))
 
 
 def pose_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, leg: tuple[str, ...]) -> dict[str, Bone]:
-    """A right leg turned about the centre of its femoral head; everything named in ``leg`` moves."""
+    """Return a right leg turned about the centre of its femoral head; everything named in ``leg`` moves."""
     left, front = np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0])
     transform = (
         rotation(left, -pose.flexion, head_center)
@@ -174,7 +182,7 @@ def pose_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, leg
 
 
 def _select_end(bone: Bone, reach_mm: float, end: int = 0) -> np.ndarray:
-    """Vertices of a long bone within reach of its proximal (0) or distal (1) end."""
-    axis = bone.ends[1 - end] - bone.ends[end]
-    along = (bone.mesh.vertices - bone.ends[end]) @ axis / np.linalg.norm(axis)
+    """Return the vertices of a long bone within reach of its proximal (0) or distal (1) end."""
+    axis = bone.axis_ends[1 - end] - bone.axis_ends[end]
+    along = (bone.mesh.vertices - bone.axis_ends[end]) @ axis / np.linalg.norm(axis)
     return bone.mesh.vertices[along < reach_mm]

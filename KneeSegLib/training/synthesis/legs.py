@@ -1,4 +1,4 @@
-"""Lower legs: a tibia and fibula of the shape model grown onto scanned distal ends, or set over a foot."""
+"""Lower legs: tibia and fibula of the shape model joined to scanned distal ends, or set over a foot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UP = np.array([0.0, 0.0, 1.0])
 
 
 def find_cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
-    """Triangles (T,) of the flat cap that closes a cut shaft, which lies furthest along ``direction``."""
+    """Mark the triangles (T,) of the flat cap that closes a cut shaft, which lies furthest along ``direction``."""
     corners = mesh.vertices[mesh.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
@@ -27,11 +27,11 @@ def find_cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
 
 
 def splice_end(bone: Bone, scanned: Mesh, direction: np.ndarray, length_mm: float, continued_mm: float) -> Bone:
-    """A modelled bone whose end is replaced by a scanned one that was cut across ``direction``.
+    """Return a modelled bone whose end is replaced by a scanned one that was cut across ``direction``.
 
     Args:
         length_mm: one passes into the other over this length.
-        continued_mm: so much of the scanned shaft says how the modelled one runs on.
+        continued_mm: the modelled shaft is aligned with so much of the scanned one.
     """
     cut = find_cut_triangles(scanned, direction)
     point = scanned.vertices[scanned.triangles[cut]].mean(axis=(0, 1))
@@ -44,11 +44,11 @@ def splice_end(bone: Bone, scanned: Mesh, direction: np.ndarray, length_mm: floa
 def fit_leg(
     ankle: dict[str, Mesh], model: LimbModel, prior: np.ndarray, cortex_factor: float
 ) -> tuple[dict[str, Bone], float]:
-    """Whole tibia and fibula whose distal ends are the scanned ones; and the fit's residual in mm.
+    """Return whole tibia and fibula whose distal ends are the scanned ones; and the fit's residual in mm.
 
     Args:
         ankle: scanned ``tibia``, ``fibula`` (cut above) and ``talus``, right.
-        prior: coefficients of the person whose shafts are grown on.
+        prior: coefficients of the subject whose shafts are used.
     """
     targets = {name: Surface.of(ankle[name], find_cut_triangles(ankle[name], UP)) for name in ("tibia", "fibula")}
     start = _match_malleoli(model, prior, ankle)
@@ -64,7 +64,7 @@ def fit_leg(
 
 
 def _match_malleoli(model: LimbModel, coefficients: np.ndarray, ankle: dict[str, Mesh]) -> np.ndarray:
-    """Turn about the vertical and shift that bring the model's ankle onto a scanned one: malleoli onto malleoli."""
+    """Return the turn about the vertical and the shift that bring the model's malleoli onto scanned ones."""
     fibula_tip, tibia_tip = (model.vertices(name, coefficients) for name in ("fibula", "tibia"))
     fibula_tip, tibia_tip = _average_lowest(fibula_tip), _average_lowest(tibia_tip)
     scanned_fibula, scanned_tibia = (_average_lowest(ankle[name].vertices) for name in ("fibula", "tibia"))
@@ -75,13 +75,14 @@ def _match_malleoli(model: LimbModel, coefficients: np.ndarray, ankle: dict[str,
 
 
 def _average_lowest(vertices: np.ndarray, height_mm: float = 4.0) -> np.ndarray:
+    """Return the mean of the vertices within a height of the lowest one."""
     return vertices[vertices[:, 2] < vertices[:, 2].min() + height_mm].mean(axis=0)
 
 
 def place_foot_under_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> dict[str, Mesh]:
-    """A whole foot under a whole tibia and fibula.
+    """Return a whole foot under a whole tibia and fibula.
 
-    The foot whose person has a tibia goes by the ends of tibia and fibula; another one by that foot's talus.
+    A foot that was scanned with its tibia is aligned by the ends of tibia and fibula; another one by that foot's talus.
     """
     template = read_foot(data, foot if foot.startswith("female") else "female_right")
     target = join_meshes([_keep_lower_part(tibia), _keep_lower_part(fibula)])
@@ -96,16 +97,17 @@ def place_foot_under_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> di
 
 
 def _keep_lower_part(mesh: Mesh, height_mm: float = 45.0) -> Mesh:
-    """The vertices of the lowest part of a bone: for alignment only, the triangles are those that it keeps whole."""
+    """Return the lowest part of a bone, with the triangles that it keeps whole: an open surface, for alignment."""
     kept = mesh.vertices[:, 2] < mesh.vertices[:, 2].min() + height_mm
     renumbered = np.cumsum(kept) - 1
     return Mesh(mesh.vertices[kept], renumbered[mesh.triangles[kept[mesh.triangles].all(axis=1)]])
 
 
 def find_ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
-    """Axis of plantar and dorsal flexion of a right ankle: through the centre of the talar dome, along the malleoli.
+    """Return the axis of plantar and dorsal flexion of a right ankle.
 
-    It points to the patient's left; positive angles about it point the foot down.
+    It goes through the centre of the talar dome, along the malleoli, and points to the patient's left; positive angles
+    about it point the foot down.
     """
     across = _average_lowest(tibia.vertices) - _average_lowest(fibula.vertices)
     across[2] *= 0.5
@@ -123,7 +125,7 @@ def find_ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
 
 
 def find_upright_turn(shaft: np.ndarray, forward: np.ndarray) -> np.ndarray:
-    """4 x 4 turn that brings a shaft (ends (2, 3), upper first) upright and the direction ``forward`` to the front."""
+    """Return the 4 x 4 turn that brings a shaft (ends (2, 3), upper first) upright and ``forward`` to the front."""
     up = shaft[0] - shaft[1]
     up /= np.linalg.norm(up)
     back = -(forward - (forward @ up) * up)

@@ -1,4 +1,4 @@
-"""People drawn from the statistical shape model of the lower limb (pelvis, femur, patella, tibia, fibula).
+"""Subjects drawn from the statistical shape model of the lower limb (pelvis, femur, patella, tibia, fibula).
 
 The model's own limb is the left one; everything here is handed out as a right limb, mirrored.
 """
@@ -10,14 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.bones import Bone
 from KneeSegLib.training.synthesis.meshes import Mesh
+from KneeSegLib.training.synthesis.settings import LEAST_ILIAC_WING_MM, MOST_DEVIATIONS
 
 SOURCE = "musculoskeletal/models LLP26 (MPL-2.0)"
-LEAST_ILIAC_WING_MM = 2.0
 MODEL_FILE = "lower_limb_shape/llp26_left_linear.npz"
 
 # The model's left limb is our right one after mirroring, and so its other hip bone becomes the left one.
@@ -54,17 +54,19 @@ class LimbModel:
         return len(next(iter(self.modes.values())))
 
     def draw_coefficients(self, random: np.random.Generator) -> np.ndarray:
-        """Coefficients (K,) in standard deviations, normal, cut at +-2: its shapes are not trusted beyond."""
-        return np.clip(random.standard_normal(self.size), -2, 2)
+        """Draw coefficients (K,) in standard deviations, normal, cut at :data:`~.settings.MOST_DEVIATIONS`."""
+        return np.clip(random.standard_normal(self.size), -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
     def vertices(self, name: str, coefficients: np.ndarray) -> np.ndarray:
+        """Return the vertices (V, 3) in mm of one bone with coefficients (K,)."""
         return self.mean[name] + np.tensordot(coefficients, self.modes[name], 1)
 
     def mesh(self, name: str, coefficients: np.ndarray) -> Mesh:
+        """Return the surface of one bone with coefficients (K,)."""
         return Mesh(self.vertices(name, coefficients), self.triangles[name])
 
     def build_limb(self, coefficients: np.ndarray, cortex_factor: float = 1.0) -> dict[str, Bone]:
-        """All bones of one person as a right limb with the whole pelvis, knee extended, joints in place."""
+        """Return all bones of one subject as a right limb with the whole pelvis, knee extended, joints in place."""
         bones = {}
         for name in _KINDS:
             mesh = self.mesh(name, coefficients)
@@ -77,9 +79,9 @@ class LimbModel:
 
 
 def thicken_sheets(mesh: Mesh, least_mm: float, reach_mm: float = 7.0) -> Mesh:
-    """The mesh with thin sheets thickened: some modes drive the two faces of the iliac wing through each other."""
+    """Return the mesh with thin sheets thickened: some modes drive the faces of the iliac wing through each other."""
     normals = mesh.normals()
-    _, neighbours = cKDTree(mesh.vertices).query(mesh.vertices, k=24)
+    _, neighbours = KDTree(mesh.vertices).query(mesh.vertices, k=24)
     facing = np.einsum("nkx,nx->nk", normals[neighbours], normals) < -0.75
     offsets = mesh.vertices[:, None] - mesh.vertices[neighbours]
     near = np.linalg.norm(offsets, axis=2) < reach_mm
@@ -89,7 +91,7 @@ def thicken_sheets(mesh: Mesh, least_mm: float, reach_mm: float = 7.0) -> Mesh:
 
 
 def find_long_axis(mesh: Mesh) -> np.ndarray:
-    """Proximal and distal end (2, 3) of a long bone: where its principal axis leaves it, the upper one first."""
+    """Return the upper and the lower end (2, 3) of a long bone: where its principal axis leaves it."""
     center = mesh.vertices.mean(axis=0)
     _, _, axes = np.linalg.svd(mesh.vertices - center, full_matrices=False)
     axis = axes[0] if axes[0, 2] < 0 else -axes[0]

@@ -17,16 +17,16 @@ class Mesh:
     vertices: np.ndarray
     triangles: np.ndarray
 
-    def mirrored(self) -> Mesh:
-        """The mesh of the other side of the body: x negated, triangles turned so that normals stay outward."""
+    def mirror(self) -> Mesh:
+        """Return the mesh of the other side of the body: x negated, triangles turned so that normals stay outward."""
         return Mesh(self.vertices * (-1.0, 1.0, 1.0), self.triangles[:, ::-1])
 
-    def transform(self, transform: np.ndarray) -> Mesh:
-        """Vertices through a 4 x 4 matrix of positive determinant."""
-        return Mesh(transform_points(transform, self.vertices), self.triangles)
+    def transform(self, matrix: np.ndarray) -> Mesh:
+        """Return the mesh, its vertices through a 4 x 4 matrix of positive determinant."""
+        return Mesh(transform_points(matrix, self.vertices), self.triangles)
 
     def normals(self) -> np.ndarray:
-        """Unit normal of each vertex (V, 3): the mean of its triangles' normals, weighted by area."""
+        """Return the unit normal of each vertex (V, 3): the mean of its triangles' normals, weighted by area."""
         corners = self.vertices[self.triangles]
         area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         sums = np.zeros_like(self.vertices)
@@ -35,12 +35,12 @@ class Mesh:
         return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
     def remove(self, triangles: np.ndarray) -> Mesh:
-        """The mesh without the triangles marked in a boolean array (T,): an open surface."""
+        """Return the mesh without the triangles marked in a boolean array (T,): an open surface."""
         return Mesh(self.vertices, self.triangles[~triangles])
 
 
 def join_meshes(meshes: list[Mesh]) -> Mesh:
-    """One mesh of several, which should not intersect."""
+    """Return one mesh of several, which should not intersect."""
     offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     return Mesh(
         np.concatenate([mesh.vertices for mesh in meshes]),
@@ -71,7 +71,7 @@ def read_mesh(path: str | Path) -> Mesh:
 
 
 def sample_surface(mesh: Mesh, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points that cover the surface so that none of it is further than about ``0.6 * spacing_mm`` from one.
+    """Return points that cover the surface so that none of it is further than about ``0.6 * spacing_mm`` from one.
 
     Each triangle is cut into ``n * n`` equal ones of edge ``spacing_mm`` or less; their centres are the points.
 
@@ -91,27 +91,27 @@ def sample_surface(mesh: Mesh, spacing_mm: float) -> tuple[np.ndarray, np.ndarra
 
 
 def _compute_centre_weights(count: int) -> np.ndarray:
-    """Barycentric coordinates (count^2, 3) of the centres of a triangle's ``count * count`` parts."""
+    """Return barycentric coordinates (count^2, 3) of the centres of a triangle's ``count * count`` parts."""
     upright = [(i + 1 / 3, j + 1 / 3) for i in range(count) for j in range(count - i)]
     inverted = [(i + 2 / 3, j + 2 / 3) for i in range(count) for j in range(count - i - 1)]
     first_two = np.array(upright + inverted) / count
     return np.column_stack([first_two, 1 - first_two.sum(axis=1)])
 
 
-def transform_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 3) through a 4 x 4 matrix."""
-    return points @ transform[:3, :3].T + transform[:3, 3]
+def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return points (..., 3) through a 4 x 4 matrix."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def translation(shift: np.ndarray) -> np.ndarray:
-    """4 x 4 matrix that adds ``shift``."""
+    """Return the 4 x 4 matrix that adds ``shift``."""
     transform = np.eye(4)
     transform[:3, 3] = shift
     return transform
 
 
 def rotation(axis: np.ndarray, angle_degrees: float, center: np.ndarray | None = None) -> np.ndarray:
-    """4 x 4 matrix that turns about ``axis`` through ``center``, right-handed (Rodrigues' formula)."""
+    """Return the 4 x 4 matrix that turns about ``axis`` through ``center``, right-handed (Rodrigues' formula)."""
     x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = np.radians(angle_degrees)
@@ -123,7 +123,7 @@ def rotation(axis: np.ndarray, angle_degrees: float, center: np.ndarray | None =
 
 
 def scaling(factors: float | np.ndarray, center: np.ndarray) -> np.ndarray:
-    """4 x 4 matrix that scales about ``center``."""
+    """Return the 4 x 4 matrix that scales about ``center``."""
     transform = np.eye(4)
     transform[:3, :3] *= factors
     transform[:3, 3] = center - transform[:3, :3] @ center

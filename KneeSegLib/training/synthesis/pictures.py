@@ -1,4 +1,4 @@
-"""A picture of prepared anatomy, for a person to look at before anything is trained on it."""
+"""A picture of prepared anatomy, to be inspected before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLORS = {tissue.key: tissue.color for tissue in TISSUES}
 
 
 def list_class_colors() -> np.ndarray:
-    """Colour of each class (C, 3) uint8: right bones in the colours of the anatomy table, left ones darker."""
+    """Return the colour (C, 3) uint8 of each class: right bones as in the table of anatomy, left ones darker."""
     colors = np.zeros((len(CLASSES), 3), np.uint8)
     colors[1] = 150
     for index, name in enumerate(CLASSES[2:], start=2):
@@ -31,10 +31,11 @@ def write_picture(anatomy: Anatomy, path: Path) -> None:
 
 
 def draw_picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
-    """Six views side by side, uint8 (height, width, 3); the patient's right is on the left, the front on top or left.
+    """Draw six views side by side, uint8 (height, width, 3).
 
-    Slices through the labels, rings of distance around them: transverse at a half and a third of the height, coronal
-    and sagittal through the middle of the bones. Then the bones from outside: from the front and from the left.
+    The patient's right is on the left, the front on top or left. First come slices through the labels, with rings of
+    distance around them: transverse at a half and a third of the height, coronal and sagittal through the middle of the
+    bones. Then the bones from outside: from the front and from the left.
     """
     from PIL import Image
 
@@ -63,6 +64,6 @@ def draw_picture(anatomy: Anatomy, height: int = 300) -> np.ndarray:
 
 
 def _find_first_hit(labels: np.ndarray, axis: int) -> np.ndarray:
-    """The first labelled voxel along an axis: a view from outside."""
+    """Return the first label along an axis: a view from outside."""
     first = np.argmax(labels > 0, axis=axis)
     return np.take_along_axis(labels, np.expand_dims(first, axis), axis).squeeze(axis)

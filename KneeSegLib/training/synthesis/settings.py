@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from KneeSegLib.training.synthesis.anatomy_file import Group
+
 Bounds = tuple[float, float]
 
 
@@ -186,6 +188,14 @@ STREAK_STRIDE = 2
 
 # Preparation of anatomy.
 
+MOST_DEVIATIONS = 2.0
+"""Coefficients of the shape model are cut at so many standard deviations: its shapes are not trusted beyond."""
+SIZE_FACTORS = (0.93, 1.07)
+"""Bounds of the factor by which a subject of the shape model is larger than its coefficients say."""
+ANKLE_SIZE_FACTORS = (0.95, 1.06)
+"""The same for an ankle with its foot, most of which are scanned."""
+SIDES_DEVIATION = 0.25
+"""Standard deviation of the difference between the coefficients of a subject's two legs."""
 LEAST_ILIAC_WING_MM = 2.0
 """Modes of the shape model drive the two faces of the iliac wing through each other; they are kept so far apart."""
 
@@ -244,7 +254,7 @@ INDEPENDENT_POINTS = 60
 
 PREPARED_SPACING_MM = {"knee": 1.0, "ankle": 1.0, "hip": 1.25, "body": 3.0}
 """Voxels of prepared anatomy."""
-SUBJECTS_OF_THE_MODEL = {
+SUBJECTS_OF_THE_MODEL: Mapping[str, Mapping[Group, int]] = {
     "knee": {"train": 32, "validation": 4, "test": 4},
     "body": {"train": 16, "validation": 2, "test": 3},
     "hip": {"train": 14, "validation": 2},
@@ -276,6 +286,8 @@ BODY_MARGIN_MM = 15.0
 """Around the bones of pelvis and legs."""
 LEAST_BETWEEN_LEGS_MM = 20.0
 """Legs are spread until bones of one are so far from those of the other: until flesh fits between them."""
+MOST_SPREAD_DEGREES = 24
+"""But no further than this, each."""
 
 LABEL_SPACING_MM = 0.8
 """Voxels of knees that are prepared from label maps."""

@@ -1,9 +1,10 @@
-"""From a person's posed bones to the fields of a prepared file."""
+"""From a subject's posed bones to the fields of a prepared file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -17,9 +18,20 @@ from KneeSegLib.training.synthesis.anatomy_file import (
     Group,
     Joint,
 )
+from KneeSegLib.training.synthesis.bone_fields import BoneFields, BoneVolume
 from KneeSegLib.training.synthesis.bones import Bone
-from KneeSegLib.training.synthesis.distance import BoneFields, Grid
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
+from KneeSegLib.training.synthesis.distance import find_nearest_marked
 from KneeSegLib.training.synthesis.meshes import translation
+from KneeSegLib.training.synthesis.settings import (
+    CLOSED_GAP_MM,
+    CLOSED_JOINT_PROBABILITY,
+    LEAST_GAP_MM,
+    SUBJECTS_OF_THE_MODEL,
+)
+
+CortexFunction = Callable[[np.ndarray], np.ndarray]
+"""Points (N, 3) in mm -> thickness (N,) in mm of a bone's cortex there."""
 
 
 @dataclass(frozen=True)
@@ -32,39 +44,48 @@ class CaseName:
 
     @property
     def file_name(self) -> str:
+        """Of its prepared file."""
         return f"{self.joint}_{self.group}_{self.subject}.npz"
 
 
+def name_model_cases(joint: Joint) -> list[CaseName]:
+    """Return the names of a joint's subjects of the shape model, group by group."""
+    return [
+        CaseName(joint, group, f"model{number:02d}")
+        for group, count in SUBJECTS_OF_THE_MODEL[joint].items()
+        for number in range(1, count + 1)
+    ]
+
+
 def voxelize_bones(
-    bones: Sequence[tuple[Bone, str]], grid: Grid, gap_mm: float, name: CaseName, sources: Sequence[str]
+    bones: Sequence[tuple[Bone, str]], grid: CubicGrid, gap_mm: float, name: CaseName, sources: Sequence[str]
 ) -> Anatomy:
-    """Fields of bones, each with its side (``"right"``, ``"left"``), on a grid; at least ``gap_mm`` between them."""
+    """Return the fields of bones, each with its side (``"right"``, ``"left"``), at least ``gap_mm`` between them."""
     fields = BoneFields(grid)
     for number, (bone, _) in enumerate(bones, start=1):
-        part = bone.distance(grid)
+        part = bone.measure_distance(grid)
         if part is not None:
             fields.add(part[0], number, part[1])
-    distance, numbers = fields.joined(gap_mm)
     classes = np.array([0, *(bone.class_index(side) for bone, side in bones)], np.uint8)
     functions = [bone.cortex_mm for bone, _ in bones]
-    return assemble_anatomy(distance, numbers, classes, functions, grid, name, sources)
+    return assemble_anatomy(fields.join(gap_mm), classes, functions, name, sources)
 
 
 def assemble_anatomy(
-    distance: np.ndarray,
-    numbers: np.ndarray,
+    bones: BoneVolume,
     classes: np.ndarray,
-    cortex_functions: Sequence,
-    grid: Grid,
+    cortex_functions: Sequence[CortexFunction],
     name: CaseName,
     sources: Sequence[str],
 ) -> Anatomy:
-    """A prepared case from signed distance in mm and bone numbers (both [Z, Y, X]).
+    """Return a prepared case.
 
     Args:
         classes: class index of each bone number, the first entry 0 for none.
-        cortex_functions: for bone 1, 2, ...: thickness in mm of the cortex at points (N, 3) in mm.
+        cortex_functions: those of bone 1, 2, ...
     """
+    distance, numbers, grid = bones.distance_mm, bones.numbers, bones.grid
+    x, y, z = grid.origin_mm
     anatomy = Anatomy(
         nearest=np.where(
             np.abs(distance) < BAND_MM, classes[numbers], np.where(distance < 0, classes[numbers], 0)
@@ -72,8 +93,8 @@ def assemble_anatomy(
         sdf=np.round(np.clip(distance, -BAND_MM, BAND_MM) / SDF_UNIT_MM).astype(np.int8),
         cortex=_sample_cortex(numbers, cortex_functions, grid),
         far=_measure_far(distance, grid.spacing_mm),
-        spacing_mm=(grid.spacing_mm,) * 3,
-        origin_mm=tuple(float(value) for value in grid.origin_mm),
+        spacing_mm=(grid.spacing_mm, grid.spacing_mm, grid.spacing_mm),
+        origin_mm=(float(x), float(y), float(z)),
         joint=name.joint,
         group=name.group,
         name=name.subject,
@@ -84,17 +105,24 @@ def assemble_anatomy(
 
 
 def recenter_bones(bones: dict[str, Bone], point: np.ndarray) -> dict[str, Bone]:
-    """All bones shifted so that ``point`` becomes the origin."""
+    """Return all bones shifted so that ``point`` becomes the origin."""
     shift = translation(-np.asarray(point))
     return {name: bone.transform(shift) for name, bone in bones.items()}
 
 
-def _sample_cortex(numbers: np.ndarray, functions: Sequence, grid: Grid) -> np.ndarray:
+def draw_gap_mm(random: np.random.Generator, most_mm: float) -> float:
+    """Draw the least distance between a subject's bones, at most ``most_mm``; sometimes that of a closed joint."""
+    if random.random() < CLOSED_JOINT_PROBABILITY:
+        return CLOSED_GAP_MM
+    return random.uniform(LEAST_GAP_MM, most_mm)
+
+
+def _sample_cortex(numbers: np.ndarray, functions: Sequence[CortexFunction], grid: CubicGrid) -> np.ndarray:
+    """Return the thickness of the nearest bone's cortex at the coarse voxels, in the unit of prepared files."""
     middle = COARSE // 2
     coarse = numbers[middle::COARSE, middle::COARSE, middle::COARSE]
     if coarse.any():
-        nearest_known = distance_transform_edt(coarse == 0, return_distances=False, return_indices=True)
-        coarse = coarse[tuple(nearest_known)]
+        coarse = coarse[find_nearest_marked(coarse > 0)]
     thickness = np.zeros(coarse.shape)
     for number, function in enumerate(functions, start=1):
         where = np.argwhere(coarse == number)
@@ -105,13 +133,13 @@ def _sample_cortex(numbers: np.ndarray, functions: Sequence, grid: Grid) -> np.n
 
 
 def _measure_far(distance: np.ndarray, spacing_mm: float) -> np.ndarray:
-    low, high = COARSE // 2 - 1, COARSE // 2
-    centers = (
-        sum(distance[i::COARSE, j::COARSE, k::COARSE] for i in (low, high) for j in (low, high) for k in (low, high))
-        / 8
-    )
+    """Return the distance in mm to the nearest bone at the coarse voxels, however far."""
+    around = (COARSE // 2 - 1, COARSE // 2)
+    corners = [distance[i::COARSE, j::COARSE, k::COARSE] for i in around for j in around for k in around]
+    centers = sum(corners, start=np.zeros((), distance.dtype)) / 8
     known = centers < 10.0
     if not known.any():
         return np.full(centers.shape, 255, np.uint8)
-    steps, indices = distance_transform_edt(~known, sampling=spacing_mm * COARSE, return_indices=True)
+    nearest: Any = distance_transform_edt(~known, sampling=spacing_mm * COARSE, return_indices=True)
+    steps, indices = nearest
     return np.clip(np.round(np.maximum(centers[tuple(indices)], 0) + steps), 0, 255).astype(np.uint8)

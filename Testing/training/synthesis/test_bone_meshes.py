@@ -7,6 +7,7 @@ import pytest
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis.bones import Bone, Splice
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.legs import find_cut_triangles
 from KneeSegLib.training.synthesis.limb_model import thicken_sheets
 from KneeSegLib.training.synthesis.meshes import (
@@ -46,7 +47,7 @@ def box(low: tuple[float, ...], high: tuple[float, ...], cuts: int = 4) -> Mesh:
 def test_a_mirrored_bone_is_still_outside_out() -> None:
     block = box((1, 2, 3), (3, 5, 9))
     assert volume(block) == pytest.approx(36)
-    mirrored = block.mirrored()
+    mirrored = block.mirror()
     assert volume(mirrored) == pytest.approx(36)
     assert mirrored.vertices[:, 0].max() == -1
 
@@ -85,13 +86,13 @@ def test_the_flat_cap_of_a_cut_shaft_is_found() -> None:
 
 
 def test_a_splice_is_the_scanned_end_at_the_joint_and_the_model_beyond_the_cut() -> None:
-    from KneeSegLib.training.synthesis.distance import Grid
-
     up = np.array([0, 0, 1.0])
     model, scanned = box((-10, -10, -50), (10, 10, 80)), box((-12, -12, -50), (12, 12, 20))
     splice = Splice(scanned, find_cut_triangles(scanned, up), np.array([0, 0, 20.0]), up, 15.0)
     bone = Bone("tibia", model, np.array([[0, 0, 80.0], [0, 0, -50.0]]), splice)
-    distance, _ = bone.distance(Grid((5.0, 0.0, -10.0), 1.0, (60, 1, 12)))
+    found = bone.measure_distance(CubicGrid((5.0, 0.0, -10.0), 1.0, (60, 1, 12)))
+    assert found is not None
+    distance, _ = found
     # Along x at y = 0, from x = 5: where the distance passes zero is the wall.
     wall = 5 + np.array([np.interp(0, row, np.arange(12)) for row in distance[:, 0]])
     heights = -10 + np.arange(60)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from KneeSegLib.training.synthesis.distance import (
-    REACH_MM,
-    BoneFields,
-    Grid,
-    find_nearest_on_triangles,
-    measure_signed_distance,
-)
+from KneeSegLib.training.synthesis.bone_fields import BoneFields
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
+from KneeSegLib.training.synthesis.distance import find_nearest_on_triangles, measure_signed_distance
 from KneeSegLib.training.synthesis.meshes import Mesh, sample_surface
+from KneeSegLib.training.synthesis.settings import REACH_MM
 
 CENTER = np.array([0.3, -0.7, 0.11])
 RADIUS_MM = 20.0
@@ -41,13 +38,13 @@ def sphere() -> Mesh:
     return Mesh(points * RADIUS_MM + CENTER, triangles)
 
 
-def radius_at(grid: Grid) -> np.ndarray:
+def radius_at(grid: CubicGrid) -> np.ndarray:
     x, y, z = grid.coordinates()
     return np.sqrt((x - CENTER[0]) ** 2 + (y[:, None] - CENTER[1]) ** 2 + (z[:, None, None] - CENTER[2]) ** 2)
 
 
 def test_distance_to_a_sphere_is_right_to_a_tenth_of_a_millimetre(sphere: Mesh) -> None:
-    grid = Grid.around(np.full(3, -34.0), np.full(3, 34.0), 1.0)
+    grid = CubicGrid.around(np.full(3, -34.0), np.full(3, 34.0), 1.0)
     expected = radius_at(grid) - RADIUS_MM
     error = np.abs(measure_signed_distance(sphere, grid) - expected)
     # Towards the centre of a sphere all its surface is equally near: the hardest place, and of no use to an image.
@@ -56,22 +53,24 @@ def test_distance_to_a_sphere_is_right_to_a_tenth_of_a_millimetre(sphere: Mesh) 
 
 
 def test_beyond_its_reach_distance_is_clipped_with_the_right_sign(sphere: Mesh) -> None:
-    grid = Grid.around(np.full(3, -40.0), np.full(3, 40.0), 2.0)
+    grid = CubicGrid.around(np.full(3, -40.0), np.full(3, 40.0), 2.0)
     distance = measure_signed_distance(sphere, grid)
     assert np.all(distance[radius_at(grid) > RADIUS_MM + 14] == REACH_MM)
     assert np.all(distance[radius_at(grid) < RADIUS_MM - 14] < -10)
 
 
 def test_a_part_of_the_grid_gets_what_the_whole_grid_would(sphere: Mesh) -> None:
-    grid = Grid.around(np.full(3, -34.0), np.full(3, 34.0), 1.0)
-    part, where = grid.part(np.array([-5.0, -40.0, 6.0]), np.array([40.0, 8.0, 30.0]))
+    grid = CubicGrid.around(np.full(3, -34.0), np.full(3, 34.0), 1.0)
+    found = grid.part(np.array([-5.0, -40.0, 6.0]), np.array([40.0, 8.0, 30.0]))
+    assert found is not None
+    part, where = found
     whole = measure_signed_distance(sphere, grid)[where]
     near = np.abs(whole) < 3.5
     np.testing.assert_allclose(measure_signed_distance(sphere, part)[near], whole[near], atol=1e-4)
 
 
 def test_an_open_end_is_inside_but_no_surface(sphere: Mesh) -> None:
-    grid = Grid.around(np.full(3, -24.0), np.full(3, 24.0), 1.0)
+    grid = CubicGrid.around(np.full(3, -24.0), np.full(3, 24.0), 1.0)
     upper = sphere.vertices[sphere.triangles].mean(axis=1)[:, 2] > 12
     distance = measure_signed_distance(sphere, grid, upper)
     inside = radius_at(grid) < RADIUS_MM - 1.5
@@ -97,12 +96,13 @@ def test_feet_on_triangles_agree_with_dense_sampling() -> None:
 @pytest.mark.parametrize("overlap_mm", [-1.0, 0.0, 2.0])
 def test_bones_that_come_too_near_are_drawn_back_alike(overlap_mm: float) -> None:
     # Two half spaces facing each other: planes x = 10 and x = 10 - overlap.
-    grid = Grid((0.0, 0.0, 0.0), 0.5, (4, 4, 41))
+    grid = CubicGrid((0.0, 0.0, 0.0), 0.5, (4, 4, 41))
     x = np.broadcast_to(grid.coordinates()[0], grid.shape).astype(np.float32)
     fields = BoneFields(grid)
     fields.add(x - 10, 1)
     fields.add(10 - overlap_mm - x, 2)
-    distance, numbers = fields.joined(3.0)
+    bones = fields.join(3.0)
+    distance, numbers = bones.distance_mm, bones.numbers
     middle = 10 - overlap_mm / 2
     expected = np.abs(x - middle) * -1 + 1.5
     np.testing.assert_allclose(distance, np.minimum(expected, REACH_MM), atol=1e-5)
@@ -111,8 +111,8 @@ def test_bones_that_come_too_near_are_drawn_back_alike(overlap_mm: float) -> Non
 
 
 def test_bones_far_enough_apart_stay_as_they_are(sphere: Mesh) -> None:
-    grid = Grid.around(np.full(3, -34.0), np.full(3, 34.0), 2.0)
+    grid = CubicGrid.around(np.full(3, -34.0), np.full(3, 34.0), 2.0)
     alone = measure_signed_distance(sphere, grid)
     fields = BoneFields(grid)
     fields.add(alone, 1)
-    np.testing.assert_allclose(fields.joined(3.0)[0], alone)
+    np.testing.assert_allclose(fields.join(3.0).distance_mm, alone)

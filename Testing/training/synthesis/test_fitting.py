@@ -1,4 +1,4 @@
-"""Registration: a known motion, a known person."""
+"""Registration: a known motion, a known subject."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, fit_subject
 from KneeSegLib.training.synthesis.limb_model import read_limb_model
@@ -25,7 +26,7 @@ def test_a_known_similarity_is_found_again(shared_data: Path) -> None:
     assert found.residual_mm < 0.2
 
 
-def test_a_piece_of_a_person_tells_the_rest_of_the_bone(shared_data: Path) -> None:
+def test_a_piece_of_a_subject_tells_the_rest_of_the_bone(shared_data: Path) -> None:
     model = read_limb_model(shared_data)
     truth = np.zeros(model.size)
     truth[:4] = (0.8, -1.0, 0.5, 0.7)
@@ -46,7 +47,7 @@ def test_a_piece_of_a_person_tells_the_rest_of_the_bone(shared_data: Path) -> No
 @pytest.mark.parametrize("reach_mm", [5.0, 12.0])
 def test_the_part_near_a_cut_reaches_as_far_as_asked(reach_mm: float) -> None:
     points = np.random.default_rng(0).uniform(0, 40, (300, 3))
-    surface = Surface(points, np.zeros_like(points), None)
+    surface = Surface(points, np.zeros_like(points), KDTree(points))
     near = surface.near(np.array([0, 0, 40.0]), np.array([0, 0, 1.0]), reach_mm)
     assert near.points[:, 2].min() > 40 - reach_mm
     assert len(near.points) == np.count_nonzero(points[:, 2] > 40 - reach_mm)

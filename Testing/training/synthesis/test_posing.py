@@ -32,7 +32,7 @@ def square(height: float) -> Mesh:
 
 @pytest.fixture(scope="module")
 def limb(shared_data: Path) -> dict[str, Bone]:
-    """The mean person of the shape model, right limb."""
+    """The mean subject of the shape model, right limb."""
     model = read_limb_model(shared_data)
     return model.build_limb(np.zeros(model.size))
 
@@ -78,7 +78,7 @@ def test_a_bent_knee_carries_the_foot_backwards_and_keeps_its_gaps(limb: dict[st
     axis = find_knee_flexion_axis(limb["femur"].mesh)
     assert axis.direction @ MEDIAL > 0.9
     straight, bent = (pose_knee(limb, KneePose(flexion=angle)) for angle in (0.0, 30.0))
-    shafts = [knee["tibia"].ends[1] - knee["tibia"].ends[0] for knee in (straight, bent)]
+    shafts = [knee["tibia"].axis_ends[1] - knee["tibia"].axis_ends[0] for knee in (straight, bent)]
     cosine = shafts[0] @ shafts[1] / np.prod([np.linalg.norm(shaft) for shaft in shafts])
     assert np.degrees(np.arccos(cosine)) == pytest.approx(30, abs=1.5)
     assert shafts[1] @ POSTERIOR > shafts[0] @ POSTERIOR + 100
@@ -95,10 +95,10 @@ def test_tibia_turns_inward_and_varus_brings_the_foot_inward(limb: dict[str, Bon
     )
 
     def fibula_behind_tibia(knee: dict[str, Bone]) -> float:
-        return (knee["fibula"].ends[0] - knee["tibia"].ends[0]) @ POSTERIOR
+        return (knee["fibula"].axis_ends[0] - knee["tibia"].axis_ends[0]) @ POSTERIOR
 
     assert fibula_behind_tibia(turned) < fibula_behind_tibia(neutral) - 5
-    assert (varus["tibia"].ends[1] - neutral["tibia"].ends[1]) @ MEDIAL > 15
+    assert (varus["tibia"].axis_ends[1] - neutral["tibia"].axis_ends[1]) @ MEDIAL > 15
 
 
 def test_the_limb_is_a_right_one(limb: dict[str, Bone]) -> None:
@@ -106,10 +106,10 @@ def test_the_limb_is_a_right_one(limb: dict[str, Bone]) -> None:
     assert middle["fibula"] @ MEDIAL < middle["tibia"] @ MEDIAL
     assert middle["hip_bone"] @ MEDIAL < middle["sacrum"] @ MEDIAL < middle["hip_bone_opposite"] @ MEDIAL
     assert middle["patella"] @ POSTERIOR < middle["femur"] @ POSTERIOR
-    assert limb["femur"].ends[0] @ UP > limb["femur"].ends[1] @ UP
+    assert limb["femur"].axis_ends[0] @ UP > limb["femur"].axis_ends[1] @ UP
 
 
 def test_moving_a_bone_moves_its_ends_and_mesh_alike(limb: dict[str, Bone]) -> None:
     moved = limb["femur"].transform(translation(np.array([1.0, 2, 3])))
-    np.testing.assert_allclose(moved.ends - limb["femur"].ends, [[1, 2, 3]] * 2)
+    np.testing.assert_allclose(moved.axis_ends - limb["femur"].axis_ends, [[1, 2, 3]] * 2)
     np.testing.assert_allclose(moved.bounds()[0] - limb["femur"].bounds()[0], [1, 2, 3])

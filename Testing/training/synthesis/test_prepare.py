@@ -1,4 +1,4 @@
-"""Prepared people: who is in which group, the same every time, whole bones on the right side."""
+"""Prepared subjects: who is in which group, the same every time, whole bones on the right side."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from PIL import Image
 from KneeSegLib.errors import InputError
 from KneeSegLib.training.synthesis import ankle_cases
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.bone_fields import BoneVolume
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.hip_cases import SCANNED_FEMORA
 from KneeSegLib.training.synthesis.knee_cases import BONES
 from KneeSegLib.training.synthesis.pictures import list_class_colors
-from KneeSegLib.training.synthesis.prepare import JOINTS, list_cases, prepare_subjects, seed_random
+from KneeSegLib.training.synthesis.prepare import JOINTS, Selection, list_cases, prepare_subjects, seed_random
 from KneeSegLib.training.synthesis.voxels import CaseName, assemble_anatomy
 
 
 @pytest.fixture(scope="module")
 def knee(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Anatomy:
     folder = tmp_path_factory.mktemp("prepared")
-    (path,) = prepare_subjects(shared_data, folder, ["knee"], limit=1)
+    (path,) = prepare_subjects(shared_data, folder, Selection(["knee"], limit=1))
     return Anatomy.load(path)
 
 
-def test_every_joint_has_people_of_every_group_and_no_name_twice() -> None:
+def test_every_joint_has_subjects_of_every_group_and_no_name_twice() -> None:
     for joint in JOINTS:
         names = list_cases(joint)
         assert {name.group for name in names} == {"train", "validation", "test"}
@@ -49,7 +50,7 @@ def test_calcanei_of_validation_and_test_ankles_are_never_those_of_the_shared_fe
         assert recipe.group == "train" or recipe.hindfoot is not None
 
 
-def test_both_femora_of_a_person_are_in_one_group() -> None:
+def test_both_femora_of_a_subject_are_in_one_group() -> None:
     for femur, group in SCANNED_FEMORA.items():
         assert {SCANNED_FEMORA[other] for other in SCANNED_FEMORA if other[:2] == femur[:2]} == {group}
 
@@ -63,7 +64,7 @@ def test_random_numbers_depend_on_the_case_alone() -> None:
 
 def test_a_folder_without_the_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="llp26_left_linear"):
-        prepare_subjects(tmp_path, tmp_path / "out", ["knee"], limit=1)
+        prepare_subjects(tmp_path, tmp_path / "out", Selection(["knee"], limit=1))
     assert not list(tmp_path.rglob("*.npz"))
 
 
@@ -99,22 +100,21 @@ def test_far_continues_the_signed_distance(knee: Anatomy) -> None:
 def test_files_that_exist_are_kept(shared_data: Path, tmp_path: Path) -> None:
     (name,) = list_cases("hip")[:1]
     (tmp_path / name.file_name).write_bytes(b"kept")
-    assert prepare_subjects(shared_data, tmp_path, ["hip"], limit=1) == [tmp_path / name.file_name]
+    assert prepare_subjects(shared_data, tmp_path, Selection(["hip"], limit=1)) == [tmp_path / name.file_name]
     assert (tmp_path / name.file_name).read_bytes() == b"kept"
 
 
 @pytest.fixture
 def planes_for_bones(monkeypatch: pytest.MonkeyPatch) -> list[CaseName]:
-    """Two people of a joint whose femur fills the lower half of the box; preparing them needs no data."""
+    """Two subjects of a joint whose femur fills the lower half of the box; preparing them needs no data."""
     names = [CaseName("knee", "train", "one"), CaseName("knee", "test", "two")]
 
     def build(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
-        grid = Grid((0.0, 0.0, 0.0), 2.0, (40, 16, 16))
+        grid = CubicGrid((0.0, 0.0, 0.0), 2.0, (40, 16, 16))
         depth = np.broadcast_to(np.clip(2.0 * (np.arange(40) - 19.5), -12.7, 12.7)[:, None, None], grid.shape)
         classes = np.array([0, CLASSES.index("femur_right")], np.uint8)
-        return assemble_anatomy(
-            depth, np.ones(grid.shape, np.uint8), classes, [lambda p: np.full(len(p), 2.0)], grid, name, []
-        )
+        bones = BoneVolume(grid, depth, np.ones(grid.shape, np.uint8))
+        return assemble_anatomy(bones, classes, [lambda p: np.full(len(p), 2.0)], name, [])
 
     cases = SimpleNamespace(list_cases=lambda: names, build_case=build)
     monkeypatch.setattr("KneeSegLib.training.synthesis.prepare.import_cases", lambda joint: cases)
@@ -122,7 +122,7 @@ def planes_for_bones(monkeypatch: pytest.MonkeyPatch) -> list[CaseName]:
 
 
 def test_a_picture_lies_beside_each_prepared_file(planes_for_bones: list[CaseName], tmp_path: Path) -> None:
-    for path in prepare_subjects(tmp_path, tmp_path / "out", ["knee"]):
+    for path in prepare_subjects(tmp_path, tmp_path / "out", Selection(["knee"])):
         seen_from_the_left = np.asarray(Image.open(path.with_suffix(".png")))[:, -20]
         femur = tuple(list_class_colors()[CLASSES.index("femur_right")])
         assert {tuple(colour) for colour in seen_from_the_left[:145]} == {(0, 0, 0)}
@@ -130,20 +130,18 @@ def test_a_picture_lies_beside_each_prepared_file(planes_for_bones: list[CaseNam
 
 
 def test_one_group_is_prepared_alone(planes_for_bones: list[CaseName], tmp_path: Path) -> None:
-    prepare_subjects(tmp_path, tmp_path / "out", ["knee"], group="test")
+    prepare_subjects(tmp_path, tmp_path / "out", Selection(["knee"], group="test"))
     assert [path.name for path in (tmp_path / "out").glob("*.npz")] == [planes_for_bones[1].file_name]
 
 
 def test_far_counts_millimetres_beyond_the_band() -> None:
-    grid = Grid((0.0, 0.0, 0.0), 2.0, (8, 8, 80))
+    grid = CubicGrid((0.0, 0.0, 0.0), 2.0, (8, 8, 80))
     distance = np.broadcast_to(grid.coordinates()[0] - 10, grid.shape)
     numbers = (distance < 13).astype(np.uint8)
     anatomy = assemble_anatomy(
-        np.clip(distance, -13, 13),
-        numbers,
+        BoneVolume(grid, np.clip(distance, -13, 13), numbers),
         np.array([0, 3], np.uint8),
         [lambda p: np.full(len(p), 2.0)],
-        grid,
         CaseName("knee", "train", "plane"),
         [],
     )

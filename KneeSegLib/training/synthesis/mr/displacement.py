@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 
 LEVELS_MM = (36.0, 22.0, 14.0, 9.0, 6.0)
 PARTS = 4
@@ -18,7 +18,7 @@ _DOUBT = 0.02
 """Weight of "no displacement left" against the data: it decides where neither is near."""
 
 
-def fit_unfolded_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:
+def fit_unfolded_displacement(places: np.ndarray, steps: np.ndarray, grid: CubicGrid) -> np.ndarray:
     """The field of :func:`fit_displacement`, but composed of :data:`PARTS` fields along the way, each a small one.
 
     Small steps do not fold, and a composition of maps that do not fold does not fold either.
@@ -32,7 +32,7 @@ def fit_unfolded_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid)
     return total.T.reshape(3, *grid.shape).astype(np.float32)
 
 
-def fit_displacement(places: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:
+def fit_displacement(places: np.ndarray, steps: np.ndarray, grid: CubicGrid) -> np.ndarray:
     """Field (3, Z, Y, X) float32 on ``grid``, components along x, y, z in mm.
 
     Args:

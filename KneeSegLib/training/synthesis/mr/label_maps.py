@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.training.synthesis.distance import REACH_MM, Grid
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.mr.knee_maps import KneeMap
 from KneeSegLib.training.synthesis.mr.structures import BONES, FAT
+from KneeSegLib.training.synthesis.settings import REACH_MM
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -41,7 +42,7 @@ class LabelledKnee:
     image: sitk.Image
     seen_mm: tuple[float, float]
 
-    def distance(self, labels: tuple[int, ...], grid: Grid) -> np.ndarray:
+    def distance(self, labels: tuple[int, ...], grid: CubicGrid) -> np.ndarray:
         """Smooth signed distance in mm to some labels' union, negative inside; float32 on ``grid``, clipped."""
         import SimpleITK as sitk
 
@@ -58,7 +59,7 @@ class LabelledKnee:
         result[where] = np.clip(_resample(smooth, part, REACH_MM), -REACH_MM, REACH_MM)
         return result
 
-    def label_soft_tissue(self, grid: Grid) -> np.ndarray:
+    def label_soft_tissue(self, grid: CubicGrid) -> np.ndarray:
         """Soft tissue (uint8) of each voxel of ``grid``: the label that fills most of its neighbourhood."""
         import SimpleITK as sitk
 
@@ -137,7 +138,7 @@ def _continue_labels(image: sitk.Image, knee_map: KneeMap) -> LabelledKnee:
     return LabelledKnee(knee_map, continued, seen)
 
 
-def _find_part(image: sitk.Image, grid: Grid) -> tuple[Grid, tuple[slice, slice, slice]]:
+def _find_part(image: sitk.Image, grid: CubicGrid) -> tuple[CubicGrid, tuple[slice, slice, slice]]:
     """The part of a grid that an image covers, and where in the grid that is."""
     corners = [
         image.TransformIndexToPhysicalPoint([(size - 1) * bit for size, bit in zip(image.GetSize(), bits)])
@@ -149,7 +150,7 @@ def _find_part(image: sitk.Image, grid: Grid) -> tuple[Grid, tuple[slice, slice,
     return found
 
 
-def _resample(image: sitk.Image, grid: Grid, outside: float) -> np.ndarray:
+def _resample(image: sitk.Image, grid: CubicGrid, outside: float) -> np.ndarray:
     import SimpleITK as sitk
 
     reference = sitk.Image([int(size) for size in grid.shape[::-1]], sitk.sitkUInt8)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.fitting import Surface
 from KneeSegLib.training.synthesis.joints import UP, find_knee_flexion_axis, slide_to_gap
 from KneeSegLib.training.synthesis.limb_model import LimbModel
@@ -28,7 +28,7 @@ _MOVED_MM = 130.0
 """Vertices further from the knee than this stay where similarity put them, as far as their neighbours let them."""
 
 
-def extract_surface(distance: np.ndarray, grid: Grid, step: int = 3) -> Mesh:
+def extract_surface(distance: np.ndarray, grid: CubicGrid, step: int = 3) -> Mesh:
     """The zero level of a signed distance (z, y, x), from every ``step``-th voxel."""
     from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
     from vtkmodules.vtkCommonDataModel import vtkImageData

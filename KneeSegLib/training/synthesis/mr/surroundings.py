@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.mr.structures import BONES, FAT, FIRST_MUSCLE, POUCH, TENDON
 
 HULL_RADIUS_MM = 11.0
@@ -14,7 +14,7 @@ _TENDON_HALF_WIDTH_MM, _TENDON_HALF_DEPTH_MM = 16.0, 3.3
 _POUCH_HALF_WIDTH_MM, _POUCH_DEPTH_MM, _POUCH_HEIGHT_MM = 17.0, 4.0, 40.0
 
 
-def add_quadriceps_tendon(soft: np.ndarray, bone: np.ndarray, owner: np.ndarray, grid: Grid) -> np.ndarray:
+def add_quadriceps_tendon(soft: np.ndarray, bone: np.ndarray, owner: np.ndarray, grid: CubicGrid) -> np.ndarray:
     """Add the tendon above the patella and the recess of the joint behind it, which no label map here names.
 
     The tendon is a flat ellipse that rises from the patella's upper pole along the femur; the recess lies on the front
@@ -56,7 +56,7 @@ def measure_hull_distance(filled: np.ndarray, spacing_mm: float) -> np.ndarray:
     return gaussian_filter(distance, _HULL_SMOOTHING_MM / spacing_mm)
 
 
-def _measure_lean(bone: np.ndarray, owner: np.ndarray, grid: Grid, top: float) -> tuple[float, float]:
+def _measure_lean(bone: np.ndarray, owner: np.ndarray, grid: CubicGrid, top: float) -> tuple[float, float]:
     """How far the femur's shaft leans to the left and backward per mm upward, above the height ``top``."""
     x, y, z = grid.coordinates()
     lower, upper = int(np.searchsorted(z, top)), len(z) - 1
@@ -66,7 +66,7 @@ def _measure_lean(bone: np.ndarray, owner: np.ndarray, grid: Grid, top: float) -
     return (high_x - low_x) * per_mm, (high_y - low_y) * per_mm
 
 
-def _find_middle_of_femur(bone: np.ndarray, owner: np.ndarray, grid: Grid, height: float) -> float:
+def _find_middle_of_femur(bone: np.ndarray, owner: np.ndarray, grid: CubicGrid, height: float) -> float:
     row = int(np.searchsorted(grid.coordinates()[2], height))
     inside = np.argwhere((owner[row] == BONES.index("femur") + 1) & (bone[row] < 0))
     return float(grid.coordinates()[1][int(inside[:, 0].mean())])

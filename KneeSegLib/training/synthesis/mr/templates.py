@@ -9,7 +9,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from KneeSegLib.training.synthesis.bones import Bone
-from KneeSegLib.training.synthesis.distance import REACH_MM, Grid, measure_signed_distance
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
+from KneeSegLib.training.synthesis.distance import measure_signed_distance
 from KneeSegLib.training.synthesis.limb_model import SOURCE, find_long_axis, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh
 from KneeSegLib.training.synthesis.mr.anatomy_file import (
@@ -27,11 +28,12 @@ from KneeSegLib.training.synthesis.mr.label_maps import LabelledKnee, list_bone_
 from KneeSegLib.training.synthesis.mr.matching import extract_surface, fit_knee
 from KneeSegLib.training.synthesis.mr.structures import BONES, FAT
 from KneeSegLib.training.synthesis.mr.surroundings import add_quadriceps_tendon, measure_hull_distance
+from KneeSegLib.training.synthesis.settings import REACH_MM
 
-GRID = Grid((-62.0, -70.0, -80.0), 0.6, (268, 228, 220))
+GRID = CubicGrid((-62.0, -70.0, -80.0), 0.6, (268, 228, 220))
 """Of every template: 161 mm high, 137 mm deep, 132 mm wide."""
 
-STEPS_GRID = Grid((-76.0, -84.0, -96.0), 4.0, (49, 43, 39))
+STEPS_GRID = CubicGrid((-76.0, -84.0, -96.0), 4.0, (49, 43, 39))
 """Of every displacement field."""
 
 _PASSAGE_MM = 10.0
@@ -144,7 +146,7 @@ def fit_steps_between(own: dict[str, np.ndarray], template: dict[str, np.ndarray
 
 def _continue_distance(distance: np.ndarray, mesh: Mesh, seen_mm: tuple[float, float]) -> np.ndarray:
     """A bone's distance that passes into that of a fitted mesh where the label map ends."""
-    coarse = Grid(GRID.origin_mm, 2.0 * GRID.spacing_mm, tuple(size // 2 + 1 for size in GRID.shape))
+    coarse = CubicGrid(GRID.origin_mm, 2.0 * GRID.spacing_mm, tuple(size // 2 + 1 for size in GRID.shape))
     modelled = _double_resolution(measure_signed_distance(mesh, coarse))
     z = GRID.coordinates()[2]
     beyond = np.maximum(z - seen_mm[1], seen_mm[0] - z)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.training.synthesis.distance import Grid
+from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.meshes import Mesh, rotation, transform_points
 from KneeSegLib.training.synthesis.mr.anatomy_file import MrSubject, MrTemplate
 from KneeSegLib.training.synthesis.mr.displacement import (
@@ -22,7 +22,7 @@ from KneeSegLib.training.synthesis.mr.surroundings import measure_hull_distance
 from KneeSegLib.training.synthesis.packing import pack_field, sum_differences, take_differences, unpack_field
 from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
 
-GRID = Grid((-40.0, -40.0, -40.0), 4.0, (21, 21, 21))
+GRID = CubicGrid((-40.0, -40.0, -40.0), 4.0, (21, 21, 21))
 
 
 def test_a_template_and_a_person_are_read_as_they_were_written(tmp_path):
@@ -91,7 +91,7 @@ def test_similarity_recovers_turn_shift_and_growth():
 
 
 def test_the_surface_of_a_ball_is_closed_and_faces_outward():
-    grid = Grid((-20.0, -20.0, -20.0), 1.0, (41, 41, 41))
+    grid = CubicGrid((-20.0, -20.0, -20.0), 1.0, (41, 41, 41))
     x, y, z = grid.coordinates()
     ball = np.sqrt(x**2 + y[:, None] ** 2 + z[:, None, None] ** 2) - 12.0
     mesh: Mesh = extract_surface(ball.astype(np.float32), grid, step=1)
@@ -123,7 +123,7 @@ def test_people_of_both_templates_are_in_every_group_and_the_maps_own_are_traine
 def test_a_label_map_is_read_as_a_right_knee_on_its_plateau(shared_data):
     knee_map = KNEE_MAPS["spl"]
     knee = read_knee(knee_map, shared_data)
-    grid = Grid((-62.0, -70.0, -50.0), 4.0, (24, 34, 32))
+    grid = CubicGrid((-62.0, -70.0, -50.0), 4.0, (24, 34, 32))
     labels = list_bone_labels(knee_map)
     x, _, z = grid.coordinates()
     middles = {}
