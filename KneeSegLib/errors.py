@@ -1,4 +1,4 @@
-"""The errors a person may see: each carries one sentence that says what was found, what was expected and what to do."""
+"""The errors a user may see: each carries one sentence that says what was found, what was expected and what to do."""
 
 
 class KneeSegError(Exception):

@@ -37,10 +37,10 @@ def each(items: Sequence[Item], progress: Progress, message: str) -> Iterator[It
 
 def parts(progress: Progress, weights: Iterable[float]) -> list[Progress]:
     """Split ``progress`` into consecutive callbacks in proportion to ``weights``."""
-    shares = list(weights)
-    total = sum(shares)
+    fractions = list(weights)
+    total = sum(fractions)
     bounds = [0.0]
-    for share in shares:
-        bounds.append(bounds[-1] + share / total)
+    for fraction in fractions:
+        bounds.append(bounds[-1] + fraction / total)
     bounds[-1] = 1.0
     return [part(progress, start, stop) for start, stop in zip(bounds, bounds[1:])]

@@ -12,7 +12,8 @@ from KneeSegLib.bundles.metadata import FACTS, check_facts, complete_metadata
 def amend_bundle(bundle: Bundle, **facts: Any) -> Bundle:
     """Add or replace ``facts`` in our section of the metadata and write all that follows from it anew.
 
-    What follows are MONAI's entries, the README and the sources' licences. Without facts the bundle gets what this version of KneeSeg writes.
+    What follows are MONAI's entries, the README and the sources' licences. Without facts the bundle gets what this
+    version of KneeSeg writes.
 
     Returns:
         The bundle, verified.

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = app(
                 sys.argv[1:] if arguments is None else list(arguments), "kneeseg", standalone_mode=False, obj=session
             )
-            if status == Cancelled.exit_status:  # typer's answer to an interrupt
+            if status == Cancelled.exit_status:  # what typer makes of an interrupt
                 raise Cancelled
             return status or 0
     except BrokenPipeError:  # as in `kneeseg pipelines | head -1`

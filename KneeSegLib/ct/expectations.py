@@ -37,7 +37,8 @@ def select_legs(found: list[Leg], joints: Sequence[str], side: str, scan: Scan) 
         )
     if side == "both" and len(shown) < 2:
         raise AnatomyNotFoundError(
-            f"Both legs were asked for, and '{scan.source}' shows only {_joints_of(shown)}; choose that side or --side auto."
+            f"Both legs were asked for, and '{scan.source}' shows only {_joints_of(shown)}; choose that side or "
+            "--side auto."
         )
     wanted = [leg for leg in shown if side in ("auto", "both", leg.side)]
     if not wanted and len(shown) == 1 and shown[0].side_confidence < SIDE_GIVEN:
@@ -45,7 +46,8 @@ def select_legs(found: list[Leg], joints: Sequence[str], side: str, scan: Scan) 
         wanted = [replace(shown[0], side=as_side(side), uncertainties=(sentence,))]
     if not wanted:
         raise AnatomyNotFoundError(
-            f"No {side} leg was found in '{scan.source}', which shows {_joints_of(shown)}; choose that side or --side auto."
+            f"No {side} leg was found in '{scan.source}', which shows {_joints_of(shown)}; choose that side or "
+            "--side auto."
         )
     return [replace(leg, rois=find_rois(leg, joints, scan.grid.z)) for leg in wanted]
 

@@ -1,9 +1,8 @@
 """Patch networks: a small 3D network applied to patches anywhere in a volume, of CT and MR alike.
 
-MONAI's ``PatchInferer`` takes the patches from a splitter and gives what the network says of them to a merger. Ours cut
-patches at given corners (along surfaces, at landmarks), and merge them by a window in which the middle of a patch
-counts most.
-"""
+MONAI's ``PatchInferer`` takes the patches from a splitter and gives what the network predicts of them to a merger. Ours
+cut patches at given corners (along surfaces, at landmarks), and merge them by a window in which the middle of a patch
+counts most. """
 
 from __future__ import annotations
 
@@ -53,7 +52,7 @@ class MergedPatches:
 
     Attributes:
         values: ``(M, D, H, W)`` float32, the mean over the patches times :attr:`weight`.
-        weight: ``(D, H, W)`` how much the patches have to say, 0 (no patch) to 1.
+        weight: ``(D, H, W)`` how much the patches count, 0 (no patch) to 1.
     """
 
     values: torch.Tensor

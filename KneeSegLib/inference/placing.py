@@ -12,18 +12,18 @@ UNSURE = (0.1, 0.9)
 """Voxels whose probability lies between these are looked at as well, whether or not a surface goes through them."""
 
 
-def find_surface_candidates(likely: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+def find_surface_candidates(probability: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Return positions ``(N, 3)`` in mm ``(z, y, x)`` along a bone's surface, and how unsure each is (0..1).
 
     The faces of ``grid`` are no surface: a bone that leaves it goes on beyond.
 
     Args:
-        likely: ``(D, H, W)`` probability of the bone on ``grid``.
+        probability: ``(D, H, W)`` probability of the bone on ``grid``.
     """
-    inside = likely > 0.5
+    inside = probability > 0.5
     edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
-    places = np.argwhere(edge | ((likely > UNSURE[0]) & (likely < UNSURE[1])))
-    chosen = likely[tuple(places.T)]
+    places = np.argwhere(edge | ((probability > UNSURE[0]) & (probability < UNSURE[1])))
+    chosen = probability[tuple(places.T)]
     positions = np.stack([axis.positions_mm[index] for axis, index in zip(grid, places.T)], axis=1)
     return positions, 4.0 * chosen * (1.0 - chosen)
 

@@ -51,8 +51,8 @@ def shape_models_file() -> Path:
 
 
 def samples_folder() -> Path:
-    """Return the folder with prepared people to generate a case from; raises ``ModelError`` if it is missing."""
-    return _existing(resources_folder() / "Samples", "sample people")
+    """Return the folder with prepared subjects to generate a case from; raises ``ModelError`` if it is missing."""
+    return _existing(resources_folder() / "Samples", "sample subjects")
 
 
 def terminology_file() -> Path:

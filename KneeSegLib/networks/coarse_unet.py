@@ -1,4 +1,4 @@
-"""The coarse network: a small 3D U-Net that sees a whole joint, leg or scan at 2 to 4 mm and says what is where."""
+"""The coarse network: a small 3D U-Net that sees a whole joint, leg or scan at 2 to 4 mm and predicts what is where."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def slice_channels(
 
 def patch_channels(hu: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
     """Three channels for the refinement: bone (200..1900 HU) and soft tissue (-200..400 HU), each scaled to 0..1, and
-    how likely the bone is so far.
+    the probability of the bone so far.
 
     Args:
         hu, prior: ``(..., D, H, W)`` float tensors, HU and 0..1.

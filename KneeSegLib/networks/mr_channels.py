@@ -23,7 +23,7 @@ def intensity_percentile(volume: torch.Tensor) -> float:
 
 
 def scale_signal(volume: torch.Tensor, level: float) -> torch.Tensor:
-    """The image as a share of its bright level, 0 to 2."""
+    """The image as a fraction of its intensity percentile, 0 to 2."""
     return (volume / level).clamp(0.0, CEILING)
 
 
@@ -58,16 +58,16 @@ def mr_slice_channels(
     return torch.stack(channels, dim=1)
 
 
-def mr_patch_channels(patch: torch.Tensor, likely: torch.Tensor) -> torch.Tensor:
-    """The scaled signal, then how likely each class but the background is so far.
+def mr_patch_channels(patch: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+    """The scaled signal, then the probability of each class but the background so far.
 
     A patch of two centimetres shows edges and hides what they are edges of: names come from the slices.
 
     Args:
         patch: ``(..., D, H, W)``, from :func:`scale_signal`.
-        likely: ``(..., C, D, H, W)`` probabilities, background first.
+        probabilities: ``(..., C, D, H, W)`` probabilities, background first.
 
     Returns:
         ``(..., C, D, H, W)``.
     """
-    return torch.cat([patch.unsqueeze(-4), likely[..., 1:, :, :, :]], dim=-4)
+    return torch.cat([patch.unsqueeze(-4), probabilities[..., 1:, :, :, :]], dim=-4)

@@ -17,7 +17,7 @@ def ready_for_inference(network: nn.Module, device: torch.device | str) -> nn.Mo
     """Return a copy of ``network`` on ``device`` in evaluation mode, each batch normalisation folded into its
     convolution.
 
-    The answers stay the same to rounding; about a tenth of the time goes, and more by :func:`fastest_layout`.
+    The predictions stay the same to rounding; about a tenth of the time goes, and more by :func:`fastest_layout`.
     """
     network = copy.deepcopy(network).eval()
     for block in list(network.modules()):

@@ -17,8 +17,8 @@ class SliceUNet(KeyMapped):
     """2D U-Net with five down- and up-sampling levels, two 3x3 convolutions with PReLU per block.
 
     Max-pooling leads down, transposed convolutions lead up, a 1x1 convolution ends it. Batch normalisation after each
-    convolution is ours: it steadies training and, unlike instance normalisation, gives the same answer whatever part of
-    a slice is in the window.
+    convolution is ours: it steadies training and, unlike instance normalisation, gives the same prediction whatever
+    part of a slice is in the window.
 
     Args:
         in_channels: channels of a slice, see :func:`KneeSegLib.networks.ct_channels.slice_channels`.

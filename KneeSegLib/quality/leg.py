@@ -1,4 +1,4 @@
-"""All signs of the bones of one leg, each measured in the bone's own box."""
+"""All quality features of the bones of one leg, each measured in the bone's own box."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measure_leg_features(
     scan: Scan,
     residuals: Mapping[str, Residual] = MappingProxyType({}),
 ) -> dict[str, QualityFeatures]:
-    """Return the signs of every bone that the labels of a leg hold, by the key of its structure.
+    """Return the quality features of every bone that the labels of a leg hold, by the key of its structure.
 
     Args:
         labelled: the cleaned labels with their margins.

@@ -54,22 +54,22 @@ def measure_surface_area_mm2(mask: np.ndarray, spacing_mm: Sequence[float]) -> f
 
 
 def measure_disputed_fractions(
-    sliced: Sequence[JointProbabilities], named: Sequence[JointProbabilities]
+    sliced: Sequence[JointProbabilities], fused: Sequence[JointProbabilities]
 ) -> dict[str, float]:
-    """Return for each bone the share of its probability that the slices alone and the common opinion place differently.
+    """Return for each bone the fraction of its probability that fusion places elsewhere than the slices alone.
 
     Args:
-        sliced: what the specialists of a leg say.
-        named: the same after fusion with naming network and localiser, on the same grids.
+        sliced: the predictions of the joint models of a leg.
+        fused: the same after fusion with semantic network and localiser, on the same grids.
     """
     moved: dict[str, float] = {}
     total: dict[str, float] = {}
-    for before, after in zip(sliced, named):
+    for before, after in zip(sliced, fused):
         weights = before.roi.weights(before.grid.z.positions_mm)[::_STRIDE, None, None]
         for channel, bone in enumerate(JOINT_BONES[before.roi.joint], start=1):
             of_slices, of_all = (
-                answer.values[channel, ::_STRIDE, ::_STRIDE, ::_STRIDE].float().numpy() * weights
-                for answer in (before, after)
+                joint.values[channel, ::_STRIDE, ::_STRIDE, ::_STRIDE].float().numpy() * weights
+                for joint in (before, after)
             )
             moved[bone] = moved.get(bone, 0.0) + float(np.abs(of_all - of_slices).sum())
             total[bone] = total.get(bone, 0.0) + float(np.maximum(of_all, of_slices).sum())

@@ -1,4 +1,4 @@
-"""The linear model of a bone's shape: a mean and the principal components of what differs between people."""
+"""The linear model of a bone's shape: a mean and the principal components of what differs between subjects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Quality:
     """Figures of a model. The tuples have one entry for each number of modes, from one to all.
 
     Attributes:
-        compactness: share of the variance explained.
+        compactness: fraction of the variance explained.
         generalisation_mm: how far, on average, a case stays from a model made without it.
         specificity_mm: how far, on average, a random shape of the model is from the most similar case.
         overlap_mean, overlap_least: Dice of the cases with the reference after registration; None where points
@@ -66,7 +66,7 @@ class ShapeModel:
         components: (K, P, 3), orthonormal.
         variances: (K,) mm², descending.
         triangles: (T, 3) with the points as corners, outward; open where a shaft was cut.
-        cartilage: (P,) share (0..1) of the cases with cartilage labels in which the point carries cartilage.
+        cartilage: (P,) fraction (0..1) of the cases with cartilage labels in which the point carries cartilage.
         quality: what was measured on it; None where nothing was.
     """
 

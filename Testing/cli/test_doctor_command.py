@@ -92,7 +92,10 @@ def test_missing_package_is_a_problem(kneeseg, installation, monkeypatch):
     [
         ({"torch": "2.2.2", "monai": "1.4.0", "numpy": "2.0.1"}, "needs NumPy below 2, found 2.0.1"),
         ({"torch": "2.3.1", "monai": "1.6.1", "numpy": "1.26.4"}, "MONAI 1.6.1 needs torch 2.8 or later, found 2.3.1"),
-        ({"torch": "2.8.0", "monai": None}, 'MONAI is missing; install MONAI 1.6: python -m pip install --no-deps "monai==1.6.*"'),
+        (
+            {"torch": "2.8.0", "monai": None},
+            'MONAI is missing; install MONAI 1.6: python -m pip install --no-deps "monai==1.6.*"',
+        ),
     ],
 )
 def test_packages_that_do_not_go_together_are_a_problem(kneeseg, installation, monkeypatch, versions, said):

@@ -7,7 +7,7 @@ import pytest
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.geometry.grid import Box
-from KneeSegLib.mr.labelling import label_knee
+from KneeSegLib.mr.labelling import KneeLayout, label_knee
 from KneeSegLib.mr.shape_fit import FittedShape
 from KneeSegLib.networks.device import find_device
 from KneeSegLib.quality.knee import measure_knee_features
@@ -20,7 +20,7 @@ PATELLA_MM = (25.0, 10.0, 30.0)
 
 def knee(**changes):
     return label_knee(
-        probabilities_of({**KNEE_BOXES_MM, **changes}, GRID), None, GRID, "right", 45.0, find_device("cpu")
+        probabilities_of({**KNEE_BOXES_MM, **changes}, GRID), None, GRID, KneeLayout("right", 45.0), find_device("cpu")
     )
 
 
@@ -92,5 +92,5 @@ def test_uncertainty_along_the_edge_is_measured():
     tibia = slices.values[slices.classes.index("tibia")]
     tibia *= 0.6
     slices.values[0] = 1.0 - slices.values[1:].sum(dim=0)
-    labelled = label_knee(slices, None, GRID, "right", 45.0, find_device("cpu"))
+    labelled = label_knee(slices, None, GRID, KneeLayout("right", 45.0), find_device("cpu"))
     assert features_of(labelled)["tibia_right"].uncertain_band_mm > sure + 2.0
