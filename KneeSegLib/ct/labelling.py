@@ -12,8 +12,8 @@ from KneeSegLib.ct.bone_probabilities import box_of_bone, merge_bone_probabiliti
 from KneeSegLib.ct.joint_slices import JointProbabilities
 from KneeSegLib.ct.refinement import Residual
 from KneeSegLib.ct.settings import NEAR_BONE, SURROUNDINGS_MM
-from KneeSegLib.geometry.boxes import overlap_boxes, uncrop_box
-from KneeSegLib.geometry.grid import Box, Grid, Slices
+from KneeSegLib.geometry.boxes import ArrayBox, overlap_boxes, uncrop_box
+from KneeSegLib.geometry.grid import Box, Grid
 from KneeSegLib.inference.labels import LegLabels, label_blocks, label_window
 from KneeSegLib.networks.device import Device
 from KneeSegLib.progress import Progress, no_progress
@@ -57,7 +57,7 @@ def label_leg(
     return leg
 
 
-def _window_of_bone(joints: Sequence[JointProbabilities], crop: Grid, rows: slice) -> Slices | None:
+def _window_of_bone(joints: Sequence[JointProbabilities], crop: Grid, rows: slice) -> ArrayBox | None:
     """The part of some slices of the crop that may hold bone."""
     z = crop.z.part(rows.start, rows.stop)
     boxes = [box for joint in joints if (box := _box_near(joint, z.low_mm, z.high_mm)) is not None]
@@ -79,7 +79,7 @@ def _box_near(joint: JointProbabilities, low_mm: float, high_mm: float) -> Box |
 
 
 def _add_residuals(
-    probabilities: torch.Tensor, bones: Sequence[str], residuals: Mapping[str, Residual], window: Slices
+    probabilities: torch.Tensor, bones: Sequence[str], residuals: Mapping[str, Residual], window: ArrayBox
 ) -> None:
     """Add to ``(bones, d, h, w)`` of ``window`` in the scan; bones and background still sum to one."""
     for layer, bone in zip(probabilities, bones):

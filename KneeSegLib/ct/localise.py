@@ -13,7 +13,8 @@ from KneeSegLib.bundles.model import Model
 from KneeSegLib.bundles.spec import ModelSpec
 from KneeSegLib.ct.settings import BODY_HU, BODY_MARGIN_MM, HU_RANGE, OUTSIDE_HU
 from KneeSegLib.errors import ModelError
-from KneeSegLib.geometry.grid import Axis, Box, Grid, Slices
+from KneeSegLib.geometry.boxes import ArrayBox
+from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.scan import Scan
 from KneeSegLib.inference.windows import predict_volume
@@ -41,7 +42,7 @@ def average_scan(scan: Scan, spacing_mm: float, device: str = "cpu") -> tuple[to
     return resample_to(scan.values, scan.grid, coarse, outside=OUTSIDE_HU, clip=HU_RANGE, device=device), coarse
 
 
-def crop_body(hu: torch.Tensor, grid: Grid) -> Slices | None:
+def crop_body(hu: torch.Tensor, grid: Grid) -> ArrayBox | None:
     """Return the part of a coarse scan that holds the body (and the table), with a margin; None where all is air."""
     box = Box.around((hu > BODY_HU).cpu().numpy(), grid)
     return None if box is None else grid.slices_within(box.grown(BODY_MARGIN_MM))

@@ -25,7 +25,8 @@ from KneeSegLib.bundles.spec import PatchSpec
 from KneeSegLib.ct.bone_probabilities import bone_weights, box_of_bone, merge_bone_probabilities
 from KneeSegLib.ct.joint_slices import JointProbabilities
 from KneeSegLib.ct.settings import HU_RANGE, OUTSIDE_HU, REFINEMENT, RefinementSettings
-from KneeSegLib.geometry.grid import Axis, Box, Grid, Slices
+from KneeSegLib.geometry.boxes import ArrayBox
+from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.patches import Corner, PatchSet, predict_patches
 from KneeSegLib.inference.placing import find_surface_candidates, suppress_neighbours
@@ -39,7 +40,7 @@ class Residual:
     """What patches add to the probability of a bone: float16 ``(d, h, w)`` of ``place`` in the scan."""
 
     values: torch.Tensor
-    place: Slices
+    place: ArrayBox
 
 
 @dataclass(frozen=True)

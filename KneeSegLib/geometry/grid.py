@@ -15,8 +15,6 @@ import numpy as np
 
 from KneeSegLib.geometry.boxes import ArrayBox, make_box
 
-Slices = ArrayBox
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -99,11 +97,11 @@ class Grid(NamedTuple):
         """Distances of neighbouring samples along z, y and x."""
         return self.z.spacing_mm, self.y.spacing_mm, self.x.spacing_mm
 
-    def part(self, slices: Slices) -> Grid:
-        """Return the grid of ``array[slices]`` (unit steps)."""
-        return Grid(*(axis.part(*cut.indices(axis.count)[:2]) for axis, cut in zip(self, slices)))
+    def part(self, box: ArrayBox) -> Grid:
+        """Return the grid of ``array[box]``."""
+        return Grid(*(axis.part(*cut.indices(axis.count)[:2]) for axis, cut in zip(self, box)))
 
-    def slices_within(self, box: Box) -> Slices:
+    def slices_within(self, box: Box) -> ArrayBox:
         """Return the slices of the samples whose cells reach into ``box``."""
         return make_box(axis.indices_within(low, high) for axis, (low, high) in zip(self, box))
 

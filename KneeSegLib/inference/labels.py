@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from KneeSegLib.anatomy import Side, structure
-from KneeSegLib.geometry.boxes import overlap_boxes
-from KneeSegLib.geometry.grid import Box, Grid, Slices
+from KneeSegLib.geometry.boxes import ArrayBox, overlap_boxes
+from KneeSegLib.geometry.grid import Box, Grid
 from KneeSegLib.inference.device import map_in_order
 from KneeSegLib.inference.settings import LABEL_SLICES, MARGIN_SCALE
 from KneeSegLib.networks.device import Device
@@ -27,7 +27,7 @@ class Margin:
     """Probability of a structure less that of everything else, int8 ``(d, h, w)`` of ``place`` in the leg's crop."""
 
     values: np.ndarray
-    place: Slices
+    place: ArrayBox
 
 
 @dataclass
@@ -39,7 +39,7 @@ class LegLabels:
 
     side: Side
     labels: np.ndarray
-    place: Slices
+    place: ArrayBox
     margins: dict[str, Margin]
 
     @classmethod
@@ -74,7 +74,7 @@ def label_blocks(
         progress(done / len(blocks), message)
 
 
-def label_window(leg: LegLabels, window: Slices, probabilities: torch.Tensor, tissues: Sequence[str]) -> None:
+def label_window(leg: LegLabels, window: ArrayBox, probabilities: torch.Tensor, tissues: Sequence[str]) -> None:
     """Write the most probable structure into a window of the leg's crop, and the margins of all.
 
     Args:

@@ -16,7 +16,7 @@ from monai.inferers.merger import Merger
 from monai.inferers.splitter import Splitter
 
 from KneeSegLib.bundles.model import Model
-from KneeSegLib.geometry.grid import Slices
+from KneeSegLib.geometry.boxes import ArrayBox
 from KneeSegLib.inference.device import map_in_order
 from KneeSegLib.inference.settings import FULL_WEIGHT, PATCH_BATCHES_AT_ONCE, PATCH_VOXELS, WINDOW_RAMP
 from KneeSegLib.progress import Progress, no_progress
@@ -24,7 +24,7 @@ from KneeSegLib.progress import Progress, no_progress
 Corner = tuple[int, int, int]
 """The first voxel of a patch."""
 
-Channels = Callable[[Slices], torch.Tensor]
+Channels = Callable[[ArrayBox], torch.Tensor]
 """From the place of a patch to the network's input ``(C, d, h, w)``."""
 
 Output = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -165,7 +165,7 @@ def patch_window(shape: Sequence[int]) -> torch.Tensor:
     return torch.minimum(torch.minimum(z[:, None, None], y[:, None]), x)
 
 
-def patch_place(corner: Sequence[int], shape: Sequence[int]) -> Slices:
+def patch_place(corner: Sequence[int], shape: Sequence[int]) -> ArrayBox:
     """The voxels of a patch."""
     z, y, x = (slice(start, start + size) for start, size in zip(corner, shape))
     return z, y, x

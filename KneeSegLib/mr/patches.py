@@ -17,7 +17,8 @@ import torch
 
 from KneeSegLib.bundles.model import Model
 from KneeSegLib.errors import ModelError
-from KneeSegLib.geometry.grid import Axis, Box, Grid, Slices
+from KneeSegLib.geometry.boxes import ArrayBox
+from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.patches import Corner, PatchSet, predict_patches
 from KneeSegLib.inference.placing import suppress_neighbours
@@ -94,7 +95,7 @@ def refine_cartilage(
     volume = scale_signal(image, scan_percentile(scan.values)).permute(2, 0, 1).contiguous()
     known = resample_to(slices.values, slices.grid, grid, device=device).half().permute(0, 3, 1, 2).contiguous()
 
-    def channels(place: Slices) -> torch.Tensor:
+    def channels(place: ArrayBox) -> torch.Tensor:
         return mr_patch_channels(volume[place], known[(slice(None), *place)].float())
 
     shape_xzy = (grid.x.count, grid.z.count, grid.y.count)
