@@ -7,6 +7,11 @@ CONSTRAINTS := requirements/constraints-test.txt
 TRAINING := $(VENV)/.training
 INSTALLED := $(VENV)/.test
 LINTERS := $(VENV)/.dev
+LOWEST := .venv-lowest
+# From file to surfaces in CT and MR, cancelling, every refusal, and the networks that ship.
+LOWEST_TESTS := $(addprefix Testing/,test_import.py test_compatibility.py bundles/test_shipped_bundles.py io networks surfaces \
+	cli/test_doctor_command.py cli/test_failing.py cli/test_segment_command.py cli/test_stopping.py cli/test_streaming.py \
+	cli/test_surfaces_command.py inference pipelines)
 CODE := KneeSegLib KneeSeg Testing setup.py
 
 # The first interpreter that works and has a version that KneeSeg supports, 3.11 first because the constraints were frozen
@@ -18,7 +23,7 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage docs demo lint types index-repository cmake-lists terminology clean distclean
+.PHONY: help setup test coverage test-lowest docs demo lint types index-repository cmake-lists terminology clean distclean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 | \2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -39,6 +44,16 @@ test: $(INSTALLED) ## Run all tests
 
 coverage: $(INSTALLED) ## Run all tests and print which lines none of them reaches
 	$(BIN)/python -m pytest --cov --cov-report term:skip-covered
+
+test-lowest: $(LOWEST)/.installed ## Run what matters on the oldest versions allowed, by hand before a release (3 GB of packages)
+	OMP_NUM_THREADS=2 $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
+
+$(LOWEST)/.installed: pyproject.toml setup.py requirements/constraints-lowest.txt
+	python3.11 -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade setuptools
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		--constraint requirements/constraints-lowest.txt --editable . pytest nibabel
+	touch $@
 
 docs: $(INSTALLED) ## Build the documentation as a site in build/site
 	$(BIN)/python -m mkdocs build --strict --quiet
@@ -66,4 +81,4 @@ clean: ## Remove the demo and what builds and tests leave behind
 	rm -rf demo build dist *.egg-info .pytest_cache .ruff_cache .coverage
 
 distclean: clean ## Remove the virtual environment too
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(LOWEST)

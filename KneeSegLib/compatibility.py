@@ -27,7 +27,7 @@ class Series:
 
 
 SERIES = (
-    Series("1.4", lowest_torch="2.0", numpy_below="2"),
+    Series("1.4", lowest_torch="2.2", numpy_below="2"),
     Series("1.5", lowest_torch="2.4.1", numpy_below="3"),
     Series("1.6", lowest_torch="2.8", numpy_below="3"),
 )

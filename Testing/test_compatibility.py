@@ -49,7 +49,7 @@ def test_missing_monai_is_the_newest_that_goes_with_torch(torch, monai):
         (("2.3.1", "1.5.2", "1.26.4"), ["monai==1.4.*"], "MONAI 1.5.2 needs torch 2.4.1 or later, found 2.3.1"),
         (("2.5.1", "1.4.0", "2.0.1"), ["monai==1.5.*"], "MONAI 1.4.0 needs NumPy below 2, found 2.0.1"),
         (("2.8.0", "1.3.2", "1.26.4"), ["monai==1.6.*"], "MONAI 1.3.2 is too old, expected 1.4 or later"),
-        (("1.13.1", "1.4.0", "1.26.4"), ["torch>=2.0"], "torch 1.13.1 is too old, expected 2.0 or later"),
+        (("1.13.1", "1.4.0", "1.26.4"), ["torch>=2.2"], "torch 1.13.1 is too old, expected 2.2 or later"),
     ],
 )
 def test_misfit_says_what_was_found_what_was_expected_and_what_to_install(versions, wanted, said):

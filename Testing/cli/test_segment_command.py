@@ -158,6 +158,22 @@ def test_one_command_leads_from_a_scan_to_a_result_that_the_others_take(kneeseg,
     assert sorted(path.stem for path in (tmp_path / "ply").iterdir()) == sorted(keys)
 
 
+def test_an_mr_file_becomes_labels_surfaces_and_thickness(kneeseg, monkeypatch, tmp_path):
+    from KneeSegLib.pipelines import mr_knee
+    from Testing.phantoms.mr_images import MrOracleModels, coarse_knee_mr
+
+    monkeypatch.setattr(mr_knee, "MrKnee", partial(mr_knee.MrKnee, load=MrOracleModels(spacing_mm=1.0)))
+    sitk.WriteImage(coarse_knee_mr("left").image, str(tmp_path / "mr.nii.gz"))
+    out = tmp_path / "out"
+    options = ("--pipeline", "mr-knee", "--side", "left", "--progress", "json", "--device", "cpu")
+    outcome = kneeseg("segment", tmp_path / "mr.nii.gz", "-o", out, *options)
+    assert outcome.status == 0, outcome.err
+    found = {entry["key"] for entry in outcome.events[-1]["structures"]}
+    assert found >= {"femur_left", "tibia_left", "femoral_cartilage_left", "medial_meniscus_left"}
+    assert {path.stem for path in (out / "surfaces").glob("*.stl")} == found
+    assert (out / "maps" / "femur_left_cartilage_thickness.vtp").is_file()
+
+
 @pytest.fixture(scope="session")
 def knee_scan(tmp_path_factory):
     """A small, coarse CT of a left knee, and its truth."""

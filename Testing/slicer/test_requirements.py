@@ -108,7 +108,7 @@ def test_torch_comes_through_the_pytorch_extension(monkeypatch):
     asked: list[dict] = []
     pyTorchUtils(monkeypatch, install)
     requirements.ensurePackages()
-    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.0"}]
+    assert asked == [{"askConfirmation": True, "torchVersionRequirement": ">=2.2"}]
 
 
 def test_missing_pytorch_extension_is_named_with_what_to_do(monkeypatch):

@@ -70,7 +70,8 @@ def _join(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np
     """Return the triangles between the chosen vertices."""
     edges = directed_edges(triangles)
     lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
-    graph = coo_array((np.maximum(lengths, 1e-9), edges.T), shape=(len(vertices),) * 2).tocsr()
+    ends = edges.T.astype(np.int32)  # all that SciPy 1.12 takes
+    graph = coo_array((np.maximum(lengths, 1e-9), ends), shape=(len(vertices),) * 2).tocsr()
     _, _, nearest = dijkstra(graph, indices=chosen, min_only=True, return_predecessors=True, directed=False)
     number = np.full(len(vertices), -1)
     number[chosen] = np.arange(len(chosen))
