@@ -23,7 +23,7 @@ from KneeSegLib.quality import assess_quality, describe_flag
 
 
 def assemble_case(volume: Volume, findings: Findings) -> Case:
-    """Put labels and margins on the grid of ``volume``, measure every structure and judge it.
+    """Put labels and margins on the grid of ``volume``, measure every structure and assess its quality.
 
     Args:
         volume: what was read; ``findings.scan`` is the same turned to the patient's axes.

@@ -75,7 +75,7 @@ def save_case(case: Case, folder: str | Path, overwrite: bool = False, progress:
 
 
 def read_scan_records(folder: Path) -> list[dict[str, Any]]:
-    """Return what ``case.json`` in a case's folder says of each scan; nothing where there is no such record.
+    """Return the record of each scan from ``case.json`` in a case's folder; nothing where there is no such file.
 
     Of one scan it is the whole record, of several the entries of ``scans``. Files are named relative to ``folder``.
     """

@@ -19,9 +19,9 @@ from Testing.phantoms.cases import (
     KNEE_BOXES,
     KNEE_SHAPE,
     SPACING_MM,
+    assessed_knee_case,
     box_labels,
     case_of,
-    judged_knee_case,
     knee_case,
     voxels_of,
 )
@@ -97,7 +97,7 @@ def test_the_record_of_a_structure_is_enough_to_use_it(record, saved):
 
 
 def test_the_record_says_how_far_each_structure_can_be_relied_on(tmp_path, record):
-    judged_knee_case().save(tmp_path / "out")
+    assessed_knee_case().save(tmp_path / "out")
     judged = json.loads((tmp_path / "out" / "case.json").read_text(encoding="utf-8"))
     levels = {entry["key"]: entry["quality"]["level"] for entry in judged["structures"]}
     assert levels.pop("patella_right") == "check"

@@ -61,7 +61,7 @@ def knee_case(**changes: object) -> Case:
     return case_of(box_labels(KNEE_BOXES, KNEE_SHAPE), **changes)
 
 
-def judged_knee_case(thick: bool = False, **changes: object) -> Case:
+def assessed_knee_case(thick: bool = False, **changes: object) -> Case:
     """Return the knee with results: the patella is to be checked, the others are good, or limited by thick slices."""
     case = knee_case(**changes)
     for found in case.structures:

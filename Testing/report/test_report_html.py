@@ -21,7 +21,15 @@ from KneeSegLib.report.content import title_structures
 from KneeSegLib.report.html import render_report
 from KneeSegLib.report.pictures import choose_bar_mm
 from KneeSegLib.report.slices import SlicePainter, choose_display_range
-from Testing.phantoms.cases import KNEE_BOXES, KNEE_SHAPE, SPACING_MM, box_labels, case_of, judged_knee_case, knee_case
+from Testing.phantoms.cases import (
+    KNEE_BOXES,
+    KNEE_SHAPE,
+    SPACING_MM,
+    assessed_knee_case,
+    box_labels,
+    case_of,
+    knee_case,
+)
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -105,22 +113,22 @@ def test_volumes_are_given_in_cubic_centimetres_and_cut_bones_are_marked(knee_pa
 
 
 def test_each_structure_has_its_quality_and_a_sentence_where_it_has_to_be_checked():
-    text = page_of(judged_knee_case()).text
+    text = page_of(assessed_knee_case()).text
     assert "Femur Right" in text and "part, cut by the edge Good" in text
     assert "whole Check Its outline jumps by 4.0 mm: the patient moved, or slices are missing. Tibia" in text
-    assert "without knowing the truth" in text
+    assert "without a reference" in text
 
 
 def test_what_limits_every_structure_is_said_once():
-    text = page_of(judged_knee_case(thick=True)).text
+    text = page_of(assessed_knee_case(thick=True)).text
     assert text.count("The slices lie 3.0 mm apart") == 1
     assert "All structures: The slices lie 3.0 mm apart" in text
     assert text.count("Limited by the scan") == 3
 
 
-def test_a_structure_that_nobody_judged_is_not_called_good(knee_page):
-    assert knee_page.text.count("not judged") == 4
-    assert "without knowing the truth" not in knee_page.text
+def test_a_structure_that_was_not_assessed_is_not_called_good(knee_page):
+    assert knee_page.text.count("not assessed") == 4
+    assert "without a reference" not in knee_page.text
 
 
 def test_warnings_of_the_image_the_case_and_each_structure_are_all_shown():
