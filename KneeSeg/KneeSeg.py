@@ -85,11 +85,11 @@ CHOICES = {
 class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Connects the panel with Slicer: scene, parameter node, application."""
 
-    # Not set in __init__: the base class calls setup from there when it has no parent.
-    logic = None
-    panel = None
-    _parameterNode = None
-    _parameterNodeGuiTag = None
+    # Set in setup and not in __init__: the base class calls setup from there when it has no parent.
+    logic: "KneeSegLogic"
+    panel: Panel
+    _parameterNode: KneeSegParameterNode | None = None
+    _parameterNodeGuiTag: int | None = None
 
     def setup(self):
         import qt
@@ -128,11 +128,12 @@ class KneeSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
-        self.setParameterNode(self.logic.getParameterNode())
-        if self._parameterNode.volume is None:
+        parameterNode = self.logic.getParameterNode()
+        self.setParameterNode(parameterNode)
+        if parameterNode.volume is None:
             volumeNodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             volumeNodes = [node for node in volumeNodes if not scene.findVolumeProblem(node)]
-            self._parameterNode.volume = volumeNodes[0] if volumeNodes else None
+            parameterNode.volume = volumeNodes[0] if volumeNodes else None
 
     def setParameterNode(self, parameterNode):
         if self._parameterNode is not None:
@@ -163,7 +164,7 @@ class KneeSegLogic(ScriptedLoadableModuleLogic):
         for name, choices in CHOICES.items():
             if node.GetParameter(name) not in choices.__members__:
                 node.UnsetParameter(name)
-        return KneeSegParameterNode(node)
+        return KneeSegParameterNode(node)  # pyright: ignore[reportCallIssue]  (the decorator makes its constructor)
 
     def segment(
         self, volumeNode, pipeline="auto", side="auto", quality="standard", device="auto", progress=no_progress

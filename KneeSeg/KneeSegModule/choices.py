@@ -22,8 +22,35 @@ class Choice(enum.Enum):
         return self.value
 
 
-Pipeline = Choice("Pipeline", {name: pipeline.title for name, pipeline in PIPELINES.items()})
-Side = Choice("Side", {name: _SIDE_LABELS[name] for name in SIDE_CHOICES})
-Quality = Choice("Quality", {name: quality.title for name, quality in QUALITIES.items()})
-Device = Choice("Device", {name: _DEVICE_LABELS[name] for name in DEVICE_CHOICES})
-SurfaceFormat = Choice("SurfaceFormat", {"stl": "STL", "ply": "PLY", "obj": "OBJ"})
+class Pipeline(Choice):
+    _ignore_ = "members key pipeline"
+    members = vars()
+    for key, pipeline in PIPELINES.items():
+        members[key] = pipeline.title
+
+
+class Side(Choice):
+    _ignore_ = "members key"
+    members = vars()
+    for key in SIDE_CHOICES:
+        members[key] = _SIDE_LABELS[key]
+
+
+class Quality(Choice):
+    _ignore_ = "members key quality"
+    members = vars()
+    for key, quality in QUALITIES.items():
+        members[key] = quality.title
+
+
+class Device(Choice):
+    _ignore_ = "members key"
+    members = vars()
+    for key in DEVICE_CHOICES:
+        members[key] = _DEVICE_LABELS[key]
+
+
+class SurfaceFormat(Choice):
+    stl = "STL"
+    ply = "PLY"
+    obj = "OBJ"

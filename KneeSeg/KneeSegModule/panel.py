@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import slicer
 
@@ -33,7 +34,7 @@ class Panel:
         self.logic = logic
         self.timer = timer
         self.askFolder = askFolder
-        self.parameterNode = None
+        self.parameterNode: Any = None
         self.run: SegmentationRun | None = None
         self._volumeId = ""
         self._message = ""
@@ -55,18 +56,20 @@ class Panel:
 
     @property
     def isRunning(self) -> bool:
-        return self.run is not None and not self.run.finished
+        return self._findRunning() is not None
 
     def onSegmentButton(self) -> None:
-        if self.isRunning:
-            self.run.cancel()
+        running = self._findRunning()
+        if running is not None:
+            running.cancel()
         else:
             self._start()
         self.update()
 
     def onTick(self) -> None:
         try:
-            self.run.poll()
+            if self.run is not None:
+                self.run.poll()
         except Exception:
             self.stop()
             self.run = None
@@ -111,6 +114,9 @@ class Panel:
         self._updateSegmentButton()
         self._updateProgress()
         self._updateResult()
+
+    def _findRunning(self) -> SegmentationRun | None:
+        return self.run if self.run is not None and not self.run.finished else None
 
     def _followVolume(self) -> None:
         """Show what belongs to the volume that is chosen now, and nothing of the one before."""
@@ -166,8 +172,9 @@ class Panel:
 
     def _updateSegmentButton(self) -> None:
         button = self.ui.segmentButton
-        if self.isRunning:
-            cancelling = self.run.state is State.cancelling
+        running = self._findRunning()
+        if running is not None:
+            cancelling = running.state is State.cancelling
             button.text = "Cancelling…" if cancelling else "Cancel"
             button.enabled = not cancelling
             button.toolTip = (
@@ -183,10 +190,11 @@ class Panel:
 
     def _updateProgress(self) -> None:
         bar, label = self.ui.progressBar, self.ui.messageLabel
-        bar.visible = self.isRunning
-        bar.value = round(100 * self.run.fraction) if self.run is not None else 0
-        label.text = self.run.message if self.isRunning else self._message
-        label.styleSheet = ERROR_STYLE if self._messageIsError and not self.isRunning else ""
+        running = self._findRunning()
+        bar.visible = running is not None
+        bar.value = round(100 * running.fraction) if running is not None else 0
+        label.text = running.message if running is not None else self._message
+        label.styleSheet = ERROR_STYLE if self._messageIsError and running is None else ""
         label.visible = bool(label.text)
 
     def _updateResult(self) -> None:

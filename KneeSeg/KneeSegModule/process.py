@@ -37,12 +37,14 @@ class Runner(Protocol):
 
     def takeLines(self) -> list[str]:
         """Return the lines written to standard output since the last call; never waits."""
+        ...
 
     def exitStatus(self) -> int | None:
         """Return None until the process has ended and its output is read; negative for a signal."""
 
     def lastErrorLines(self) -> list[str]:
         """Return the last lines written to standard error."""
+        ...
 
     def cancel(self) -> None:
         """Ask the process to stop, by closing its standard input."""
@@ -58,15 +60,15 @@ class ChildProcess:
     work. Hence a cancel closes standard input, which both hold, and a kill goes to the whole group.
     """
 
+    _process: subprocess.Popen[bytes]
+
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lastErrorLines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         self._readers: list[threading.Thread] = []
         self._endedAt: float | None = None
 
     def start(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
-        apart = {"creationflags": _WINDOWS_FLAGS} if os.name == "nt" else {"start_new_session": True}
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -74,7 +76,8 @@ class ChildProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            **apart,
+            creationflags=_WINDOWS_FLAGS,
+            start_new_session=os.name != "nt",
         )
         for stream, keep in (
             (self._process.stdout, self._lines.put),
@@ -103,7 +106,8 @@ class ChildProcess:
 
     def cancel(self) -> None:
         with contextlib.suppress(OSError):  # the process has ended meanwhile
-            self._process.stdin.close()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     def kill(self) -> None:
         if os.name == "nt":
@@ -127,6 +131,7 @@ def _read(stream: IO[bytes], keep) -> None:
             keep(line.decode("utf-8", errors="replace").rstrip("\r\n"))
 
 
+# Both are 0 elsewhere.
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 

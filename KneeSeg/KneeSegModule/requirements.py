@@ -56,9 +56,10 @@ def requirePackages() -> None:
 
 def _findMisfits() -> list[Misfit]:
     """Return which MONAI and NumPy the torch that is there needs instead of what is installed; none without torch."""
-    if not _isMet(TORCH):
+    torch = _readVersion("torch")
+    if torch is None or not _isMet(TORCH):
         return []
-    return find_misfits(_readVersion("torch"), _readVersion("monai"), _readVersion("numpy"))
+    return find_misfits(torch, _readVersion("monai"), _readVersion("numpy"))
 
 
 def _findUnmet() -> list[str]:

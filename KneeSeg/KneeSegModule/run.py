@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import slicer
 
@@ -71,13 +72,13 @@ class SegmentationRun:
         runner: Runner | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.volumeNode = volumeNode
+        self.volumeNode: Any = volumeNode
         self.options = options
         self.state = State.running
         self.fraction = 0.0
         self.message = "Starting"
         self.error: errors.KneeSegError | None = None
-        self.segmentationNode = None
+        self.segmentationNode: Any = None
         self._runner = runner if runner is not None else ChildProcess()
         self._clock = clock
         self._folder: Path | None = None
@@ -187,15 +188,15 @@ class SegmentationRun:
         elif exitStatus != 0 or self._resultFolder is None:
             self._conclude(State.failed, errors.KneeSegError(self._explainCrash(exitStatus)))
         else:
-            self._addResult()
+            self._addResult(self._resultFolder)
 
-    def _addResult(self) -> None:
+    def _addResult(self, folder: Path) -> None:
         if scene.findVolumeProblem(self.volumeNode) or scene.readGrid(self.volumeNode) != self._grid:
             sentence = "The volume was changed while it was segmented and the result no longer fits; segment it again."
             self._conclude(State.failed, errors.InputError(sentence))
             return
         try:
-            self.segmentationNode = scene.addResult(self._resultFolder, self.volumeNode)
+            self.segmentationNode = scene.addResult(folder, self.volumeNode)
         except errors.KneeSegError as error:
             self._conclude(State.failed, error)
         else:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from vtkmodules.vtkCommonCore import vtkStringArray
@@ -30,13 +30,23 @@ _TOLERANCE_MM = 1e-3
 _STL_HEADER_BYTES = 80
 
 
+class Named(Protocol):
+    """What a surface file says it is of: a structure, or a segment that a user added."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
 def surface_file_name(structure: Structure, extension: str = "stl") -> str:
     """Return the file name of a structure's surface, for example ``femur_right.stl``."""
     return f"{structure.key}.{extension.lstrip('.')}"
 
 
 def write_surface(
-    polydata: vtkPolyData, path: str | Path, structure: Structure, coordinate_system: CoordinateSystem = "LPS"
+    polydata: vtkPolyData, path: str | Path, structure: Named, coordinate_system: CoordinateSystem = "LPS"
 ) -> None:
     """Write a surface; the ending of ``path`` chooses the format (a key of ``FORMATS``).
 
@@ -89,7 +99,7 @@ def read_surface(path: str | Path) -> vtkPolyData:
     return polydata
 
 
-def _title(structure: Structure, coordinate_system: CoordinateSystem) -> str:
+def _title(structure: Named, coordinate_system: CoordinateSystem) -> str:
     return f"KneeSeg {structure.key} SPACE={coordinate_system} mm"
 
 

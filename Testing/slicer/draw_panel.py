@@ -1,6 +1,7 @@
-"""Draw the module's panel in its states, for a person to look at: ``python Testing/slicer/draw_panel.py OUT.png``.
+"""Draw the module's panel in its states: ``python Testing/slicer/draw_panel.py VOLUME RESULT OUT``.
 
-The widgets that only Slicer has are stand-ins, and the picture says so.
+VOLUME is an image file, RESULT the folder that ``kneeseg segment`` wrote of it, OUT a PNG file. The widgets that only
+Slicer has are stand-ins, and the picture says so.
 """
 
 from __future__ import annotations
@@ -22,20 +23,15 @@ SIZE = (380, 520)
 LABEL = "Drawn with stand-ins for the widgets of 3D Slicer"
 
 
-def states(folder: Path):
+def states(volumeFile: Path, resultFolder: Path, folder: Path):
     """Yield a title and a panel in that state."""
-    from KneeSegModule.choices import Pipeline
-    from KneeSegModule.scene import writeVolume
+    from KneeSegModule.choices import Pipeline, Side
     from slicer_support.panels import Shown
-    from slicer_support.results import saveResult
 
     yield "Nothing loaded", Shown(folder)
 
-    volumeNode = mrml.addVolume(name="CT leg 0.8 mm")
-    writeVolume(volumeNode, folder / "volume.nrrd")
-    warnings = ("The right femur is cut by the edge of the scan; its volume is that of the part in view.",)
-    saveResult(folder / "volume.nrrd", folder / "result", warnings)
-
+    volumeNode = mrml.loadVolume(volumeFile)
+    volumeNode.SetName("CT knee 0.8 mm")
     running = Shown(folder)
     running.choose(volume=volumeNode, pipeline=Pipeline["ct-knee"])
     running.segment().says(event="progress", fraction=0.42, message="Knee, right: slices 40 of 210")
@@ -46,22 +42,22 @@ def states(folder: Path):
     done.choose(volume=volumeNode, pipeline=Pipeline["ct-knee"])
     done.logic.runner = FakeRunner()
     runner = done.segment()
-    runner.says(event="result", folder=str(folder / "result"), structures=[])
+    runner.says(event="result", folder=str(resultFolder), structures=[])
     runner.ends()
     done.panel.onTick()
     yield "Done", done
 
     failed = Shown(folder)
-    failed.choose(volume=volumeNode, pipeline=Pipeline["ct-leg"], segmentation=None)
+    failed.choose(volume=volumeNode, pipeline=Pipeline["ct-knee"], side=Side.left)
     runner = failed.segment()
-    sentence = "No hip, knee or ankle was found in the volume; check that it shows a leg, or choose the region by hand."
+    sentence = "No left leg was found in 'volume.nrrd', which shows a right knee; choose that side or --side auto."
     runner.says(event="error", message=sentence, exit_status=3)
     runner.ends(3)
     failed.panel.onTick()
-    yield "Nothing found", failed
+    yield "Refused", failed
 
 
-def main(target: Path) -> None:
+def main(volumeFile: Path, resultFolder: Path, target: Path) -> None:
     from PySide6.QtCore import Qt
     from PySide6.QtGui import QColor, QFont, QPainter, QPixmap
 
@@ -69,10 +65,10 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         application = mrml.startScene(Path(name))
         pictures = []
-        for title, panel in states(Path(name)):
+        for title, panel in states(volumeFile, resultFolder, Path(name)):
             panel.root.resize(*SIZE)
             panel.fillChoices()
-            for _ in range(3):  # wrapped labels settle their height in several rounds
+            for _ in range(3):  # wrapped labels find their height in several rounds
                 qt.application().processEvents()
             pictures.append((title, panel.root.grab()))
             panel.panel.stop()
@@ -93,4 +89,4 @@ def main(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
