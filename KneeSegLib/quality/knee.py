@@ -10,6 +10,7 @@ import numpy as np
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.geometry.boxes import find_label_boxes, uncrop_box
+from KneeSegLib.inference.settings import MARGIN_SCALE
 from KneeSegLib.quality.borders import measure_border_areas_mm2
 from KneeSegLib.quality.changes import count_changed_voxels
 from KneeSegLib.quality.features import QualityFeatures
@@ -36,8 +37,6 @@ def measure_knee_features(
         shapes: fitted to bones.
         grid: of the whole scan.
     """
-    from KneeSegLib.inference.settings import MARGIN_SCALE
-
     labels, spacing_mm = labelled.labels, grid.spacing_mm
     boxes = find_label_boxes(labels)
     changed = count_changed_voxels(before_cleaning, labels)

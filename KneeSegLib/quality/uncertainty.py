@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.anatomy import JOINT_BONES
-from KneeSegLib.quality.settings import DISPUTE_STRIDE as _STRIDE
-from KneeSegLib.quality.settings import UNCERTAIN_MARGIN
+from KneeSegLib.quality.settings import DISPUTE_STRIDE, UNCERTAIN_MARGIN
 
 if TYPE_CHECKING:
     from KneeSegLib.ct.joint_slices import JointProbabilities
@@ -31,21 +30,26 @@ def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: 
     return float(uncertain * np.prod(spacing_mm) / area_mm2) if area_mm2 else 0.0
 
 
-def measure_refinement_mm(correction: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+def measure_refinement_mm(residual: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """Return how far a refinement moved a bone's surface on average: the volume it won or lost over its area.
 
     Args:
-        correction: what was added to the probability of the bone; on the mask's grid, of any extent.
+        residual: what was added to the probability of the bone; on the mask's grid, of any extent.
         mask: bool (Z, Y, X), the bone.
         spacing_mm: (z, y, x).
     """
     area_mm2 = measure_surface_area_mm2(mask, spacing_mm)
-    moved_mm3 = float(np.abs(correction, dtype=np.float32).sum()) * float(np.prod(spacing_mm))
+    moved_mm3 = float(np.abs(residual, dtype=np.float32).sum()) * float(np.prod(spacing_mm))
     return moved_mm3 / area_mm2 if area_mm2 else 0.0
 
 
 def measure_surface_area_mm2(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
-    """Return the area of the voxel faces between inside and outside; those on the array's border do not count."""
+    """Return the area of the voxel faces between inside and outside; those on the array's border do not count.
+
+    Args:
+        mask: bool (Z, Y, X).
+        spacing_mm: (z, y, x).
+    """
     area_mm2 = 0.0
     for axis, step_mm in enumerate(spacing_mm):
         layers = np.moveaxis(mask, axis, 0)
@@ -64,12 +68,12 @@ def measure_disputed_fractions(
     """
     moved: dict[str, float] = {}
     total: dict[str, float] = {}
+    every = slice(None, None, DISPUTE_STRIDE)
     for before, after in zip(sliced, fused):
-        weights = before.roi.weights(before.grid.z.positions_mm)[::_STRIDE, None, None]
+        weights = before.roi.weights(before.grid.z.positions_mm)[every, None, None]
         for channel, bone in enumerate(JOINT_BONES[before.roi.joint], start=1):
             of_slices, of_all = (
-                joint.values[channel, ::_STRIDE, ::_STRIDE, ::_STRIDE].float().numpy() * weights
-                for joint in (before, after)
+                joint.values[channel, every, every, every].float().numpy() * weights for joint in (before, after)
             )
             moved[bone] = moved.get(bone, 0.0) + float(np.abs(of_all - of_slices).sum())
             total[bone] = total.get(bone, 0.0) + float(np.maximum(of_all, of_slices).sum())
