@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.progress import Progress, each, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -61,7 +61,7 @@ class ScanResult:
 
             self._surfaces = {
                 found.structure.key: surface_of(self.labels, found.structure, self.margins.get(found.structure.key))
-                for found in each(self.structures, progress, "Surfaces")
+                for found in report_each(self.structures, progress, "Surfaces")
             }
         return self._surfaces
 
@@ -132,7 +132,7 @@ class Case:
         They are called by structure key (``"femur_right"``); in a case of several scans the scan's name stands before
         it (``"hip/femur_right"``, ``"knee/femur_right"``).
         """
-        working = parts(progress, [1 + len(scan.structures) for scan in self.scans])
+        working = split_progress(progress, [1 + len(scan.structures) for scan in self.scans])
         return {
             self.prefix_of(scan) + key: surface
             for scan, reporting in zip(self.scans, working)

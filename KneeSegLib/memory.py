@@ -17,7 +17,7 @@ _CONTAINER_FILES = (
 )
 
 
-def available_memory() -> int:
+def measure_available_memory() -> int:
     """Return the bytes that can still be taken without swapping: the machine's, or the container's if less."""
     available = psutil.virtual_memory().available
     for limit_file, use_file in _CONTAINER_FILES:
@@ -37,7 +37,7 @@ def require_memory(bytes_needed: float, purpose: str, advice: str = "close other
     Raises:
         ResourceError: with what is needed and what is free, in GB (2**30 bytes).
     """
-    available = available_memory()
+    available = measure_available_memory()
     if bytes_needed > available:
         raise ResourceError(
             f"{purpose} needs about {bytes_needed / _GIB:.1f} GB of memory "

@@ -38,7 +38,7 @@ from KneeSegLib.geometry.boxes import box_shape
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME, write_segmentation
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.io.writing import write_folder
-from KneeSegLib.progress import Progress, each, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -57,7 +57,7 @@ def save_case(case: Case, folder: str | Path, overwrite: bool = False, progress:
     """
     from KneeSegLib.report import write_report
 
-    meshing, writing, reporting = parts(progress, (5, 3, 3))
+    meshing, writing, reporting = split_progress(progress, (5, 3, 3))
     timings: dict[str, float] = dict(case.provenance.get("timings", {}))
     software = describe_software()
     provenance = {"statement": TRAINING_STATEMENT, "software": software, **case.provenance, "timings": timings}
@@ -67,7 +67,9 @@ def save_case(case: Case, folder: str | Path, overwrite: bool = False, progress:
         with _timed("files", timings):
             qualities = [
                 _write_scan(scan, unfinished / case.prefix_of(scan), scan_progress)
-                for scan, scan_progress in zip(case.scans, parts(writing, [1 + len(s.structures) for s in case.scans]))
+                for scan, scan_progress in zip(
+                    case.scans, split_progress(writing, [1 + len(s.structures) for s in case.scans])
+                )
             ]
         write_report(case, provenance, unfinished / REPORT_NAME, reporting)
         _write_record(describe_case(case, provenance, qualities), unfinished / RECORD_NAME)
@@ -118,14 +120,14 @@ def _write_scan(scan: ScanResult, folder: Path, progress: Progress) -> dict[str,
     """Write label map, surfaces and maps of a scan; return how good each surface is, by structure key."""
     from KneeSegLib.surfaces import surface_file_name, surface_quality, write_surface
 
-    labelling, exporting = parts(progress, (1, 2))
+    labelling, exporting = split_progress(progress, (1, 2))
     (folder / SURFACES_NAME).mkdir(parents=True)
     labelling(0.0, "Segmentation file")
     write_segmentation(
         scan.labels, {found.structure: found.box for found in scan.structures}, folder / SEGMENTATION_NAME
     )
     qualities = {}
-    for found in each(scan.structures, exporting, "Surface files"):
+    for found in report_each(scan.structures, exporting, "Surface files"):
         surface = scan.surfaces()[found.structure.key]
         write_surface(surface, folder / SURFACES_NAME / surface_file_name(found.structure), found.structure)
         qualities[found.structure.key] = surface_quality(surface, _crop_mask(scan.labels, found))

@@ -18,7 +18,7 @@ def no_progress(fraction: float, message: str) -> None:
     """Accept and ignore: the default where nobody watches."""
 
 
-def part(progress: Progress, start: float, stop: float) -> Progress:
+def narrow_progress(progress: Progress, start: float, stop: float) -> Progress:
     """Return a callback whose 0..1 fills ``start..stop`` of ``progress``."""
 
     def report(fraction: float, message: str) -> None:
@@ -27,7 +27,7 @@ def part(progress: Progress, start: float, stop: float) -> Progress:
     return report
 
 
-def each(items: Sequence[Item], progress: Progress, message: str) -> Iterator[Item]:
+def report_each(items: Sequence[Item], progress: Progress, message: str) -> Iterator[Item]:
     """Yield ``items`` and report after each one, so that a cancel takes effect between two of them."""
     for position, item in enumerate(items):
         progress(position / len(items), message)
@@ -35,7 +35,7 @@ def each(items: Sequence[Item], progress: Progress, message: str) -> Iterator[It
     progress(1.0, message)
 
 
-def parts(progress: Progress, weights: Iterable[float]) -> list[Progress]:
+def split_progress(progress: Progress, weights: Iterable[float]) -> list[Progress]:
     """Split ``progress`` into consecutive callbacks in proportion to ``weights``."""
     fractions = list(weights)
     total = sum(fractions)
@@ -43,4 +43,4 @@ def parts(progress: Progress, weights: Iterable[float]) -> list[Progress]:
     for fraction in fractions:
         bounds.append(bounds[-1] + fraction / total)
     bounds[-1] = 1.0
-    return [part(progress, start, stop) for start, stop in zip(bounds, bounds[1:])]
+    return [narrow_progress(progress, start, stop) for start, stop in zip(bounds, bounds[1:])]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.pipelines.request import Request, require_device
 from KneeSegLib.pipelines.table import AUTO
-from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, split_progress
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -40,7 +40,7 @@ def segment(
     from KneeSegLib.io.volume import read_volume
     from KneeSegLib.pipelines.choice import choose_pipeline, create_pipeline
 
-    reading, running, finishing = parts(progress, (5, 90, 5))
+    reading, running, finishing = split_progress(progress, (5, 90, 5))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
     volume = read_volume(input, request.series, request.known_modality)

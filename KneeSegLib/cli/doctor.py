@@ -131,9 +131,9 @@ def _device() -> str:
 def _memory() -> str:
     import psutil
 
-    from KneeSegLib.memory import available_memory
+    from KneeSegLib.memory import measure_available_memory
 
-    available, total = available_memory() / _GIB, psutil.virtual_memory().total / _GIB
+    available, total = measure_available_memory() / _GIB, psutil.virtual_memory().total / _GIB
     found = f"{available:.1f} GB available of {total:.1f} GB"
     if available < LEAST_MEMORY_GIB:
         raise ResourceError(f"{found}; a large scan needs {LEAST_MEMORY_GIB:.0f} GB: close other programs.")

@@ -10,7 +10,7 @@ import typer
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import OutputError
-from KneeSegLib.progress import parts
+from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ def evaluate(
     table = parse_labels(labels) if labels is not None else None
     pairs = pairs_of(reference, prediction)
     cases = {}
-    for pair, watch in zip(pairs, parts(stream.progress, [1] * len(pairs)), strict=True):
+    for pair, watch in zip(pairs, split_progress(stream.progress, [1] * len(pairs)), strict=True):
         watch(0.0, f"Reading {pair.case}")
         images = read_label_map(pair.reference, table), read_label_map(pair.prediction)
         cases[pair.case] = compare(*images, within_reference=within_reference, progress=watch)

@@ -21,7 +21,7 @@ from KneeSegLib.pipelines.table import (
     SIDE_CHOICES,
     STAGES,
 )
-from KneeSegLib.progress import parts
+from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +87,7 @@ def segment(
     require_writable(output, overwrite)
     from KneeSegLib.segmentation import segment as run
 
-    segmenting, saving = parts(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))
+    segmenting, saving = split_progress(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))
     case = run(
         input,
         pipeline=pipeline.value,

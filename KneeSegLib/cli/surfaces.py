@@ -11,7 +11,7 @@ import typer
 from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import InputError
-from KneeSegLib.progress import each
+from KneeSegLib.progress import report_each
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +88,7 @@ def surfaces(
     saved = read_saved_surfaces(segmentation, found) if segmentation.is_dir() and smoothing is None else {}
     records = []
     with write_folder(output, overwrite=overwrite) as unfinished:
-        for entry in each(found, stream.progress, "Surfaces"):
+        for entry in report_each(found, stream.progress, "Surfaces"):
             structure = entry.structure
             polydata = saved.get(structure.key)
             if polydata is None:

@@ -19,7 +19,7 @@ from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.inference.scan import Scan
 from KneeSegLib.inference.windows import predict_volume
 from KneeSegLib.networks.ct_channels import localiser_channels
-from KneeSegLib.progress import Progress, no_progress, part, parts
+from KneeSegLib.progress import Progress, narrow_progress, no_progress, split_progress
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def localise_bones(model: Model, scan: Scan, progress: Progress = no_progress) -
     body = crop_body(hu, grid)
     if body is None:
         return None
-    direct, mirrored = parts(part(progress, 0.2, 1.0), (1, 1))
+    direct, mirrored = split_progress(narrow_progress(progress, 0.2, 1.0), (1, 1))
     channels = localiser_channels(hu[body])
     predicted = predict_volume(model, channels, direct, message)
     of_mirror_image = predict_volume(model, channels.flip(-1), mirrored, message).flip(-1)

@@ -32,7 +32,7 @@ from KneeSegLib.inference.patches import Corner, PatchSet, predict_patches
 from KneeSegLib.inference.placing import find_surface_candidates, suppress_neighbours
 from KneeSegLib.inference.scan import Scan
 from KneeSegLib.networks.ct_channels import patch_channels
-from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, split_progress
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def refine_leg(
     placed = [patches for patches in placed if patches is not None]
     if not placed:
         return {}
-    reporting = parts(progress, [len(patches.corners) for patches in placed])
+    reporting = split_progress(progress, [len(patches.corners) for patches in placed])
     return {
         patches.bone: _refine_bone(model, scan, joints, patches, report, settings)
         for patches, report in zip(placed, reporting)

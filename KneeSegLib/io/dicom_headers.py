@@ -85,7 +85,7 @@ def folder_content(folder: Path) -> FolderContent:
     return content
 
 
-def slices_of_file(path: Path) -> list[Slice]:
+def read_slices(path: Path) -> list[Slice]:
     """Return the slices of one DICOM file: one, or one per frame; none where it holds no slice of a CT or MR."""
     content = FolderContent()
     _add_file(path, content)

@@ -61,10 +61,10 @@ def list_series(folder: str | Path) -> list[Series]:
     Raises:
         InputError: the folder does not exist, or holds no such series; the sentence says what it does hold.
     """
-    return series_of(existing_folder_content(Path(folder)), Path(folder))
+    return group_series(read_folder(Path(folder)), Path(folder))
 
 
-def existing_folder_content(folder: Path) -> FolderContent:
+def read_folder(folder: Path) -> FolderContent:
     """Return what ``folder`` holds.
 
     Raises:
@@ -77,7 +77,7 @@ def existing_folder_content(folder: Path) -> FolderContent:
     return folder_content(folder)
 
 
-def series_of(content: FolderContent, folder: Path) -> list[Series]:
+def group_series(content: FolderContent, folder: Path) -> list[Series]:
     """Sort the slices of ``content`` into series; ``folder`` is for the sentence where there are none.
 
     Raises:
@@ -136,7 +136,7 @@ def _listed(found: Sequence[Series]) -> str:
 
 def _series(stack: list[Slice], suffix: str) -> Series:
     first = stack[0]
-    distances = np.diff(np.sort(positions_along_normal(stack)))
+    distances = np.diff(np.sort(measure_positions_mm(stack)))
     apart = distances[distances > SAME_POSITION_MM]
     gap_mm = float(np.median(apart)) if len(apart) else 0.0
     return Series(
@@ -150,7 +150,7 @@ def _series(stack: list[Slice], suffix: str) -> Series:
     )
 
 
-def positions_along_normal(stack: Sequence[Slice]) -> np.ndarray:
+def measure_positions_mm(stack: Sequence[Slice]) -> np.ndarray:
     """Return the distances (mm) of the slices from the origin along the normal of the first."""
     return np.array([plane.position for plane in stack]) @ stack[0].normal
 
@@ -188,7 +188,7 @@ def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
 
 
 def _repeats(stack: Sequence[Slice]) -> bool:
-    return bool((np.diff(np.sort(positions_along_normal(stack))) < SAME_POSITION_MM).any())
+    return bool((np.diff(np.sort(measure_positions_mm(stack))) < SAME_POSITION_MM).any())
 
 
 def _variant_name(names: tuple[str, ...], values: tuple) -> str:

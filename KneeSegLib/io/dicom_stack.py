@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.dicom_headers import Slice
-from KneeSegLib.io.dicom_series import SAME_POSITION_MM, Series, positions_along_normal
-from KneeSegLib.io.intensities import LOWEST_HU, replace_padding_values, value_range
+from KneeSegLib.io.dicom_series import SAME_POSITION_MM, Series, measure_positions_mm
+from KneeSegLib.io.intensities import LOWEST_HU, find_value_range, replace_padding_values
 from KneeSegLib.memory import require_memory
 
 _NAMED = 3  # places named in one sentence
@@ -48,7 +48,7 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     image.SetDirection(np.column_stack([across, down, step / np.linalg.norm(step)]).ravel())
     if series.modality == "CT":
         image = replace_padding_values(image)
-    straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else value_range(image)[0])
+    straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else find_value_range(image)[0])
     if not lean:
         image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
         return image, []
@@ -67,13 +67,13 @@ def _in_order(series: Series) -> list[Slice]:
         raise InputError(
             f"'{series.name}' is a single slice, expected a volume; give the folder with all slices of the series."
         )
-    along = positions_along_normal(series.stack)
+    along = measure_positions_mm(series.stack)
     return [series.stack[i] for i in np.argsort(along, kind="stable")]
 
 
 def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
     """Return the displacement (mm) from each slice to the next, once it is sure that it is the same throughout."""
-    along = positions_along_normal(stack)
+    along = measure_positions_mm(stack)
     shown_mm = along * _sign_of_main_axis(stack[0].normal)
     gaps = np.diff(along)
     doubled = np.flatnonzero(gaps < SAME_POSITION_MM)

@@ -60,11 +60,11 @@ def replace_padding_values(image: sitk.Image) -> sitk.Image:
 
 def guess_modality(image: sitk.Image) -> Modality | None:
     """Return "CT" where the values can only be Hounsfield units with air and bone among them, else None."""
-    low, high = value_range(image)
+    low, high = find_value_range(image)
     return "CT" if low <= _SURELY_AIR_HU and high >= _SURELY_BONE_HU else None
 
 
-def value_range(image: sitk.Image) -> tuple[float, float]:
+def find_value_range(image: sitk.Image) -> tuple[float, float]:
     """Return the lowest and the highest value."""
     values = sitk.GetArrayViewFromImage(image)
     return float(values.min()), float(values.max())
@@ -72,7 +72,7 @@ def value_range(image: sitk.Image) -> tuple[float, float]:
 
 def check_varied(image: sitk.Image, name: str) -> None:
     """Raise an InputError where all voxels have the same value."""
-    low, high = value_range(image)
+    low, high = find_value_range(image)
     if low == high:
         raise InputError(
             f"Every voxel of {name} has the value {low:g}, expected an image of a leg; choose another one."
@@ -81,7 +81,7 @@ def check_varied(image: sitk.Image, name: str) -> None:
 
 def check_hounsfield(image: sitk.Image, name: str) -> None:
     """Raise an InputError where the values cannot be Hounsfield units of a body part that has bone in it."""
-    low, high = value_range(image)
+    low, high = find_value_range(image)
     found = f"The values of {name} run from {low:g} to {high:g}"
     expected = "expected Hounsfield units (air -1000, bone up to 2000)"
     if low >= 0 and high <= 255:

@@ -30,7 +30,7 @@ def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = No
     Raises:
         InputError: no such file, unreadable, not 3D, not whole numbers, or values that stand for no known structure.
     """
-    path = segmentation_path(path)
+    path = find_segmentation_file(path)
     image = _read(path)
     layers = _layers(image, path)
     if labels is not None:
@@ -48,7 +48,7 @@ def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = No
     return result
 
 
-def segmentation_path(path: str | Path) -> Path:
+def find_segmentation_file(path: str | Path) -> Path:
     """Return the label map's file: ``path`` itself, or the segmentation in it if it is a result folder."""
     path = Path(path)
     if path.is_dir():

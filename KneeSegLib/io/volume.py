@@ -24,8 +24,8 @@ from KneeSegLib.geometry.orientation import (
     restore_orientation,
     straighten_gantry_tilt,
 )
-from KneeSegLib.io.dicom_headers import FolderContent, is_dicom, slices_of_file
-from KneeSegLib.io.dicom_series import Series, choose_series, existing_folder_content, list_series, series_of
+from KneeSegLib.io.dicom_headers import FolderContent, is_dicom, read_slices
+from KneeSegLib.io.dicom_series import Series, choose_series, group_series, list_series, read_folder
 from KneeSegLib.io.dicom_stack import read_stack
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume, write_image
 from KneeSegLib.io.intensities import (
@@ -34,9 +34,9 @@ from KneeSegLib.io.intensities import (
     check_hounsfield,
     check_varied,
     convert_to_compact_type,
+    find_value_range,
     guess_modality,
     replace_padding_values,
-    value_range,
 )
 
 __all__ = [
@@ -98,7 +98,7 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None, modali
     if modality is not None and (path.is_dir() or is_dicom(path)):
         raise InputError(f"{path.name} is DICOM, which says itself what it is; leave --modality out.")
     if path.is_dir():
-        content = existing_folder_content(path)
+        content = read_folder(path)
         return _dicom_volume(content, path, series)
     if is_dicom(path):
         return _dicom_volume(_multi_frame(path), path, series)
@@ -127,7 +127,7 @@ def check_mr(volume: Volume) -> None:
 
 
 def _multi_frame(path: Path) -> FolderContent:
-    slices = slices_of_file(path)
+    slices = read_slices(path)
     if len(slices) == 1:
         raise InputError(
             f"{path.name} is one slice of a DICOM series, expected a volume; give the folder with all its slices."
@@ -138,7 +138,7 @@ def _multi_frame(path: Path) -> FolderContent:
 
 
 def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Volume:
-    found = series_of(content, path)
+    found = group_series(content, path)
     chosen = choose_series(found, wanted)
     image, notes = read_stack(chosen)
     if len(found) > 1 and wanted is None:
@@ -158,7 +158,7 @@ def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: li
     modality = modality or guess_modality(image)
     if modality == "CT":
         image = replace_padding_values(image)
-    image, lean = straighten_gantry_tilt(image, LOWEST_HU if modality == "CT" else value_range(image)[0])
+    image, lean = straighten_gantry_tilt(image, LOWEST_HU if modality == "CT" else find_value_range(image)[0])
     if lean:
         notes = [
             *notes,

@@ -13,7 +13,7 @@ from scipy import ndimage
 from KneeSegLib.anatomy import Structure, structure_of_label
 from KneeSegLib.errors import InputError
 from KneeSegLib.measurements.metrics import compare_masks
-from KneeSegLib.progress import Progress, each, no_progress
+from KneeSegLib.progress import Progress, no_progress, report_each
 
 Presence = Literal["both", "reference only", "prediction only"]
 GRID_TOLERANCE_VOXELS = 0.02
@@ -62,7 +62,7 @@ def evaluate(
         raise InputError("Neither the reference nor the prediction holds a structure; there is nothing to compare.")
     spacing_mm = tuple(reversed(reference.GetSpacing()))
     agreements = {}
-    for label_value in each(sorted(boxes), progress, "Comparing"):
+    for label_value in report_each(sorted(boxes), progress, "Comparing"):
         box = boxes[label_value]
         agreement = _agreement(
             _known_structure(label_value),

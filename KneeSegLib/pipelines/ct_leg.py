@@ -26,7 +26,7 @@ from KneeSegLib.pipelines.pipeline import Pipeline
 from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.steps import Steps
 from KneeSegLib.pipelines.table import JOINT_BUNDLES, LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE
-from KneeSegLib.progress import Progress, parts
+from KneeSegLib.progress import Progress, split_progress
 from KneeSegLib.quality.features import QualityFeatures
 from KneeSegLib.quality.leg import measure_leg_features
 from KneeSegLib.quality.uncertainty import measure_disputed_fractions
@@ -106,7 +106,7 @@ class CtLeg(Pipeline):
         """Apply the model of each joint to its region of the leg."""
         return [
             predict_joint(self.model(JOINT_BUNDLES[roi.joint]), scan, leg, roi, slice_step, report)
-            for roi, report in zip(leg.rois, parts(progress, [roi.length_mm for roi in leg.rois]))
+            for roi, report in zip(leg.rois, split_progress(progress, [roi.length_mm for roi in leg.rois]))
         ]
 
     def check_side(self, scan: Scan, leg: Leg, progress: Progress) -> Leg:
@@ -115,9 +115,9 @@ class CtLeg(Pipeline):
         if not leg.rois:
             return leg
         agreement = {}
-        for side, report in zip(SIDES, parts(progress, (1, 1))):
+        for side, report in zip(SIDES, split_progress(progress, (1, 1))):
             shown = replace(leg, side=side)
-            slicing, labelling = parts(report, (9, 1))
+            slicing, labelling = split_progress(report, (9, 1))
             joints = self.predict_joints(scan, shown, SIDE_CHECK_SLICE_STEP, slicing)
             agreement[side] = measure_agreement(
                 joints, predict_semantics(self.model(NAMING_BUNDLE), joints, side, labelling)

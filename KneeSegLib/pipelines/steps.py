@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, split_progress
 
 
 class Steps:
@@ -32,7 +32,7 @@ class Steps:
 
     def plan(self, **weights: float) -> None:
         """Say which steps follow, in order, and how long each takes beside the others; 0 for one that is left out."""
-        self._planned = dict(zip(weights, parts(self._progress, weights.values())))
+        self._planned = dict(zip(weights, split_progress(self._progress, weights.values())))
 
     @contextmanager
     def __call__(self, name: str, message: str = "") -> Iterator[Progress]:
@@ -49,7 +49,7 @@ class Steps:
     def split(self, name: str, weights: Iterable[float]) -> list[Steps]:
         """Return the steps of each of several items that a planned step goes through, one after the other."""
         shared = []
-        for progress in parts(self._planned[name], weights):
+        for progress in split_progress(self._planned[name], weights):
             steps = Steps(progress)
             steps.seconds = self.seconds
             shared.append(steps)

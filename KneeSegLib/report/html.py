@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from KneeSegLib.progress import Progress, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, split_progress
 from KneeSegLib.report.cartilage import format_css_gradient
 from KneeSegLib.report.content import collect_warnings, find_shared_limits, show_scan, title_structures
 from KneeSegLib.report.settings import CARTILAGE_SCALE_MM, TILT_TOLD_FROM_DEGREES
@@ -32,11 +32,11 @@ def write_report(case: Case, provenance: Mapping[str, Any], path: Path, progress
 
 def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress = no_progress) -> str:
     """Return the report as one HTML document; arguments as of :func:`write_report`."""
-    slicing, shading = parts(progress, (1, 2))
+    slicing, shading = split_progress(progress, (1, 2))
     found = [found for scan in case.scans for found in scan.structures]
     scans = [
         show_scan(case, scan, scan_progress)
-        for scan, scan_progress in zip(case.scans, parts(slicing, [1] * len(case.scans)))
+        for scan, scan_progress in zip(case.scans, split_progress(slicing, [1] * len(case.scans)))
     ]
     shading(0.0, "3D pictures")
     solids = draw_solids(

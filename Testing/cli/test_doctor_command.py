@@ -107,7 +107,7 @@ def test_packages_that_do_not_go_together_are_a_problem(kneeseg, installation, m
 
 
 def test_too_little_memory_is_a_problem(kneeseg, installation, monkeypatch):
-    monkeypatch.setattr("KneeSegLib.memory.available_memory", lambda: 1.5 * 2**30)
+    monkeypatch.setattr("KneeSegLib.memory.measure_available_memory", lambda: 1.5 * 2**30)
     outcome = kneeseg("doctor")
     assert outcome.status == 6
     assert "1.5 GB available" in outcome.err

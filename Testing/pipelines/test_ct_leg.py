@@ -308,7 +308,7 @@ def test_a_leg_that_is_not_in_view_is_named_with_what_is(knee):
 
 
 def test_too_little_memory_is_said_before_the_work_starts(knee, monkeypatch):
-    monkeypatch.setattr("KneeSegLib.memory.available_memory", lambda: 10**8)
+    monkeypatch.setattr("KneeSegLib.memory.measure_available_memory", lambda: 10**8)
     told = []
     with pytest.raises(ResourceError, match="GB"):
         segmented(knee.image, progress=lambda *given: told.append(given))

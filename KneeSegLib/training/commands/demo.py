@@ -13,7 +13,7 @@ from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
 from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device, result_record, show_case
 from KneeSegLib.cli.stream import ProgressMode
-from KneeSegLib.progress import parts
+from KneeSegLib.progress import split_progress
 from KneeSegLib.training.commands.synthesize import SideName
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def demo(
     from KneeSegLib.measurements.summary import as_json
     from KneeSegLib.training.synthesis.demonstration import synthesize_demonstration
 
-    making, segmenting, judging, saving = parts(stream.progress, (15, 60, 5, 20))
+    making, segmenting, judging, saving = split_progress(stream.progress, (15, 60, 5, 20))
     with write_folder(output, overwrite=overwrite) as unfinished:
         making(0.0, f"Making a synthetic CT of the {joint.value}")
         scan = synthesize_demonstration(joint.value, side.value, seed=seed)

@@ -11,7 +11,7 @@ import typer
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import OutputError
-from KneeSegLib.progress import parts
+from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +78,7 @@ def build(
 
     stream = stream_of(context)
     bones = list(dict.fromkeys(name.value for name in bone))
-    reading, *building = parts(stream.progress, (1, *[4] * len(bones)))
+    reading, *building = split_progress(stream.progress, (1, *[4] * len(bones)))
     table = parse_labels(labels) if labels is not None else None
     cases = read_cases(label_maps, bones, spacing, table, reading)
     for name in bones:  # before an hour is spent on the first one

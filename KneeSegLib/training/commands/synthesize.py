@@ -11,7 +11,7 @@ import typer
 from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import InputError
-from KneeSegLib.progress import each
+from KneeSegLib.progress import report_each
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -147,7 +147,7 @@ def _render(
     with write_folder(output, overwrite=overwrite) as unfinished:
         for folder in ("images", "labels"):
             (unfinished / folder).mkdir()
-        for path in each(files, stream.progress, "Synthetic scans"):
+        for path in report_each(files, stream.progress, "Synthetic scans"):
             case = _case(path, spacing_mm, slice_spacing_mm, side, seed)
             write_image(case.image, unfinished / "images" / f"{path.stem}.nrrd")
             write_image(case.labels, unfinished / "labels" / f"{path.stem}.nrrd")

@@ -14,7 +14,7 @@ import numpy as np
 
 from KneeSegLib import __version__
 from KneeSegLib.errors import InputError
-from KneeSegLib.progress import Progress, each, no_progress, parts
+from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
 from KneeSegLib.shape.model import Provenance, ShapeModel
 from KneeSegLib.training.shape_models.acceptance import CaseReport, register_case
 from KneeSegLib.training.shape_models.bone_image import BoneImage
@@ -63,7 +63,7 @@ def build(
     Raises:
         InputError: fewer than three usable cases, or voxels too coarse for so many points.
     """
-    comparing, registering, measuring = parts(progress, (1, 8, 1))
+    comparing, registering, measuring = split_progress(progress, (1, 8, 1))
     require_enough(bone, cases)
     images = [case for case in cases if isinstance(case, BoneImage)]
     reference = images[choose_reference(measure_pairwise_overlaps(images, comparing))]
@@ -72,7 +72,7 @@ def build(
     reports: list[CaseReport] = []
     used: list[BoneImage] = []
     warped: list[np.ndarray] = []
-    for case in each(cases, registering, f"Registering each {bone}"):
+    for case in report_each(cases, registering, f"Registering each {bone}"):
         report, points_of_case = register_case(reference, case, points)
         reports.append(report)
         if report.used and isinstance(case, BoneImage) and points_of_case is not None:

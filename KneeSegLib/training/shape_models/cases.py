@@ -9,7 +9,7 @@ from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.label_maps import read_label_map
 from KneeSegLib.measurements.pairs import case_name
-from KneeSegLib.progress import Progress, each, no_progress
+from KneeSegLib.progress import Progress, no_progress, report_each
 from KneeSegLib.training.shape_models.bone_image import BoneImage, find_sides, prepare_bone_image
 from KneeSegLib.training.shape_models.unusable import UnusableCase
 
@@ -33,7 +33,7 @@ def read_cases(
         for each bone the cases, in the order of the files.
     """
     cases: dict[str, list[BoneImage | UnusableCase]] = {bone: [] for bone in bones}
-    for path in each(paths, progress, "Reading label maps"):
+    for path in report_each(paths, progress, "Reading label maps"):
         name = case_name(path)
         try:
             image = read_label_map(path, labels)

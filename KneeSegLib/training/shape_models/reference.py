@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from KneeSegLib.progress import Progress, each, no_progress
+from KneeSegLib.progress import Progress, no_progress, report_each
 from KneeSegLib.training.shape_models.bone_image import BoneImage
 from KneeSegLib.training.shape_models.registration import measure_coarse_overlap
 
@@ -18,7 +18,7 @@ def measure_pairwise_overlaps(cases: Sequence[BoneImage], progress: Progress = n
     An affine transform has an inverse, so one registration serves both directions of a pair.
     """
     overlaps = np.eye(len(cases))
-    for first, second in each(list(combinations(range(len(cases)), 2)), progress, "Comparing all pairs"):
+    for first, second in report_each(list(combinations(range(len(cases)), 2)), progress, "Comparing all pairs"):
         overlaps[first, second] = overlaps[second, first] = measure_coarse_overlap(cases[first], cases[second])
     return overlaps
 
