@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import OutputError
+from KneeSegLib.io.settings import GZIP_LEVEL
 from KneeSegLib.io.terminology import serialize_terminology_entry
 from KneeSegLib.io.writing import write_whole
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 SEGMENTATION_NAME = "segmentation.seg.nrrd"
 """Name of the segmentation in a result folder."""
-
-GZIP_LEVEL = 2
-"""As quick as level 1 on label images and a third smaller; level 6 takes four times as long."""
 
 _NOT_WRITTEN = "{} could not be written whole; check that the disk has room and is writable."
 
