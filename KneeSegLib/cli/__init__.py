@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: ``kneeseg --help`` loads no
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -93,5 +94,5 @@ def _failed(session: Session, error: BaseException) -> int:
 def _print_any_character() -> None:
     """Keep a terminal or pipe with a small character set from ending a command in mid-table."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

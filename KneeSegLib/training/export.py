@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle, write_bundle
-from KneeSegLib.training.loop import build_network, first_network
+from KneeSegLib.training.initialisation import build_network, initialise_network
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
@@ -20,13 +21,29 @@ from KneeSegLib.training.synthesis.mr.subjects import read_knees
 
 _DESCRIPTIONS = {
     "slices": "2D U-Net that labels {classes} on transverse CT slices of right legs (left ones in a mirror).",
-    "localiser": "Coarse 3D U-Net that says which bones of which leg are where in a CT scan, averaged to 4 mm.",
-    "naming": "Coarse 3D U-Net that says which bone each part of a bone mask is ({classes}); it sees no grey values.",
+    "localiser": "Coarse 3D U-Net that localises the bones of each leg in a CT scan, averaged to 4 mm.",
+    "naming": "Coarse 3D U-Net that labels the parts of a bone mask ({classes}); it sees no grey values.",
     "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
     "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
     "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees probabilities, no grey values.",
     "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",
 }
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Weights between those that a training started from and those that it came to.
+
+    After a further training they often do better on images of several kinds than either (Wortsman et al., *Robust
+    fine-tuning of zero-shot models*, CVPR 2022).
+
+    Attributes:
+        start: the bundle that the training started from.
+        weight: of the trained weights, 0 to 1.
+    """
+
+    start: Path
+    weight: float = 0.5
 
 
 def export_bundle(
@@ -35,39 +52,35 @@ def export_bundle(
     prepared: Path,
     bundle_folder: Path,
     figures: dict[str, Any] | None = None,
-    start: Path | None = None,
-    share: float = 0.5,
+    interpolation: Interpolation | None = None,
 ) -> Bundle:
     """Write the averaged weights of ``training_folder`` as the bundle ``bundle_folder``.
 
     Args:
-        prepared: the people trained on; their sources and licences go into the bundle.
+        prepared: the subjects trained on; their sources and licences go into the bundle.
         figures: what was measured, and on what.
-        start: bundle that the training started from, to ship what lies between its weights and the trained ones: after
-            a further training this often does better on images of several kinds than either (Wortsman et al., *Robust
-            fine-tuning of zero-shot models*, CVPR 2022).
-        share: of the trained weights in that.
+        interpolation: ships weights between the first and the averaged ones instead of these.
     """
-    averaged, step, origin = averaged_weights(training_folder)
+    averaged, step, origin = read_averaged_weights(training_folder)
     network = build_network(recipe)
     network.load_state_dict(averaged)
-    if start is not None:
-        before, _ = first_network(recipe, start)
-        network.load_state_dict(between(before.state_dict(), network.state_dict(), share))
-        origin = f"{origin}; the weights are {1.0 - share:g} of it and {share:g} of this run"
-    facts = bundle_description(
-        recipe, step, sources_of(prepared, recipe.joints), figures or {"note": "not measured yet"}, origin
-    )
+    if interpolation is not None:
+        first, _ = initialise_network(recipe, interpolation.start)
+        weight = interpolation.weight
+        network.load_state_dict(interpolate_weights(first.state_dict(), network.state_dict(), weight))
+        origin = f"{origin}; the weights are {1.0 - weight:g} of it and {weight:g} of this run"
+    sources = list_sources(prepared, recipe.joints)
+    facts = describe_bundle(recipe, step, sources, figures or {"note": "not measured yet"}, origin)
     if recipe.kind == "mr-shape":
         _, _, variances = Landmarks.load(prepared).modes[recipe.shape.bone]
         facts["shape_model"] = {"variances_mm2": [float(value) for value in variances[: recipe.shape.modes]]}
     return write_bundle(bundle_folder, network, recipe.network_config, network.state_dict(), facts)
 
 
-def bundle_description(
+def describe_bundle(
     recipe: Recipe, step: int, sources: list[dict[str, str]], figures: dict[str, Any], origin: str = ""
 ) -> dict[str, Any]:
-    """What a bundle says of itself beside the network: channels, grid, classes, recipe, sources, measured figures."""
+    """Return a bundle's metadata beside the network: channels, grid, classes, recipe, sources, measured figures."""
     return {
         "name": recipe.name,
         "description": _DESCRIPTIONS[recipe.kind].format(classes=", ".join(recipe.classes[1:])),
@@ -75,7 +88,7 @@ def bundle_description(
         "channels": {"neighbour_offsets_mm": list(recipe.neighbour_offsets_mm)},
         "spacing_mm": [recipe.spacing_mm] * 3,
         "classes": list(recipe.classes),
-        **_facts_of_kind(recipe),
+        **_describe_kind(recipe),
         "recipe": {**recipe.as_dict(), "trained_steps": step, "started_from": origin or "fresh weights"},
         "training_statement": TRAINING_STATEMENT,
         "sources": sources,
@@ -83,8 +96,8 @@ def bundle_description(
     }
 
 
-def _facts_of_kind(recipe: Recipe) -> dict[str, Any]:
-    """What only one kind of network has to say."""
+def _describe_kind(recipe: Recipe) -> dict[str, Any]:
+    """Metadata that only one kind of network has."""
     if recipe.kind == "mr-patches":
         return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": [recipe.spacing_mm] * 2}}
     if recipe.kind == "mr-shape":
@@ -95,38 +108,41 @@ def _facts_of_kind(recipe: Recipe) -> dict[str, Any]:
     return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": spacings}}
 
 
-def averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int, str]:
-    """The averaged weights of a training folder, the step they were taken at, and the bundle they started from."""
+def read_averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int, str]:
+    """Return the averaged weights of a training, the step they were saved at, and the bundle they started from."""
     state = torch.load(Path(folder) / "checkpoint.pt", map_location="cpu", weights_only=True)
     return state["average"], int(state["step"]), state.get("origin", "")
 
 
-def between(first: dict[str, torch.Tensor], last: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
-    """What lies between the weights that a training began with and those that it came to; ``share`` is of these."""
+def interpolate_weights(
+    first: dict[str, torch.Tensor], last: dict[str, torch.Tensor], weight: float
+) -> dict[str, torch.Tensor]:
+    """Return the weights between those that a training began with and those that it came to; ``weight`` is of these."""
     return {
-        name: torch.lerp(first[name].float(), tensor.float(), share).to(tensor.dtype)
+        name: torch.lerp(first[name].float(), tensor.float(), weight).to(tensor.dtype)
         if tensor.is_floating_point()
         else tensor
         for name, tensor in last.items()
     }
 
 
-def sources_of(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:
-    """Name, licence and use of every source that the training people of some joints were made from."""
-    subjects: dict[str, set[str]] = {}
-    people = read_knees(prepared, "train") if tuple(joints) == (MR_JOINT,) else _prepared_for(prepared, joints)
-    for person in people:
-        for source in person.sources:
-            subjects.setdefault(source, set()).add(person.name)
-    found = []
-    for source, named in sorted(subjects.items()):
-        name, licence = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", source).groups()
-        found.append(
-            {"name": name, "licence": licence or "unknown", "use": f"bone shapes of {len(named)} prepared people"}
-        )
-    return found
+def list_sources(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:
+    """Return name, licence and use of every source that the training subjects of some joints were made from."""
+    names: dict[str, set[str]] = {}
+    mr = tuple(joints) == (MR_JOINT,)
+    for subject in read_knees(prepared, "train") if mr else _read_training_anatomy(prepared, joints):
+        for source in subject.sources:
+            names.setdefault(source, set()).add(subject.name)
+    return [_describe_source(source, len(subjects)) for source, subjects in sorted(names.items())]
 
 
-def _prepared_for(folder: Path, joints: Iterable[str]) -> list[Anatomy]:
+def _describe_source(source: str, subjects: int) -> dict[str, str]:
+    """Take a source "name (licence)" apart."""
+    found = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", source)
+    name, licence = found.groups() if found else (source, None)
+    return {"name": name, "licence": licence or "unknown", "use": f"bone shapes of {subjects} prepared subjects"}
+
+
+def _read_training_anatomy(folder: Path, joints: Iterable[str]) -> list[Anatomy]:
     found = [Anatomy.load(path) for path in sorted(Path(folder).rglob("*.npz"))]
     return [anatomy for anatomy in found if anatomy.joint in joints and anatomy.group == "train"]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class TrainingLog:
@@ -18,7 +22,7 @@ class TrainingLog:
     def __init__(self, folder: Path, figures: Sequence[str]) -> None:
         self._path = folder / "log.csv"
         self._columns = ["step", "loss", "seconds", *figures]
-        self._board = _board(folder / "tensorboard")
+        self._board = _open_board(folder / "tensorboard")
 
     def write(self, step: int, **values: float) -> None:
         """Write one row."""
@@ -34,7 +38,7 @@ class TrainingLog:
             self._board.flush()
 
 
-def _board(folder: Path):
+def _open_board(folder: Path) -> SummaryWriter | None:
     """TensorBoard's writer, or None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""Probabilities of a knee's structures that are wrong as those of slice networks are: what patches learn to mend."""
+"""Probabilities of a knee's structures with the errors of slice networks: what patches learn to correct."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from KneeSegLib.training.settings import MISLABELLED_EDGE, MISLABELLED_FRACTIONS, MISLABELLED_PIECES, SLICE_BLUR_SIGMA
 from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
 from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise
 
 Bounds = tuple[float, float]
-
-_SLICE_SIGMA = 0.3
-"""Standard deviation of the blur across slices, as a share of their distance."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +21,9 @@ class KneePriorErrors:
     Attributes:
         wave_mm, wavelength_mm: standard deviation and extent of smooth displacements of all edges.
         softness_mm: standard deviation of the blur of edges.
-        gain: standard deviation of the logarithm of the factor by which cartilage and menisci, each by itself, are too
-            likely or too unlikely, over ``gain_mm``.
-        lump_mm: extent of pieces that carry a wrong name; most boxes have some.
+        gain: standard deviation of the logarithm of the factor by which cartilage and menisci, each by itself, are
+            too probable or too improbable, over ``gain_mm``.
+        component_mm: extent of mislabelled pieces; most boxes have some (``component_probability``).
         certainty: the highest probability, well inside.
     """
 
@@ -34,42 +32,43 @@ class KneePriorErrors:
     softness_mm: Bounds = (0.2, 0.6)
     gain: Bounds = (0.0, 0.8)
     gain_mm: Bounds = (4.0, 20.0)
-    lump_mm: Bounds = (3.0, 10.0)
-    lump_probability: float = 0.6
+    component_mm: Bounds = (3.0, 10.0)
+    component_probability: float = 0.6
     certainty: Bounds = (0.9, 1.0)
 
 
-def imperfect_shares(
-    shares: torch.Tensor, spacing_mm: float, apart_mm: float, errors: KneePriorErrors, generator: torch.Generator
+def simulate_probabilities(
+    fractions: torch.Tensor, spacing_mm: float, apart_mm: float, errors: KneePriorErrors, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return probabilities ``(C, D, H, W)``, background first, that are nearly the shares of the same shape.
+    """Return probabilities ``(C, D, H, W)``, background first, that are nearly the fractions of the same shape.
 
     Args:
-        spacing_mm: isotropic. apart_mm: distance of the slices, along the first axis, that were looked at.
+        spacing_mm: isotropic.
+        apart_mm: distance of the slices, along the first axis, that the probabilities are inferred from.
     """
-    shape = tuple(shares.shape[1:])
+    shape = tuple(fractions.shape[1:])
     spacing = (spacing_mm,) * 3
     wavelength = uniform(errors.wavelength_mm, generator)
     amplitude = uniform(errors.wave_mm, generator)
     waves = torch.stack([amplitude * draw_stretched_noise(shape, spacing, wavelength, generator) for _ in range(3)])
-    likely = displaced(shares, waves / spacing_mm)
+    probabilities = displace(fractions, waves / spacing_mm)
     softness = uniform(errors.softness_mm, generator) / spacing_mm
-    across = max(softness, _SLICE_SIGMA * apart_mm / spacing_mm)
-    likely = torch.stack([blur(channel, (across, softness, softness)) for channel in likely])
-    thin = range(len(likely) // 2 + 1, len(likely))  # cartilages and menisci come after the bones
+    across = max(softness, SLICE_BLUR_SIGMA * apart_mm / spacing_mm)
+    probabilities = torch.stack([blur(channel, (across, softness, softness)) for channel in probabilities])
+    thin = range(len(probabilities) // 2 + 1, len(probabilities))  # cartilages and menisci come after the bones
     for index in thin:
         gain = uniform(errors.gain, generator)
         noise = draw_stretched_noise(shape, spacing, uniform(errors.gain_mm, generator), generator)
-        likely[index] *= torch.exp(gain * noise)
-    if chance(errors.lump_probability, generator):
-        likely = renamed(likely, spacing_mm, errors, generator)
-    likely = likely / likely.sum(dim=0).clamp(min=1e-6)
+        probabilities[index] *= torch.exp(gain * noise)
+    if chance(errors.component_probability, generator):
+        probabilities = mislabel(probabilities, spacing_mm, errors, generator)
+    probabilities = probabilities / probabilities.sum(dim=0).clamp(min=1e-6)
     certainty = uniform(errors.certainty, generator)
-    return certainty * likely + (1.0 - certainty) / len(likely)
+    return certainty * probabilities + (1.0 - certainty) / len(probabilities)
 
 
-def displaced(fields: torch.Tensor, offset_voxels: torch.Tensor) -> torch.Tensor:
-    """Fields ``(C, D, H, W)`` read at places moved by ``(3, D, H, W)`` voxels along each axis."""
+def displace(fields: torch.Tensor, offset_voxels: torch.Tensor) -> torch.Tensor:
+    """Return fields ``(C, D, H, W)`` read at places moved by ``(3, D, H, W)`` voxels along each axis."""
     size = torch.tensor(fields.shape[1:], dtype=torch.float32)
     axes = [torch.arange(n, dtype=torch.float32) for n in fields.shape[1:]]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij")) + offset_voxels
@@ -78,17 +77,18 @@ def displaced(fields: torch.Tensor, offset_voxels: torch.Tensor) -> torch.Tensor
     return functional.grid_sample(fields[None], grid[None], padding_mode="border", align_corners=False)[0]
 
 
-def renamed(
-    likely: torch.Tensor, spacing_mm: float, errors: KneePriorErrors, generator: torch.Generator
+def mislabel(
+    probabilities: torch.Tensor, spacing_mm: float, errors: KneePriorErrors, generator: torch.Generator
 ) -> torch.Tensor:
-    """Pieces of one class that are taken for another one of those in view."""
-    shape = tuple(likely.shape[1:])
-    there = torch.nonzero(likely.amax(dim=(1, 2, 3)) > 0.5)[:, 0]
-    likely = likely.clone()
-    for _ in range(2):
+    """Return probabilities ``(C, D, H, W)`` in which pieces of a class are taken for another one of those in view."""
+    shape = tuple(probabilities.shape[1:])
+    there = torch.nonzero(probabilities.amax(dim=(1, 2, 3)) > 0.5)[:, 0]
+    probabilities = probabilities.clone()
+    for _ in range(MISLABELLED_PIECES):
         from_class, to_class = (int(there[torch.randint(len(there), (), generator=generator)]) for _ in range(2))
-        noise = draw_stretched_noise(shape, (spacing_mm,) * 3, uniform(errors.lump_mm, generator), generator)
-        moved = likely[from_class] * smoothstep(noise, 1.0, 1.7) * uniform((0.3, 1.0), generator)
-        likely[from_class] -= moved
-        likely[to_class] += moved
-    return likely
+        noise = draw_stretched_noise(shape, (spacing_mm,) * 3, uniform(errors.component_mm, generator), generator)
+        moved = probabilities[from_class] * smoothstep(noise, *MISLABELLED_EDGE)
+        moved = moved * uniform(MISLABELLED_FRACTIONS, generator)
+        probabilities[from_class] -= moved
+        probabilities[to_class] += moved
+    return probabilities

@@ -15,16 +15,16 @@ class MrSampling:
 
     Attributes:
         thin_mm: bounds of the distance of thin slices.
-        thick_mm: bounds of that of thick ones. thick_probability: share of slabs that are made of them.
+        thick_mm: bounds of that of thick ones. thick_probability: of a slab that is made of them.
         averaged: rendered slices that make a thick one.
-        patella_focus: share of the slabs through the patella. cartilage_focus: through a random point of cartilage; the
-            others lie anywhere from one side of the knee to the other.
+        patella_focus: fraction of the slabs through the patella. cartilage_focus: through a random point of cartilage;
+            the others lie anywhere from one side of the knee to the other.
         off_centre_mm: how far the middle of a slab may lie from the joint line, upward and downward, and backward.
         brightness: bounds of the factor by which a slab is brighter than the volume it stands for.
         per_box: patches taken of each rendered box (``mr-patches``).
-        errors: of what slices say of these patches.
+        errors: of the slice networks' probabilities in these patches.
         boundary_gain, boundary_mm: extra weight of voxels near boundaries and how far it reaches, see
-            :func:`KneeSegLib.training.losses.boundary_weight`.
+            :func:`KneeSegLib.training.losses.weigh_boundary`.
     """
 
     thin_mm: Bounds = (0.6, 1.5)

@@ -1,17 +1,17 @@
-"""What a training wants of its network: a loss, and figures on people that are not trained on."""
+"""The objective of a training: a loss, and figures on subjects that are not trained on."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from KneeSegLib.networks import ShapeLayer
-from KneeSegLib.training.landmark_loss import landmark_loss
-from KneeSegLib.training.losses import merged_sides, total_loss
+from KneeSegLib.training.landmark_loss import compute_landmark_loss
+from KneeSegLib.training.losses import compute_loss, merge_sides
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples
 from KneeSegLib.training.shape_source import ShapeSamples
@@ -24,18 +24,20 @@ class Objective(Protocol[AnySamples]):
     """One kind of goal.
 
     Attributes:
-        samples: what a batch is.
-        figures: names of what :meth:`measured` returns.
+        samples: the class of a batch.
+        figures: names of what :meth:`measure` returns.
     """
 
     samples: type[AnySamples]
     figures: Sequence[str]
 
-    def loss(self, answer: torch.Tensor, samples: AnySamples) -> torch.Tensor:
-        """Of the network's answer to ``samples.inputs``; a scalar on its device."""
+    def compute_loss(self, prediction: torch.Tensor, samples: AnySamples) -> torch.Tensor:
+        """Return the loss of the network's prediction for ``samples.inputs``; a scalar on its device."""
+        ...
 
-    def measured(self, looks: Sequence[tuple[torch.Tensor, AnySamples]]) -> dict[str, float]:
-        """The figures over several answers and their samples."""
+    def measure(self, predicted: Sequence[tuple[torch.Tensor, AnySamples]]) -> dict[str, float]:
+        """Return the figures over several predictions and their samples."""
+        ...
 
 
 class LabelObjective:
@@ -46,22 +48,22 @@ class LabelObjective:
     def __init__(self, recipe: Recipe) -> None:
         self.losses = recipe.losses
         self.classes = recipe.classes
-        self.merged = merged_sides(recipe.classes)
-        self.figures = [f"dice_{name}" for name in recipe.classes]
+        self.merged = merge_sides(recipe.classes)
+        self.figures: Sequence[str] = [f"dice_{name}" for name in recipe.classes]
 
-    def loss(self, answer: torch.Tensor, samples: Samples) -> torch.Tensor:
-        truth = (samples.classes, samples.occupancy, samples.weight)
-        return total_loss(
-            answer, *(t.to(answer.device) for t in truth), self.losses, self.merged, samples.rest.to(answer.device)
-        )
+    def compute_loss(self, prediction: torch.Tensor, samples: Samples) -> torch.Tensor:
+        """As :meth:`Objective.compute_loss`."""
+        return compute_loss(prediction, samples.labels.to(prediction.device), self.losses, self.merged)
 
-    def measured(self, looks: Sequence[tuple[torch.Tensor, Samples]]) -> dict[str, float]:
+    def measure(self, predicted: Sequence[tuple[torch.Tensor, Samples]]) -> dict[str, float]:
+        """As :meth:`Objective.measure`; NaN for classes that are nowhere."""
         shared, size = torch.zeros(len(self.classes)), torch.zeros(len(self.classes))
-        for answer, samples in looks:
-            predicted = answer.argmax(1).cpu()
-            truth = torch.where(samples.occupancy > 0.5, samples.classes, samples.rest)
+        for prediction, samples in predicted:
+            found, labels = prediction.argmax(1).cpu(), samples.labels
+            truth = torch.where(labels.occupancy > 0.5, labels.classes, labels.rest)
+            counted = labels.weight > 0.5
             for index in range(len(shared)):
-                a, b = (predicted == index) * (samples.weight > 0.5), (truth == index) * (samples.weight > 0.5)
+                a, b = (found == index) * counted, (truth == index) * counted
                 shared[index] += 2 * (a & b).sum()
                 size[index] += a.sum() + b.sum()
         return {name: float(s / t) if t else math.nan for name, s, t in zip(self.figures, shared, size)}
@@ -71,23 +73,26 @@ class LandmarkObjective:
     """Landmarks of a shape model: mean squared distance; mean distance in mm."""
 
     samples = ShapeSamples
-    figures = ("landmark_mm",)
+    figures: Sequence[str] = ("landmark_mm",)
 
     def __init__(self, recipe: Recipe, prepared: Path, device: torch.device) -> None:
-        mean, components, variances = Landmarks.load(prepared).modes[recipe.shape.bone]
+        mean, components, variances = map(torch.as_tensor, Landmarks.load(prepared).modes[recipe.shape.bone])
         kept = recipe.shape.modes
         self.layer = ShapeLayer(mean, components[:kept], variances[:kept]).to(device)
 
-    def loss(self, answer: torch.Tensor, samples: ShapeSamples) -> torch.Tensor:
-        return landmark_loss(self.layer(answer), samples.landmarks_mm.to(answer.device))
+    def compute_loss(self, prediction: torch.Tensor, samples: ShapeSamples) -> torch.Tensor:
+        """As :meth:`Objective.compute_loss`."""
+        return compute_landmark_loss(self.layer(prediction), samples.landmarks_mm.to(prediction.device))
 
-    def measured(self, looks: Sequence[tuple[torch.Tensor, ShapeSamples]]) -> dict[str, float]:
+    def measure(self, predicted: Sequence[tuple[torch.Tensor, ShapeSamples]]) -> dict[str, float]:
+        """As :meth:`Objective.measure`."""
         distances = [
-            (self.layer(answer.float()).cpu() - samples.landmarks_mm).norm(dim=-1).mean() for answer, samples in looks
+            (self.layer(prediction.float()).cpu() - samples.landmarks_mm).norm(dim=-1).mean()
+            for prediction, samples in predicted
         ]
         return {"landmark_mm": float(torch.stack(distances).mean())}
 
 
-def objective_of(recipe: Recipe, prepared: Path, device: torch.device) -> Objective:
-    """The objective of a recipe's kind."""
+def choose_objective(recipe: Recipe, prepared: Path, device: torch.device) -> Objective[Any]:
+    """Return the objective of a recipe's kind."""
     return LandmarkObjective(recipe, prepared, device) if recipe.kind == "mr-shape" else LabelObjective(recipe)

@@ -1,11 +1,14 @@
-"""Which source makes the samples of which kind of network."""
+"""Which source renders the samples of which kind of network."""
 
+from __future__ import annotations
+
+from KneeSegLib.training.ct_patches import PatchSource
+from KneeSegLib.training.ct_sources import LocaliserSource, NamingSource, SliceSource
 from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource
-from KneeSegLib.training.patches import PatchSource
-from KneeSegLib.training.samples import LocaliserSource, NamingSource, SliceSource
+from KneeSegLib.training.samples import SampleSource
 from KneeSegLib.training.shape_source import ShapeSource
 
-SOURCES = {
+SOURCES: dict[str, type[SampleSource]] = {
     "slices": SliceSource,
     "localiser": LocaliserSource,
     "naming": NamingSource,

@@ -49,7 +49,7 @@ from KneeSegLib.networks.device import find_device
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.pipelines.table import PIPELINES, STAGES
 from KneeSegLib.shape.model_file import read_shape_models
-from KneeSegLib.training.recipe import read_recipe
+from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
 from KneeSegLib.training.synthesis.cases import SyntheticCase
 from KneeSegLib.training.synthesis.mr.cases import locate_in_case, mirror_for_side, synthesize_mr_case

@@ -25,12 +25,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("bundle", nargs="*", default=list(JOINT_BUNDLES.values()))
     arguments.add_argument("--prepared", type=Path, default=Path("work/people"))
-    arguments.add_argument("--looks", type=int, default=40, help="rendered slabs of slices; each takes some seconds")
+    arguments.add_argument("--renders", type=int, default=40, help="rendered slabs of slices; each takes some seconds")
     arguments.add_argument("--seed", type=int, default=4000)
     options = arguments.parse_args()
     torch.set_num_threads(2)
     for name in options.bundle:
-        calibrate_bundle(find_bundle(name), options.prepared, options.looks, options.seed)
+        calibrate_bundle(find_bundle(name), options.prepared, options.renders, options.seed)
 
 
 if __name__ == "__main__":

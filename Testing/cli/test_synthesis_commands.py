@@ -98,7 +98,7 @@ def test_preparing_without_the_data_pack_is_one_sentence(kneeseg, tmp_path):
 
 
 def test_training_goes_on_where_it_stood_and_ends_in_a_bundle(kneeseg, prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr("KneeSegLib.training.loop.VALIDATION_LOOKS", 1)
+    monkeypatch.setattr("KneeSegLib.training.loop.VALIDATION_RENDERS", 1)
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     common = ("train", tmp_path / "tiny.yaml", "--prepared", prepared, "-o", tmp_path / "run", "--device", "cpu")
     first = kneeseg(*common, "--steps", "2", "--progress", "json")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from KneeSegLib.networks import ShapeLayer, ShapeRegressor
-from KneeSegLib.training.landmark_loss import landmark_loss
+from KneeSegLib.training.landmark_loss import compute_landmark_loss
 
 WIDTHS = (4, 5, 6, 7, 8)
 
@@ -59,7 +59,7 @@ def test_every_parameter_learns_from_the_loss_on_landmarks():
     network = ShapeRegressor(1, 3, WIDTHS)
     layer = ShapeLayer(torch.rand(30, 3) * 50, torch.rand(3, 30, 3), torch.ones(3))
     nn.init.normal_(network.head.conv.weight, std=0.1)
-    landmark_loss(layer(network(torch.rand(1, 1, 88, 88, 88))), layer.mean[None] + 5.0).backward()
+    compute_landmark_loss(layer(network(torch.rand(1, 1, 88, 88, 88))), layer.mean[None] + 5.0).backward()
     for name, parameter in network.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().max() > 0, name

@@ -12,36 +12,37 @@ from torch import nn
 from KneeSegLib.bundles import Bundle, amend_bundle, write_bundle
 from KneeSegLib.ct.joint_slices import predict_on_grid
 from KneeSegLib.ct.leg import JointRoi
-from KneeSegLib.training.calibration import calibrate_bundle, class_shares, fitted
-from KneeSegLib.training.export import bundle_description
-from KneeSegLib.training.loop import build_network, first_network
-from KneeSegLib.training.recipe import read_recipe, recipe_from
-from KneeSegLib.training.samples import Samples
+from KneeSegLib.training.calibration import calibrate_bundle, compute_class_fractions, fit_temperature
+from KneeSegLib.training.export import describe_bundle
+from KneeSegLib.training.initialisation import build_network, initialise_network
+from KneeSegLib.training.recipe_files import parse_recipe, read_recipe
+from KneeSegLib.training.samples import SoftLabels
 from Testing.phantoms.models import model_of, scan_of
 from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
-def test_the_temperature_that_spoilt_the_logits_is_found(temperature):
+def test_the_temperature_that_scaled_the_logits_is_found(temperature):
     generator = torch.Generator().manual_seed(1)
     honest = 2.0 * torch.randn((60_000, 4), generator=generator)
     drawn = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0]
     targets = nn.functional.one_hot(drawn, 4).float()
-    found = fitted(temperature * honest, targets)
+    found = fit_temperature(temperature * honest, targets)
     assert found.temperature == pytest.approx(temperature, rel=0.04)
     assert found.nll_after <= found.nll_before
     assert found.voxels == 60_000
 
 
 def test_half_a_voxel_of_bone_is_half_background():
-    samples = Samples(torch.zeros(1), torch.tensor([[2, 0]]), torch.tensor([[0.25, 0.0]]), torch.ones(1, 2))
-    assert class_shares(samples, 3).tolist() == [[0.75, 0.0, 0.25], [1.0, 0.0, 0.0]]
+    classes = torch.tensor([[2, 0]])
+    labels = SoftLabels(classes, torch.tensor([[0.25, 0.0]]), torch.ones(1, 2), torch.zeros_like(classes))
+    assert compute_class_fractions(labels, 3).tolist() == [[0.75, 0.0, 0.25], [1.0, 0.0, 0.0]]
 
 
-def test_a_voxel_of_two_classes_is_a_share_of_each():
+def test_a_voxel_of_two_classes_is_a_fraction_of_each():
     filled, rest = torch.tensor([[0.75]]), torch.tensor([[1]], dtype=torch.uint8)
-    samples = Samples(torch.zeros(1), torch.tensor([[2]], dtype=torch.uint8), filled, torch.ones(1, 1), rest)
-    assert class_shares(samples, 3).tolist() == [[0.0, 0.25, 0.75]]
+    labels = SoftLabels(torch.tensor([[2]], dtype=torch.uint8), filled, torch.ones(1, 1), rest)
+    assert compute_class_fractions(labels, 3).tolist() == [[0.0, 0.25, 0.75]]
 
 
 class Constant(nn.Module):
@@ -68,15 +69,15 @@ def bundle(tmp_path) -> Bundle:
         "ct-knee", shapes=[[64, 64]], widths=[4, 6, 8, 8], slab_slices=2, neighbour_offsets_mm=[], joints=["knee"]
     )
     network = build_network(recipe)
-    facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
+    facts = describe_bundle(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
     return write_bundle(tmp_path / "ct-knee", network, recipe.network_config, network.state_dict(), facts)
 
 
 def test_calibrating_writes_the_temperature_and_nothing_else(bundle, tmp_path, geometric_knee):
-    dataclasses.replace(geometric_knee, group="validation").save(tmp_path / "people" / "knee.npz")
+    dataclasses.replace(geometric_knee, group="validation").save(tmp_path / "subjects" / "knee.npz")
     said = []
     before = bundle.facts
-    calibrated = calibrate_bundle(bundle, tmp_path / "people", looks=2, report=said.append)
+    calibrated = calibrate_bundle(bundle, tmp_path / "subjects", renders=2, report=said.append)
     facts = Bundle(bundle.path).facts
     assert facts["temperature"] == pytest.approx(facts["calibration"]["temperature"], abs=1e-4)
     assert facts["calibration"]["nll_after"] <= facts["calibration"]["nll_before"]
@@ -92,12 +93,12 @@ def test_networks_for_knee_mr_are_calibrated_too(name, shape, tmp_path):
     cylinder_knee_template().save(tmp_path)
     cylinder_knee_subject("validation").save(tmp_path)
     recipe = read_recipe(name, shapes=[shape], widths=[4, 6, 8], slab_slices=4)
-    network, _ = first_network(recipe)
+    network, _ = initialise_network(recipe)
     with torch.no_grad():
         network.head.conv.weight *= 50.0
-    facts = bundle_description(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
+    facts = describe_bundle(recipe, 0, [{"name": "Nobody", "licence": "CC0 1.0", "use": "none"}], {"note": "none"})
     made = write_bundle(tmp_path / "bundles" / name, network, recipe.network_config, network.state_dict(), facts)
-    found = calibrate_bundle(made, tmp_path, looks=2, report=lambda line: None).facts
+    found = calibrate_bundle(made, tmp_path, renders=2, report=lambda line: None).facts
     assert found["temperature"] > 1.0  # fresh weights know nothing, and these are sure of it
     assert found["calibration"]["nll_after"] < found["calibration"]["nll_before"]
 
@@ -111,7 +112,7 @@ def test_a_temperature_that_is_no_positive_number_is_refused_and_nothing_written
 
 
 def test_the_recipe_in_a_bundle_is_the_one_it_was_trained_by(bundle):
-    recipe = recipe_from(bundle.spec.recipe, bundle.name)
+    recipe = parse_recipe(bundle.spec.recipe, bundle.name)
     assert recipe.shapes == ((64, 64),)
     assert recipe.as_dict() == {
         key: value for key, value in _tuples(bundle.spec.recipe).items() if key in recipe.as_dict()

@@ -5,9 +5,11 @@ import torch
 
 from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
-from KneeSegLib.training.export import bundle_description
-from KneeSegLib.training.loop import Training, build_network, learning_rate_share
-from KneeSegLib.training.recipe import read_recipe
+from KneeSegLib.training.export import describe_bundle, read_averaged_weights
+from KneeSegLib.training.initialisation import build_network, initialise_network
+from KneeSegLib.training.loop import Training
+from KneeSegLib.training.optimisation import compute_learning_rate_factor, update_average
+from KneeSegLib.training.recipe_files import read_recipe
 from Testing.networks.plain_networks import by_old_names, plain_network
 
 
@@ -80,23 +82,55 @@ def test_a_checkpoint_of_before_with_the_old_names_of_its_weights_goes_on_the_sa
         assert torch.equal(a, b)
 
 
-def test_an_empty_folder_of_people_is_named(tmp_path):
-    with pytest.raises(InputError, match="holds no prepared train people for knee"):
+def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path, prepared):
+    """After steps 0 and 1 the average keeps 1/10 and then 2/11 of itself, and takes the rest from the network."""
+    recipe = tiny("ct-knee", steps=2, slab_slices=2, neighbour_offsets_mm=[], learning_rate=0.05)
+    expected, _ = initialise_network(recipe)
+    training = Training(recipe, prepared, tmp_path)
+    states = [{name: tensor.clone() for name, tensor in expected.state_dict().items()}]
+    step = training._train_step
+
+    def remembering() -> float:
+        loss = step()
+        states.append({name: tensor.clone() for name, tensor in training.network.state_dict().items()})
+        return loss
+
+    training._train_step = remembering
+    training.run(report=lambda line: None)
+    first, second, third = states
+    averaged, _, _ = read_averaged_weights(tmp_path)
+    for name, tensor in averaged.items():
+        if tensor.is_floating_point():
+            after_one = first[name] / 10.0 + second[name] * 9.0 / 10.0
+            assert torch.allclose(tensor, after_one * 2.0 / 11.0 + third[name] * 9.0 / 11.0, atol=1e-5), name
+    weight = "encoder.0.0.conv.weight"
+    assert not torch.allclose(averaged[weight], third[weight], atol=1e-3)
+
+
+def test_the_average_follows_ever_more_slowly_until_the_decay_asked_for():
+    average, network = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    for step, kept in ((0, 0.1), (8, 0.5), (10_000, 0.9)):
+        torch.nn.init.zeros_(average.weight)
+        torch.nn.init.ones_(network.weight)
+        update_average(average, network, 0.9, step)
+        assert average.weight.item() == pytest.approx(1.0 - kept)
+
+
+def test_an_empty_folder_of_subjects_is_named(tmp_path):
+    with pytest.raises(InputError, match="holds no prepared train subjects for knee"):
         Training(tiny("ct-knee"), tmp_path, tmp_path / "run")
 
 
 def test_the_learning_rate_rises_then_falls():
-    shares = [learning_rate_share(step, 1000) for step in range(1000)]
-    assert shares[0] < 0.1 and max(shares) == pytest.approx(1.0) and shares[-1] < 0.02
-    assert shares.index(max(shares)) < 40
+    factors = [compute_learning_rate_factor(step, 1000) for step in range(1000)]
+    assert factors[0] < 0.1 and max(factors) == pytest.approx(1.0) and factors[-1] < 0.02
+    assert factors.index(max(factors)) < 40
 
 
 def test_a_network_with_one_class_more_starts_from_a_bundle(tmp_path, prepared):
     small = tiny("ct-knee", steps=1, slab_slices=2, neighbour_offsets_mm=[])
     old = build_network(replace(small, joints=("hip",)))  # fewer classes
-    facts = bundle_description(
-        replace(small, joints=("hip",)), 0, [{"name": "n", "licence": "l", "use": "u"}], {"a": 1}
-    )
+    facts = describe_bundle(replace(small, joints=("hip",)), 0, [{"name": "n", "licence": "l", "use": "u"}], {"a": 1})
     config = replace(small, joints=("hip",)).network_config
     bundle = write_bundle(tmp_path / "old" / "ct-knee", old, config, old.state_dict(), facts)
     training = Training(small, prepared, tmp_path / "run", start=bundle.path)
@@ -114,7 +148,7 @@ def test_a_bundle_with_other_layers_is_refused_as_a_start(tmp_path, prepared):
     deep = tiny("ct-knee", steps=1)
     flat = replace(deep, widths=(4, 6))
     network = build_network(flat)
-    facts = bundle_description(flat, 0, [{"name": "n", "licence": "l", "use": "u"}], {"a": 1})
+    facts = describe_bundle(flat, 0, [{"name": "n", "licence": "l", "use": "u"}], {"a": 1})
     bundle = write_bundle(tmp_path / "flat" / "ct-knee", network, flat.network_config, network.state_dict(), facts)
     with pytest.raises(InputError, match="other layers"):
         Training(deep, prepared, tmp_path / "run", start=bundle.path)

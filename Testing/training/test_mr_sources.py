@@ -9,11 +9,14 @@ import torch
 from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.mr_channels import intensity_percentile, mr_slice_channels, scale_signal
-from KneeSegLib.training.export import bundle_description, sources_of
-from KneeSegLib.training.loop import Training, build_network, learning_parameters
-from KneeSegLib.training.losses import boundary_weight, total_loss
-from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, largest_two
-from KneeSegLib.training.recipe import Losses, read_recipe
+from KneeSegLib.training.export import describe_bundle, list_sources
+from KneeSegLib.training.initialisation import build_network, select_learning_parameters
+from KneeSegLib.training.loop import Training
+from KneeSegLib.training.losses import compute_loss, weigh_boundary
+from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, find_largest_two
+from KneeSegLib.training.recipe import Losses
+from KneeSegLib.training.recipe_files import read_recipe
+from KneeSegLib.training.samples import SoftLabels
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES
 from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_subject, cylinder_knee_template
@@ -44,16 +47,16 @@ def test_slices_come_with_their_neighbours_and_all_structures():
     for seed in range(4):
         samples = source.render((48, 48), seeded(seed))
         assert samples.inputs.shape[1:] == (1 + len(recipe.neighbour_offsets_mm), 48, 48)
-        assert torch.all((samples.occupancy >= 0.5 - 1e-6) & (samples.occupancy <= 1.0))
-        assert samples.weight.min() >= 1.0 and samples.weight.max() > 3.0
-        seen |= set(samples.classes.unique().tolist())
+        assert torch.all((samples.labels.occupancy >= 0.5 - 1e-6) & (samples.labels.occupancy <= 1.0))
+        assert samples.labels.weight.min() >= 1.0 and samples.labels.weight.max() > 3.0
+        seen |= set(samples.labels.classes.unique().tolist())
     assert {CLASSES.index(name) for name in ("background", "femur", "tibia", "menisci")} <= seen
 
 
 def test_patches_lie_where_cartilage_is():
     samples = MrPatchSource(tiny("mr-knee-patches"), [cylinder_knee()]).render((8, 16, 16), seeded(1))
     assert samples.inputs.shape == (12, len(CLASSES), 8, 16, 16)
-    soft = samples.classes >= CLASSES.index("femoral_cartilage")
+    soft = samples.labels.classes >= CLASSES.index("femoral_cartilage")
     assert (soft.flatten(1).any(dim=1)).float().mean() > 0.9
 
 
@@ -67,7 +70,7 @@ def test_both_kinds_train_and_save(tmp_path, prepared, name):
 def test_layers_that_do_not_learn_keep_their_weights(tmp_path, prepared):
     recipe = replace(tiny("mr-knee-slices", steps=2, slab_slices=6), learning=("decoder.0.", "head."))
     first = build_network(recipe)
-    facts = bundle_description(recipe, 0, [], {})
+    facts = describe_bundle(recipe, 0, [], {})
     bundle = write_bundle(tmp_path / recipe.name, first, recipe.network_config, first.state_dict(), facts)
     start = bundle.network()
     training = Training(recipe, prepared, tmp_path / "run", start=tmp_path / recipe.name)
@@ -84,37 +87,37 @@ def test_some_layers_alone_learn_only_from_weights_that_exist(tmp_path, prepared
 
 def test_a_layer_that_the_network_has_not_is_named():
     with pytest.raises(InputError, match="'middle.'"):
-        learning_parameters(build_network(tiny("mr-knee-slices")), ("middle.",))
+        select_learning_parameters(build_network(tiny("mr-knee-slices")), ("middle.",))
 
 
 def test_an_empty_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match="no prepared train people for mr-knee"):
+    with pytest.raises(InputError, match="no prepared train subjects for mr-knee"):
         Training(tiny("mr-knee-slices"), tmp_path, tmp_path / "run")
 
 
-def test_sources_of_the_people_are_found_for_the_bundle(prepared):
-    assert [source["name"] for source in sources_of(prepared, ("mr-knee",))] == ["geometry"]
+def test_sources_of_the_subjects_are_found_for_the_bundle(prepared):
+    assert [source["name"] for source in list_sources(prepared, ("mr-knee",))] == ["geometry"]
 
 
 def test_two_classes_of_a_voxel_are_the_largest():
-    shares = torch.tensor([0.1, 0.6, 0.0, 0.3])
-    first, share, second = largest_two(shares)
+    fractions = torch.tensor([0.1, 0.6, 0.0, 0.3])
+    first, fraction, second = find_largest_two(fractions)
     assert (int(first), int(second)) == (1, 3)
-    assert share == pytest.approx(0.6 / 0.9)
+    assert fraction == pytest.approx(0.6 / 0.9)
 
 
 def test_voxels_at_a_boundary_weigh_most():
-    weight = boundary_weight(torch.tensor([0.0, 1.5, 30.0]), gain=3.0, reach_mm=1.5)
+    weight = weigh_boundary(torch.tensor([0.0, 1.5, 30.0]), gain=3.0, reach_mm=1.5)
     assert weight.tolist() == pytest.approx([4.0, 1.0 + 3.0 * math.exp(-0.5), 1.0])
 
 
-def test_loss_of_a_voxel_shared_by_two_structures_is_least_at_their_shares():
+def test_loss_of_a_voxel_of_two_structures_is_least_at_their_fractions():
     classes, rest = torch.tensor([[[1]]]), torch.tensor([[[2]]])
-    share, weight = torch.full((1, 1, 1), 0.7), torch.ones(1, 1, 1)
+    labels = SoftLabels(classes, torch.full((1, 1, 1), 0.7), torch.ones(1, 1, 1), rest)
 
     def loss(first: float) -> float:
         logits = torch.tensor([1e-4, first, 1.0 - first]).log().reshape(1, 3, 1, 1)
-        return float(total_loss(logits, classes, share, weight, Losses(dice=0.1), rest=rest))
+        return float(compute_loss(logits, labels, Losses(dice=0.1)))
 
     assert loss(0.7) < loss(0.5) and loss(0.7) < loss(0.9)
     assert loss(0.7) < 0.75

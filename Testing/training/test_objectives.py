@@ -1,12 +1,12 @@
-"""What a training wants, on answers that are right, and wrong by a known amount."""
+"""Objectives on predictions that are right, and wrong by a known amount."""
 
 import pytest
 import torch
 
 from KneeSegLib.networks import ShapeLayer
-from KneeSegLib.training.objectives import LabelObjective, LandmarkObjective, objective_of
-from KneeSegLib.training.recipe import read_recipe
-from KneeSegLib.training.samples import Samples
+from KneeSegLib.training.objectives import LabelObjective, LandmarkObjective, choose_objective
+from KneeSegLib.training.recipe_files import read_recipe
+from KneeSegLib.training.samples import Samples, SoftLabels
 from KneeSegLib.training.shape_source import ShapeSamples
 from Testing.phantoms.mr_landmarks import cylinder_modes, landmarks
 
@@ -27,10 +27,10 @@ def lying_at(points: torch.Tensor) -> ShapeSamples:
     return ShapeSamples(torch.zeros(len(points), 2, 1, 1, 1), points)
 
 
-def test_the_kind_of_a_recipe_decides_what_is_wanted(folder):
-    assert isinstance(objective_of(shape_recipe(), folder, CPU), LandmarkObjective)
-    assert isinstance(objective_of(read_recipe("mr-knee-slices"), folder, CPU), LabelObjective)
-    assert isinstance(objective_of(read_recipe("ct-knee"), folder, CPU), LabelObjective)
+def test_the_kind_of_a_recipe_decides_what_is_measured(folder):
+    assert isinstance(choose_objective(shape_recipe(), folder, CPU), LandmarkObjective)
+    assert isinstance(choose_objective(read_recipe("mr-knee-slices"), folder, CPU), LabelObjective)
+    assert isinstance(choose_objective(read_recipe("ct-knee"), folder, CPU), LabelObjective)
 
 
 @pytest.mark.parametrize("modes", [1, 3])
@@ -38,28 +38,29 @@ def test_right_parameters_lose_nothing(folder, modes):
     objective = LandmarkObjective(shape_recipe(modes), folder, CPU)
     mean, components, variances = cylinder_modes("femur")
     layer = ShapeLayer(mean, components[:modes], variances[:modes])
-    answer = torch.randn(2, modes + 9, generator=torch.Generator().manual_seed(0))
-    samples = lying_at(layer(answer))
-    assert float(objective.loss(answer, samples)) == pytest.approx(0.0, abs=1e-6)
-    assert objective.measured([(answer, samples)])["landmark_mm"] == pytest.approx(0.0, abs=1e-4)
+    prediction = torch.randn(2, modes + 9, generator=torch.Generator().manual_seed(0))
+    samples = lying_at(layer(prediction))
+    assert float(objective.compute_loss(prediction, samples)) == pytest.approx(0.0, abs=1e-6)
+    assert objective.measure([(prediction, samples)])["landmark_mm"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_landmarks_that_lie_beside_cost_the_square_and_measure_the_distance(folder):
     objective = LandmarkObjective(shape_recipe(bone="tibia"), folder, CPU)
     mean = torch.from_numpy(cylinder_modes("tibia")[0]).float()
-    answer = torch.zeros(1, 3 + 9)
-    looks = [(answer, lying_at((mean + torch.tensor([3.0, 0.0, 4.0]))[None])), (answer, lying_at(mean[None]))]
-    assert float(objective.loss(*looks[0])) == pytest.approx(25.0, rel=1e-4)
-    assert objective.measured(looks)["landmark_mm"] == pytest.approx(2.5, rel=1e-4)
+    prediction = torch.zeros(1, 3 + 9)
+    predicted = [
+        (prediction, lying_at((mean + torch.tensor([3.0, 0.0, 4.0]))[None])),
+        (prediction, lying_at(mean[None])),
+    ]
+    assert float(objective.compute_loss(*predicted[0])) == pytest.approx(25.0, rel=1e-4)
+    assert objective.measure(predicted)["landmark_mm"] == pytest.approx(2.5, rel=1e-4)
     assert tuple(objective.figures) == ("landmark_mm",)
 
 
 def label_samples(classes: torch.Tensor, occupancy: float, rest: int) -> Samples:
     full = torch.full(classes.shape, occupancy)
-    return Samples(
-        torch.zeros(len(classes), 1, *classes.shape[1:]), classes, full, torch.ones(classes.shape),
-        torch.full_like(classes, rest),
-    )  # fmt: skip
+    labels = SoftLabels(classes, full, torch.ones(classes.shape), torch.full_like(classes, rest))
+    return Samples(torch.zeros(len(classes), 1, *classes.shape[1:]), labels)
 
 
 def test_labels_that_are_right_have_a_dice_of_one_and_absent_ones_none():
@@ -67,17 +68,17 @@ def test_labels_that_are_right_have_a_dice_of_one_and_absent_ones_none():
     objective = LabelObjective(recipe)
     classes = torch.zeros(2, 8, 8, dtype=torch.uint8)
     classes[:, 2:5] = recipe.classes.index("femur")
-    answer = torch.nn.functional.one_hot(classes.long(), len(recipe.classes)).movedim(-1, 1).float() * 20.0
-    figures = objective.measured([(answer, label_samples(classes, 1.0, 0))])
+    prediction = torch.nn.functional.one_hot(classes.long(), len(recipe.classes)).movedim(-1, 1).float() * 20.0
+    figures = objective.measure([(prediction, label_samples(classes, 1.0, 0))])
     assert figures["dice_femur"] == figures["dice_background"] == 1.0
     assert torch.isnan(torch.tensor(figures["dice_tibia"]))
 
 
-def test_the_second_class_of_a_voxel_counts_where_it_has_the_greater_share():
+def test_the_second_class_of_a_voxel_counts_where_it_has_the_greater_fraction():
     recipe = read_recipe("mr-knee-slices")
     classes = torch.full((1, 4, 4), recipe.classes.index("femur"), dtype=torch.uint8)
     tibia = recipe.classes.index("tibia")
-    answer = torch.zeros(1, len(recipe.classes), 4, 4)
-    answer[:, tibia] = 9.0
-    figures = LabelObjective(recipe).measured([(answer, label_samples(classes, 0.3, tibia))])
+    prediction = torch.zeros(1, len(recipe.classes), 4, 4)
+    prediction[:, tibia] = 9.0
+    figures = LabelObjective(recipe).measure([(prediction, label_samples(classes, 0.3, tibia))])
     assert figures["dice_tibia"] == 1.0

@@ -1,8 +1,9 @@
 import pytest
 
+from KneeSegLib.bundles import find_bundle, list_bundles
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.shape_layer import POSE_PARAMETERS
-from KneeSegLib.training.recipe import RECIPES_FOLDER, read_recipe
+from KneeSegLib.training.recipe_files import RECIPES_FOLDER, parse_recipe, read_recipe
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES_FOLDER.glob("*.yaml")))
@@ -29,6 +30,19 @@ def test_every_shipped_recipe_reads_and_names_its_bundle(name):
 def test_a_wrong_entry_is_named(change, complaint):
     with pytest.raises(InputError, match=complaint):
         read_recipe("ct-knee", **change)
+
+
+@pytest.mark.parametrize("name", sorted(bundle.name for bundle in list_bundles()))
+def test_recipes_in_bundles_that_ship_still_read(name):
+    recipe = parse_recipe(find_bundle(name).spec.recipe, name)
+    assert recipe.name == name
+
+
+@pytest.mark.parametrize(("name", "entry"), [("ct-refine", "patches"), ("mr-knee-patches", "mr")])
+def test_entries_that_had_other_names_are_still_read(name, entry):
+    former = read_recipe(name, **{entry: {"errors": {"lump_mm": [1.0, 2.0]}}})
+    assert former == read_recipe(name, **{entry: {"errors": {"component_mm": [1.0, 2.0]}}})
+    assert getattr(former, entry).errors.component_mm == (1.0, 2.0)
 
 
 def test_an_unknown_recipe_lists_the_known_ones():

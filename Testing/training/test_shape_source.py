@@ -12,9 +12,10 @@ from KneeSegLib.mr.crops import crop_centre
 from KneeSegLib.mr.optimisation import distance_at
 from KneeSegLib.mr.settings import END_TO_CENTRE_MM, SPACING_MM, UPWARD
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
-from KneeSegLib.training.export import export_bundle
-from KneeSegLib.training.loop import build_network
-from KneeSegLib.training.recipe import ShapeFit, read_recipe
+from KneeSegLib.training.export import Interpolation, export_bundle
+from KneeSegLib.training.initialisation import build_network
+from KneeSegLib.training.recipe import ShapeFit
+from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice, locate_points
 from KneeSegLib.training.synthesis.mr.render import MrSynthesis, reduce_warp
@@ -24,7 +25,7 @@ from Testing.phantoms.mr_images import NO_WARP
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import landmarks, prepared_folder
 
-UNSPOILT = {"surface_mm": (0.0, 0.0), "hole_probability": 0.0, "cut_probability": 0.0, "thick_probability": 0.0}
+UNDEGRADED = {"surface_mm": (0.0, 0.0), "hole_probability": 0.0, "cut_probability": 0.0, "thick_probability": 0.0}
 CUBE = (INPUT_SIZE,) * 3
 MILD = Warp((-6.0, 6.0), (-8.0, 8.0), (0.95, 1.05), (0.97, 1.03), (0.0, 1.5), (0.0, 0.0))
 
@@ -35,7 +36,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def source(bone: str = "femur", warp: Warp = MILD, step_mm: float = 0.0, **fit) -> ShapeSource:
     recipe = read_recipe(f"mr-shape-{bone}")
-    shape = replace(ShapeFit(bone=bone, modes=3), **{**UNSPOILT, **fit})
+    shape = replace(ShapeFit(bone=bone, modes=3), **{**UNDEGRADED, **fit})
     recipe = replace(recipe, shape=shape, synthesis=replace(MrSynthesis(), warp=warp, gentle_probability=0.0))
     return ShapeSource(recipe, [cylinder_knee(step_mm)], landmarks())
 
@@ -45,7 +46,7 @@ def prepared(tmp_path_factory) -> Path:
     return prepared_folder(tmp_path_factory.mktemp("prepared"))
 
 
-def share_at(samples: ShapeSamples, channel: int = 0) -> np.ndarray:
+def bone_at(samples: ShapeSamples, channel: int = 0) -> np.ndarray:
     """How much bone there is at the landmarks."""
     return distance_at(samples.inputs[0, channel], samples.landmarks_mm[0]).numpy()
 
@@ -54,25 +55,25 @@ def share_at(samples: ShapeSamples, channel: int = 0) -> np.ndarray:
 def test_landmarks_lie_on_the_surface_of_the_bone_in_the_crop(bone, seed):
     samples = source(bone).render(CUBE, seeded(seed))
     assert samples.inputs.shape == (1, 2, *CUBE)
-    share = share_at(samples)
-    # Across the surface the share falls by one within a voxel.
-    assert np.abs(share - 0.5).mean() * SPACING_MM < 0.2
-    assert np.abs(share - 0.5).max() < 0.5
+    bone_there = bone_at(samples)
+    # Across the surface the probability falls by one within a voxel.
+    assert np.abs(bone_there - 0.5).mean() * SPACING_MM < 0.2
+    assert np.abs(bone_there - 0.5).max() < 0.5
 
 
 @pytest.mark.parametrize("group", ["train", "validation"])
 def test_landmarks_lie_on_the_people_of_a_folder_in_the_recipes_own_warps(prepared, group):
-    own = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3, **UNSPOILT})
+    own = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3, **UNDEGRADED})
     from_folder = ShapeSource.of_folder(own, prepared, group)
     assert [person.group for person in from_folder.people] == [group]
     for seed in range(2):
-        share = share_at(from_folder.render(CUBE, seeded(seed)))
-        assert np.abs(share - 0.5).mean() * SPACING_MM < 0.2
-        assert np.abs(share - 0.5).max() < 0.5
+        bone_there = bone_at(from_folder.render(CUBE, seeded(seed)))
+        assert np.abs(bone_there - 0.5).mean() * SPACING_MM < 0.2
+        assert np.abs(bone_there - 0.5).max() < 0.5
 
 
 def test_landmarks_follow_a_person_who_stands_elsewhere():
-    assert np.abs(share_at(source(step_mm=6.0).render(CUBE, seeded(3))) - 0.5).mean() * SPACING_MM < 0.2
+    assert np.abs(bone_at(source(step_mm=6.0).render(CUBE, seeded(3))) - 0.5).mean() * SPACING_MM < 0.2
 
 
 def test_the_crop_hangs_from_the_landmarks_as_in_inference():
@@ -105,8 +106,8 @@ def test_a_wrong_surface_is_wrong_by_as_much_as_asked():
     clean = source(warp=NO_WARP).render(CUBE, seeded(1))
     wrong = source(warp=NO_WARP, surface_mm=(1.0, 1.0)).render(CUBE, seeded(1))
     assert torch.equal(clean.landmarks_mm, wrong.landmarks_mm)
-    assert 0.25 < np.abs(share_at(wrong) - 0.5).mean() < 0.5
-    assert np.abs(share_at(clean) - 0.5).mean() < 0.15
+    assert 0.25 < np.abs(bone_at(wrong) - 0.5).mean() < 0.5
+    assert np.abs(bone_at(clean) - 0.5).mean() < 0.15
 
 
 @pytest.mark.parametrize(("bone", "shaft"), [("femur", -1), ("tibia", 0)])
@@ -147,7 +148,7 @@ def test_the_same_seed_gives_the_same_crop_and_another_one_does_not():
 
 def test_samples_can_be_taken_apart_and_put_together():
     samples = ShapeSamples(torch.rand(3, 2, 4, 4, 4).half().float(), torch.rand(3, 5, 3))
-    together = ShapeSamples.together(list(samples.separated()))
+    together = ShapeSamples.join(list(samples.split()))
     assert torch.equal(together.inputs, samples.inputs) and torch.equal(together.landmarks_mm, samples.landmarks_mm)
 
 
@@ -173,8 +174,8 @@ def test_beyond_the_slab_places_go_on_as_the_affine_part_does():
     assert places.norm(dim=1).tolist() == pytest.approx((1.1 * points.norm(dim=1)).tolist(), rel=1e-3)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.3])
-def test_a_bundle_may_ship_what_lies_between_a_training_and_its_start(prepared, tmp_path, share):
+@pytest.mark.parametrize("weight", [0.5, 0.3])
+def test_a_bundle_may_ship_what_lies_between_a_training_and_its_start(prepared, tmp_path, weight):
     small = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3}, widths=[2, 2, 2, 2, 2])
 
     def trained(name: str, seed: int) -> Path:
@@ -190,10 +191,10 @@ def test_a_bundle_may_ship_what_lies_between_a_training_and_its_start(prepared, 
     start = export_bundle(small, trained("start", 0), prepared, tmp_path / "start" / "mr-shape-femur")
     alone = export_bundle(small, trained("run", 1), prepared, tmp_path / "run" / "mr-shape-femur")
     folder = tmp_path / "between" / "mr-shape-femur"
-    between = export_bundle(small, tmp_path / "run", prepared, folder, start=start.path, share=share)
-    assert between.facts["recipe"]["started_from"].endswith(f"{1.0 - share:g} of it and {share:g} of this run")
+    between = export_bundle(small, tmp_path / "run", prepared, folder, interpolation=Interpolation(start.path, weight))
+    assert between.facts["recipe"]["started_from"].endswith(f"{1.0 - weight:g} of it and {weight:g} of this run")
     assert "of this run" not in alone.facts["recipe"]["started_from"]
     first, second, found = (bundle.network().state_dict() for bundle in (start, alone, between))
     assert any(not torch.allclose(first[name], second[name], atol=1e-2) for name in first)
-    for name, weights in found.items():
-        assert torch.allclose(weights, (1.0 - share) * first[name] + share * second[name], atol=2e-3), name
+    for name, tensor in found.items():
+        assert torch.allclose(tensor, (1.0 - weight) * first[name] + weight * second[name], atol=2e-3), name

@@ -12,7 +12,7 @@ from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.training.export import export_bundle
 from KneeSegLib.training.loop import Training
 from KneeSegLib.training.objectives import LandmarkObjective
-from KneeSegLib.training.recipe import read_recipe
+from KneeSegLib.training.recipe_files import read_recipe
 from Testing.phantoms.mr_landmarks import cylinder_modes, prepared_folder
 
 MODES = 2

@@ -1,4 +1,4 @@
-"""``kneeseg demo``: a scan whose truth is known, segmented and judged."""
+"""``kneeseg demo``: a scan whose truth is known, segmented and evaluated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
 from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device, result_record, show_case
 from KneeSegLib.cli.stream import ProgressMode
@@ -20,11 +19,16 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from rich.console import Console
 
-SampleJoint = Enum("SampleJoint", [(joint, joint) for joint in JOINT_BONES], type=str)
-"""A sample person ships for every joint that there is a specialist for."""
-SHOWN_UNASKED = SampleJoint("knee")
 
-MEASURED_ON = "Measured on one synthetic CT of real anatomy; this person is in no training set."
+class SampleJoint(str, Enum):
+    """The joints that there is a joint model for; a sample subject ships for each."""
+
+    hip = "hip"
+    knee = "knee"
+    ankle = "ankle"
+
+
+MEASURED_ON = "Measured on one synthetic CT of real anatomy; this subject is in no training set."
 
 IMAGE_NAME = "ct.nrrd"
 TRUTH_NAME = "truth.seg.nrrd"
@@ -37,9 +41,9 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the demonstration; is created.")] = Path(
         "demo"
     ),
-    joint: Annotated[SampleJoint, typer.Option(help="Which joint the scan shows.")] = SHOWN_UNASKED,
+    joint: Annotated[SampleJoint, typer.Option(help="Which joint the scan shows.")] = SampleJoint.knee,
     side: Annotated[SideName, typer.Option(help="Which leg.")] = SideName.right,
-    seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same person.")] = 2,
+    seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same subject.")] = 2,
     device: Device = AUTOMATIC_DEVICE,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
@@ -62,14 +66,14 @@ def demo(
     from KneeSegLib.measurements.summary import as_json
     from KneeSegLib.training.synthesis.demonstration import synthesize_demonstration
 
-    making, segmenting, judging, saving = split_progress(stream.progress, (15, 60, 5, 20))
+    making, segmenting, comparing, saving = split_progress(stream.progress, (15, 60, 5, 20))
     with write_folder(output, overwrite=overwrite) as unfinished:
         making(0.0, f"Making a synthetic CT of the {joint.value}")
         scan = synthesize_demonstration(joint.value, side.value, seed=seed)
         write_image(scan.image, unfinished / IMAGE_NAME)
         _write_truth(scan.labels, unfinished / TRUTH_NAME)
         case = segment(unfinished / IMAGE_NAME, device=device.value, progress=segmenting)
-        agreements = evaluate(scan.labels, case.labels, progress=judging)
+        agreements = evaluate(scan.labels, case.labels, progress=comparing)
         agreement = {"measured_on": MEASURED_ON, **as_json({joint.value: agreements})}
         (unfinished / AGREEMENT_NAME).write_text(json.dumps(agreement, indent=2) + "\n", encoding="utf-8")
         case.save(unfinished / RESULT_NAME, progress=saving)

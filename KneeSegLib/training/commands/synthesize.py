@@ -30,7 +30,7 @@ class JointName(str, Enum):
 
 
 class GroupName(str, Enum):
-    """Who was trained on, who was looked at while training, and who was never seen."""
+    """Subjects that are trained on, those that a training is validated on, and those that it never sees."""
 
     train = "train"
     validation = "validation"
@@ -54,7 +54,7 @@ def synthesize(
     joint: Annotated[
         JointName | None, typer.Option(help="Only this joint (default: all of CT; mr-knee is prepared by itself).")
     ] = None,
-    group: Annotated[GroupName | None, typer.Option(help="Only people of this group (default: all).")] = None,
+    group: Annotated[GroupName | None, typer.Option(help="Only subjects of this group (default: all).")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="No more than so many cases (of each joint).")] = None,
     spacing: Annotated[float, typer.Option(min=0.2, max=5.0, help="Voxel spacing within a slice, mm.")] = 0.8,
     slice_spacing: Annotated[
@@ -162,7 +162,7 @@ def _render(
 
 
 def _case(path: Path, spacing_mm: float, slice_spacing_mm: float | None, side: SideName, seed: int) -> SyntheticCase:
-    """The CT or, of a knee prepared for it, the MR of one prepared person."""
+    """The CT or, of a knee prepared for it, the MR of one prepared subject."""
     if path.name.startswith(JointName.mr_knee.value):
         from KneeSegLib.training.synthesis.mr.cases import synthesize_mr_case
         from KneeSegLib.training.synthesis.mr.subjects import read_knee_file

@@ -49,7 +49,7 @@ def train(
     from KneeSegLib.io.writing import require_writable
     from KneeSegLib.networks.device import find_device
     from KneeSegLib.training.loop import Training
-    from KneeSegLib.training.recipe import read_recipe
+    from KneeSegLib.training.recipe_files import read_recipe
 
     chosen = read_recipe(recipe, steps=steps, seed=seed)
     bundle = bundles / chosen.name if bundles is not None else None
@@ -64,7 +64,7 @@ def train(
             f"Stopped at step {training.step} of {chosen.steps}; the same command goes on from the last checkpoint."
         ) from None
 
-    if not training.team.leads:
+    if not training.processes.is_main:
         return
     if bundle is not None:
         from KneeSegLib.training.export import export_bundle

@@ -2,8 +2,8 @@
 
 import pytest
 
-from KneeSegLib.training.recipe import read_recipe
-from KneeSegLib.training.samples import LocaliserSource, NamingSource, SliceSource
+from KneeSegLib.training.ct_sources import LocaliserSource, NamingSource, SliceSource
+from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
 
 

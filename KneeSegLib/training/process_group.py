@@ -1,7 +1,7 @@
-"""Several processes that train one network together, as ``torchrun`` starts them; one process is a team of one.
+"""Several processes that train one network together, as ``torchrun`` starts them; a process alone is a group of one.
 
-Each process renders its own samples and computes the gradient of its share of the batch; gradients are averaged after
-every step (Li et al., *PyTorch Distributed*, 2020), so that all hold the same network. The first one writes files.
+Each process renders its own samples and computes the gradient of its part of the batch; gradients are averaged after
+every step (Li et al., *PyTorch Distributed*, 2020), so that all hold the same network. The main one writes files.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """This process's place (``rank``) among ``size`` processes."""
 
     rank: int = 0
     size: int = 1
 
     @classmethod
-    def joined(cls, device: torch.device) -> Team:
+    def join(cls, device: torch.device) -> ProcessGroup:
         """Join the processes that ``torchrun`` has started, or be alone."""
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
@@ -32,22 +32,22 @@ class Team:
         return cls(distributed.get_rank(), size)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """True for the one process that writes files and reports."""
         return self.rank == 0
 
-    def own_device(self, device: str) -> torch.device:
-        """With several GPUs each process takes its own."""
+    def choose_device(self, device: str) -> torch.device:
+        """Return this process's device: of several GPUs each process takes its own."""
         if device == "cuda" and self.size > 1:
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         return torch.device(device)
 
-    def share(self, batch: int) -> int:
-        """Samples of a batch that fall to this process."""
+    def count_own(self, batch: int) -> int:
+        """Return how many samples of a batch fall to this process."""
         return max(1, batch // self.size + (self.rank < batch % self.size))
 
-    def sharing_gradients(self, network: nn.Module) -> nn.Module:
-        """The network, such that every backward pass averages gradients over the team."""
+    def average_gradients(self, network: nn.Module) -> nn.Module:
+        """Return the network, such that every backward pass averages gradients over the group."""
         return DistributedDataParallel(network) if self.size > 1 else network
 
     def wait(self) -> None:

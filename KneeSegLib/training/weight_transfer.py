@@ -1,6 +1,6 @@
 """Start a training from weights that exist, also where the network has grown since.
 
-What has grown goes on giving the old answers: a channel that is new has no effect on those that were there until
+What has grown goes on giving the old predictions: a channel that is new has no effect on those that were there until
 training gives it one. After Net2Net (Chen, Goodfellow, Shlens, ICLR 2016), with new channels that are fresh instead of
 copies: copies would have to be pulled apart by noise.
 """
@@ -12,23 +12,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from KneeSegLib.bundles import Bundle
 from KneeSegLib.errors import InputError
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def taken_over(network: nn.Module, bundle: Path) -> str:
-    """Give a network a bundle's weights, see :func:`grow_from`; returns what to say of them.
+def transfer_from_bundle(network: nn.Module, bundle: Path) -> str:
+    """Give a network a bundle's weights, see :func:`transfer_weights`; return the bundle's name and checksum.
 
     Raises:
         InputError: the bundle's network has other layers.
     """
-    from KneeSegLib.bundles import Bundle
-
     found = Bundle(Path(bundle))
     try:
-        grow_from(network, found.network())
+        transfer_weights(network, found.network())
     except ValueError as error:
         raise InputError(
             f"The network of {bundle} has other layers than the recipe's; choose another bundle to start from."
@@ -36,7 +35,7 @@ def taken_over(network: nn.Module, bundle: Path) -> str:
     return f"{found.name} {found.sha256}"
 
 
-def grow_from(network: nn.Module, old: nn.Module) -> None:
+def transfer_weights(network: nn.Module, old: nn.Module) -> None:
     """Give ``network`` the weights of ``old``, which has the same layers and channels as many or fewer.
 
     The old channels come first in every layer, in each half where a layer joins two (``network.joining``). Inputs that
@@ -56,12 +55,12 @@ def grow_from(network: nn.Module, old: nn.Module) -> None:
             if tensor.ndim and any(a < b for a, b in zip(tensor.shape, values.shape)):
                 raise ValueError(f"{name} has fewer channels than before.")
             layer = name.rpartition(".")[0]
-            into = _input_axis(kinds[layer]) if tensor.ndim > 1 else None
+            into = _find_input_axis(kinds[layer]) if tensor.ndim > 1 else None
             if into is None:
                 tensor[tuple(slice(size) for size in values.shape)] = values
                 continue
             halves = 2 if layer in getattr(network, "joining", ()) else 1
-            places = _places(values.shape[into], tensor.shape[into], halves)
+            places = _list_old_channels(values.shape[into], tensor.shape[into], halves)
             target, source = tensor.movedim(into, 1), values.movedim(into, 1)
             widened = torch.zeros_like(target[: len(source)])
             widened[:, places] = source
@@ -69,13 +68,13 @@ def grow_from(network: nn.Module, old: nn.Module) -> None:
     network.load_state_dict(state)
 
 
-def _input_axis(layer: nn.Module) -> int | None:
+def _find_input_axis(layer: nn.Module) -> int | None:
     """Which axis of a layer's weight runs over the channels that come in; None where it does not tell them apart."""
     if isinstance(layer, _CONVOLUTIONS):
         return 1
     return 0 if isinstance(layer, _TRANSPOSED) else None
 
 
-def _places(before: int, now: int, halves: int) -> list[int]:
+def _list_old_channels(before: int, now: int, halves: int) -> list[int]:
     """Where the channels that came in before are among those that come in now."""
     return [half * (now // halves) + k for half in range(halves) for k in range(before // halves)]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from KneeSegLib.training.team import Team
+from KneeSegLib.training.process_group import ProcessGroup
 
 ONE_OF_TWO = """
 import sys
 from pathlib import Path
 import torch
 from KneeSegLib.training.loop import Training
-from KneeSegLib.training.recipe import read_recipe
+from KneeSegLib.training.recipe_files import read_recipe
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
@@ -25,9 +25,10 @@ recipe = read_recipe(
 )
 training = Training(recipe, folder, folder / "run")
 training.run(report=lambda line: None)
+processes = training.processes
 torch.save(
-    {"state": training.network.state_dict(), "drawn": training.generator.get_state(), "share": training.team.share(3)},
-    folder / f"rank{training.team.rank}.pt",
+    {"state": training.network.state_dict(), "drawn": training.generator.get_state(), "own": processes.count_own(3)},
+    folder / f"rank{processes.rank}.pt",
 )
 """
 
@@ -48,11 +49,11 @@ def test_two_processes_end_with_the_same_network_from_different_samples(tmp_path
     weights = [name for name in first["state"] if name.endswith("weight")]
     assert all(torch.allclose(first["state"][name], second["state"][name], atol=1e-6) for name in weights)
     assert not torch.equal(first["drawn"], second["drawn"])
-    assert (first["share"], second["share"]) == (2, 1)
+    assert (first["own"], second["own"]) == (2, 1)
     assert (tmp_path / "run" / "checkpoint.pt").is_file()
 
 
 def test_a_process_alone_leads_and_takes_the_whole_batch(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    team = Team.joined(torch.device("cpu"))
-    assert team.leads and team.share(8) == 8
+    group = ProcessGroup.join(torch.device("cpu"))
+    assert group.is_main and group.count_own(8) == 8

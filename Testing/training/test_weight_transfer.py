@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from KneeSegLib.networks import CoarseUNet3D, SliceUNet
-from KneeSegLib.training.taking_over import grow_from
+from KneeSegLib.training.weight_transfer import transfer_weights
 
 CASES = {
     "slices": (SliceUNet, (8, 12, 16), (2, 7, 32, 32)),
@@ -32,7 +32,7 @@ def test_a_grown_network_gives_the_old_logits_to_the_old_classes(kind, widths):
     inputs = torch.randn(shape)
     expected = old(inputs[:, :5])
     assert not torch.allclose(new(inputs)[:, :3], expected, atol=1e-2)
-    grow_from(new, old)
+    transfer_weights(new, old)
     torch.testing.assert_close(new(inputs)[:, :3], expected, atol=1e-4, rtol=1e-4)
 
 
@@ -41,7 +41,7 @@ def test_training_can_use_what_is_new(kind):
     torch.manual_seed(1)
     build, before, shape = CASES[kind]
     old, new = _seasoned(build(5, 3, before)), build(7, 3, tuple(2 * w for w in before))
-    grow_from(new, old)
+    transfer_weights(new, old)
     inputs = torch.randn(shape)
     new.train()(inputs).square().mean().backward()
     torch.optim.SGD(new.parameters(), lr=0.1).step()  # until now, nothing listens to what is new
@@ -61,4 +61,4 @@ def test_training_can_use_what_is_new(kind):
 )
 def test_other_layers_are_refused(new):
     with pytest.raises(ValueError):
-        grow_from(new, SliceUNet(5, 3, (8, 12, 16)))
+        transfer_weights(new, SliceUNet(5, 3, (8, 12, 16)))

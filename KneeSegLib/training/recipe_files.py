@@ -1,0 +1,123 @@
+"""Recipes in YAML files and in the metadata of bundles: read, and every entry checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.errors import InputError
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE
+from KneeSegLib.training.recipe import MR_PREFIX, Recipe
+from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
+from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.settings import CtSynthesis
+
+RECIPES_FOLDER = Path(__file__).parent / "recipes"
+
+FORMER_KEYS = {"lump_mm": "component_mm", "lump_probability": "component_probability"}
+"""Entries that had other names in recipes and bundles written earlier, and their present names."""
+
+
+def read_recipe(name_or_path: str | Path, **changes: Any) -> Recipe:
+    """Read a recipe by name (one that ships) or by path; ``changes`` replace single top-level entries.
+
+    Raises:
+        InputError: no such recipe, or an entry that is unknown or of the wrong kind; the sentence names it.
+    """
+    import yaml
+
+    path = Path(name_or_path)
+    if not path.is_file():
+        path = RECIPES_FOLDER / f"{name_or_path}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES_FOLDER.glob("*.yaml")))
+        raise InputError(f"No recipe {str(name_or_path)!r} was found; give a YAML file or one of: {known}.")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise InputError(f"Recipe {path.name} holds no table of entries; see the recipes that ship for the form.")
+    content.update({key: value for key, value in changes.items() if value is not None})
+    recipe = _build(Recipe, content, path.name)
+    _check(recipe, path.name)
+    return recipe
+
+
+def parse_recipe(content: Mapping[str, Any], where: str) -> Recipe:
+    """Return the recipe in a bundle's metadata; what they say beside it (how it was trained) is left out.
+
+    Raises:
+        InputError: as :func:`read_recipe`.
+    """
+    entries = {entry.name for entry in dataclasses.fields(Recipe)}
+    return _build(Recipe, {key: value for key, value in content.items() if key in entries}, where)
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    dimensions = 2 if recipe.planar else 3
+    stride = INPUT_SIZE if recipe.kind == "mr-shape" else 2 ** (len(recipe.widths) - 1)
+    for shape in recipe.shapes:
+        if len(shape) != dimensions or any(size % stride for size in shape):
+            raise InputError(
+                f"Recipe {where}: sample shape {list(shape)} was found, "
+                f"expected {dimensions} sizes that are multiples of {stride}."
+            )
+    if recipe.kind.startswith(MR_PREFIX) != (recipe.joints == (MR_JOINT,)):
+        raise InputError(
+            f"Recipe {where}: kind {recipe.kind} with joints {list(recipe.joints)} was found; MR kinds are trained on "
+            f"[{MR_JOINT}], and they alone."
+        )
+    if not recipe.planar and recipe.neighbour_offsets_mm:
+        raise InputError(f"Recipe {where}: neighbour_offsets_mm were found; a 3D network has no neighbouring slices.")
+    if recipe.kind == "slices" and (len(recipe.joints) != 1 or recipe.joints[0] not in JOINT_BONES):
+        raise InputError(
+            f"Recipe {where}: a slice network serves one joint of {', '.join(JOINT_BONES)}, not {recipe.joints}."
+        )
+
+
+def _build(kind: type, content: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    content = {FORMER_KEYS.get(key, key): value for key, value in content.items()}
+    if kind is Recipe:
+        hints["synthesis"] = MrSynthesis if str(content.get("kind")).startswith(MR_PREFIX) else CtSynthesis
+        content = {"synthesis": {}, **content}
+    unknown = sorted(set(content) - set(hints))
+    if unknown:
+        raise InputError(f"Recipe {where}: entry {unknown[0]!r} is unknown; known are {', '.join(hints)}.")
+    missing = [
+        entry.name
+        for entry in dataclasses.fields(kind)
+        if entry.name not in content
+        and entry.default is dataclasses.MISSING
+        and entry.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"Recipe {where}: entry {missing[0]!r} is missing; add it.")
+    return kind(**{key: _parse(hints[key], value, f"{where}: {key}") for key, value in content.items()})
+
+
+def _parse(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise InputError(f"Recipe {where} is {value!r}, expected a table of entries.")
+        return _build(hint, value, where)
+    if origin is tuple:
+        inner = typing.get_args(hint)[0]
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"Recipe {where} is {value!r}, expected a list.")
+        return tuple(_parse(inner, item, where) for item in value)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise InputError(f"Recipe {where} is {value!r}, expected one of {', '.join(typing.get_args(hint))}.")
+        return value
+    if origin is types.UnionType:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise InputError(f"Recipe {where} is {value!r}, expected a value of type {hint.__name__}.")
+    return value
