@@ -14,6 +14,7 @@ from KneeSegLib.training.samples import Samples, SoftLabels
 from KneeSegLib.training.settings import BOX_PATCHES, KNEE_HALF_WIDTH_MM, PATCH_CARTILAGE_FRACTION
 from KneeSegLib.training.synthesis.fields import chance, uniform
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, render_mr
+from KneeSegLib.training.synthesis.mr.scene import Slab
 from KneeSegLib.training.synthesis.mr.structures import CARTILAGES, CLASSES
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 from KneeSegLib.training.thick_slices import simulate_slices
@@ -59,9 +60,11 @@ class MrSliceSource(MrSource):
         depth = recipe.slab_slices - recipe.slab_slices % averaged
         slab = render_mr(
             subject,
-            (depth, *shape),
-            (apart_mm / averaged, recipe.spacing_mm, recipe.spacing_mm),
-            self._draw_centre(subject, generator),
+            Slab.around(
+                self._draw_centre(subject, generator),
+                (depth, *shape),
+                (apart_mm / averaged, recipe.spacing_mm, recipe.spacing_mm),
+            ),
             recipe.mr_synthesis,
             generator,
             averaged,
@@ -122,9 +125,8 @@ class MrPatchSource(MrSource):
     def _render_box(self, shape: tuple[int, ...], generator: torch.Generator) -> SyntheticMr:
         subject = self._draw_subject(generator)
         box = (shape[0] * 3 // 2, *(BOX_PATCHES * size for size in shape[1:]))
-        spacing_mm = (self.recipe.spacing_mm,) * 3
-        centre = subject.draw_cartilage_point(generator)
-        return render_mr(subject, box, spacing_mm, centre, self.recipe.mr_synthesis, generator)
+        slab = Slab.around(subject.draw_cartilage_point(generator), box, (self.recipe.spacing_mm,) * 3)
+        return render_mr(subject, slab, self.recipe.mr_synthesis, generator)
 
 
 def find_largest_two(fractions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.training.ct_priors import PriorErrors
 from KneeSegLib.training.mr_sampling import MrSampling
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES as MR_CLASSES
 from KneeSegLib.training.synthesis.settings import CtSynthesis
 

@@ -20,6 +20,7 @@ from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
 from KneeSegLib.training.synthesis.mr.lattice import locate_points
 from KneeSegLib.training.synthesis.mr.noise import compute_fraction_within, draw_stretched_noise
 from KneeSegLib.training.synthesis.mr.render import draw_bent_lattice
+from KneeSegLib.training.synthesis.mr.scene import Slab
 from KneeSegLib.training.synthesis.mr.structures import BONES
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
@@ -64,14 +65,15 @@ class ShapeSource:
         size = [edge + 2 * SHAPE_SPARE_VOXELS for edge in shape]
         spacing = (SPACING_MM,) * 3
         middle = crop_centre(own, fit.bone)
-        lattice = draw_bent_lattice(size, spacing, middle, synthesis, generator)
-        landmarks = locate_points(own, lattice, size, spacing)
+        slab = Slab.around(middle, size, spacing)
+        lattice = draw_bent_lattice(slab, synthesis, generator)
+        landmarks = locate_points(own, lattice, slab)
         wanted = crop_centre(landmarks, fit.bone) + torch.tensor(
             [uniform((-fit.off_centre_mm, fit.off_centre_mm), generator) for _ in range(3)]
         )
         shift = (wanted / SPACING_MM).round().clamp(-SHAPE_SPARE_VOXELS, SHAPE_SPARE_VOXELS)
         x, y, z = (SHAPE_SPARE_VOXELS + int(voxels) for voxels in shift)
-        scene = subject.sample(lattice, size, spacing)
+        scene = subject.sample(lattice, slab)
         error_mm = uniform(fit.surface_mm, generator) * draw_stretched_noise(
             size, spacing, fit.surface_scale_mm, generator
         )

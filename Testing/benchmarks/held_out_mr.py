@@ -52,11 +52,9 @@ from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.shape_source import ShapeSource
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.mr.cases import locate_in_case, mirror_for_side, synthesize_mr_case
-from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw
+from KneeSegLib.training.synthesis.mr.cases import MrSeries, locate_in_case, mirror_for_side, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis
-from KneeSegLib.training.synthesis.mr.scanner import MrScanner
+from KneeSegLib.training.synthesis.mr.settings import ContrastDraw, MrScanner, MrSynthesis
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
 LOOKS = 20
@@ -173,7 +171,7 @@ def rendered(person: PreparedKnee, side: str, seed: int, options: argparse.Names
         where = (options.spacing, options.slice_spacing, side, seed)
         if options.simulator == "other":
             return other_mr_simulator.simulate(person, *where)
-        case = synthesize_mr_case(person, *where, synthesis(options.sequence))
+        case = synthesize_mr_case(person, MrSeries(*where, synthesis(options.sequence)))
         return replace(case, image=inverted(case.image)) if options.sequence == "inverted" else case
 
     simulator = "other" if options.simulator == "other" else f"own_{options.sequence}"
@@ -207,8 +205,8 @@ def true_landmarks(
         if options.simulator == "other":
             found[bone] = mirror_for_side(own, side)
         else:
-            where = (options.spacing, options.slice_spacing, side, seed, synthesis(options.sequence))
-            found[bone] = locate_in_case(person, own, *where)
+            series = MrSeries(options.spacing, options.slice_spacing, side, seed, synthesis(options.sequence))
+            found[bone] = locate_in_case(own, series)
     return found
 
 

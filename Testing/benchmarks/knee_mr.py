@@ -52,13 +52,15 @@ def write_scan(path: Path, prepared: Path) -> None:
     import torch
     from held_out_mr import synthesis
 
-    from KneeSegLib.training.synthesis.mr.cases import SIGNAL_RANGE, make_image
+    from KneeSegLib.training.synthesis.mr.cases import make_image
     from KneeSegLib.training.synthesis.mr.render import render_mr
+    from KneeSegLib.training.synthesis.mr.scene import Slab
+    from KneeSegLib.training.synthesis.mr.settings import SIGNAL_RANGE
     from KneeSegLib.training.synthesis.mr.subjects import read_knees
 
     person = read_knees(prepared, "test")[0]
     generator = torch.Generator().manual_seed(2026)
-    rendered = render_mr(person, SIZE, SPACING_MM, torch.zeros(3), synthesis("oai-dess"), generator)
+    rendered = render_mr(person, Slab(SIZE, SPACING_MM), synthesis("oai-dess"), generator)
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().to(torch.int16).numpy()
     sitk.WriteImage(make_image(image, rendered, "right"), str(path), useCompression=False)
 

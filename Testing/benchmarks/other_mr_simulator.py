@@ -15,9 +15,11 @@ import torch
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.training.synthesis.cases import SyntheticCase
-from KneeSegLib.training.synthesis.mr.cases import EXTENT_MM, assign_label_values, make_image
+from KneeSegLib.training.synthesis.mr.cases import assign_label_values, make_image
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
+from KneeSegLib.training.synthesis.mr.scene import Slab
+from KneeSegLib.training.synthesis.mr.settings import CASE_EXTENT_MM
 from KneeSegLib.training.synthesis.mr.structures import (
     ARTERY,
     BONES,
@@ -55,9 +57,9 @@ def simulate(
     """Render a sagittal series of the whole knee, and its labels."""
     random = np.random.default_rng(seed)
     spacing = (slice_spacing_mm, spacing_mm, spacing_mm)
-    shape = [8 * round(extent / step / 8) for extent, step in zip(EXTENT_MM, spacing)]
-    lattice = draw_lattice(shape, spacing, torch.zeros(3), UNBENT, torch.Generator().manual_seed(seed))
-    scene = subject.sample(lattice, shape, spacing)
+    slices, rows, columns = (8 * round(extent / step / 8) for extent, step in zip(CASE_EXTENT_MM, spacing))
+    slab = Slab((slices, rows, columns), spacing)
+    scene = subject.sample(draw_lattice(slab, UNBENT, torch.Generator().manual_seed(seed)), slab)
     fractions = compute_class_fractions(scene)
     grey = {tissue: random.uniform(*bounds) for tissue, bounds in GREY.items()}
     of_class = [0.0, *(grey["bone"] * random.uniform(0.92, 1.08) for _ in range(4)), *[grey["cartilage"]] * 3]

@@ -27,7 +27,7 @@ from KneeSegLib.inference.scan import Scan
 from KneeSegLib.io.resources import samples_folder
 from KneeSegLib.mr.slices import predict_sagittal
 from KneeSegLib.networks.device import find_device
-from KneeSegLib.training.synthesis.mr.cases import synthesize_mr_case
+from KneeSegLib.training.synthesis.mr.cases import MrSeries, synthesize_mr_case
 from Testing.phantoms.mr_knees import cylinder_knee
 
 NO_KNEESEG = """
@@ -112,7 +112,7 @@ def test_monai_alone_labels_a_knee_ct_as_the_slice_stage_does(tmp_path):
 
 
 def test_monai_alone_labels_a_knee_mr_as_the_slice_stage_does(tmp_path):
-    image = synthesize_mr_case(cylinder_knee(), 0.8, 3.0).image
+    image = synthesize_mr_case(cylinder_knee(), MrSeries(0.8, 3.0)).image
     found = labels_by_monai(find_bundle("mr-knee-slices"), image, tmp_path)
     assert_same_structures(found, labels_by_slice_stage("mr-knee-slices", image), least=7)
 

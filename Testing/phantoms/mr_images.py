@@ -22,6 +22,7 @@ from KneeSegLib.shape.model_file import read_shape_models
 from KneeSegLib.training.synthesis.mr.cases import assign_label_values, make_image
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
+from KneeSegLib.training.synthesis.mr.scene import Slab
 from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.models import model_of
 from Testing.phantoms.mr_knees import cylinder_knee
@@ -61,8 +62,8 @@ def knee_mr(
     centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> MrPhantom:
     """Return a knee; ``shape`` and ``spacing_mm`` are those of slices, rows, columns, ``centre_mm`` is x, y, z."""
-    lattice = draw_lattice(shape, spacing_mm, torch.tensor(centre_mm), NO_WARP, torch.Generator())
-    scene = cylinder_knee().sample(lattice, shape, spacing_mm)
+    slab = Slab(shape, spacing_mm, centre_mm)
+    scene = cylinder_knee().sample(draw_lattice(slab, NO_WARP, torch.Generator()), slab)
     fractions = compute_class_fractions(scene)
     greys = torch.tensor([float(GREYS[name]) for name in KNEE_MR_CLASSES])
     image = torch.einsum("c,cdhw->dhw", greys, fractions)

@@ -17,7 +17,7 @@ from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, find_la
 from KneeSegLib.training.recipe import Losses
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.samples import SoftLabels
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES
 from Testing.phantoms.mr_knees import cylinder_knee, cylinder_knee_subject, cylinder_knee_template
 

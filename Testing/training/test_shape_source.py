@@ -18,7 +18,9 @@ from KneeSegLib.training.recipe import ShapeFit
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.shape_source import ShapeSamples, ShapeSource
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice, locate_points
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis, reduce_warp
+from KneeSegLib.training.synthesis.mr.render import reduce_warp
+from KneeSegLib.training.synthesis.mr.scene import Slab
+from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.settings import Warp
 from Testing.networks.plain_networks import by_old_names, plain_network
 from Testing.phantoms.mr_images import NO_WARP
@@ -156,21 +158,22 @@ def test_samples_can_be_taken_apart_and_put_together():
 def test_places_undo_a_warp(seed):
     shape, spacing = (112, 96, 104), (SPACING_MM,) * 3
     last = np.array(shape) - 1
-    lattice = draw_lattice(shape, spacing, torch.tensor([3.0, -5.0, 8.0]), MrSynthesis().warp, seeded(seed))
+    slab = Slab(shape, spacing, (3.0, -5.0, 8.0))
+    lattice = draw_lattice(slab, MrSynthesis().warp, seeded(seed))
     voxels = np.random.default_rng(seed).uniform(8.0, last - 8.0, (300, 3))  # slices, rows, columns
     nodes = voxels * (np.array(lattice.shape[:3]) - 1) / last
     reached = np.stack([map_coordinates(lattice[..., axis].numpy(), nodes.T, order=1) for axis in range(3)], axis=1)
-    found = locate_points(torch.from_numpy(reached).float(), lattice, shape, spacing).numpy()
+    found = locate_points(torch.from_numpy(reached).float(), lattice, slab).numpy()
     slices, rows, columns = ((voxels - last / 2.0) * SPACING_MM).T
     assert np.abs(found - np.stack([slices, columns, rows], axis=1)).max() < 0.05
 
 
 def test_beyond_the_slab_places_go_on_as_the_affine_part_does():
-    shape, spacing = (40, 40, 40), (SPACING_MM,) * 3
+    slab = Slab((40, 40, 40), (SPACING_MM,) * 3)
     turned = replace(reduce_warp(NO_WARP), turn_degrees=(20.0, 20.0), scale=(1.1, 1.1))
-    lattice = draw_lattice(shape, spacing, torch.zeros(3), turned, seeded())
+    lattice = draw_lattice(slab, turned, seeded())
     points = torch.tensor([[60.0, -10.0, 5.0], [0.0, 45.0, -50.0]])
-    places = locate_points(points, lattice, shape, spacing)
+    places = locate_points(points, lattice, slab)
     assert places.norm(dim=1).tolist() == pytest.approx((1.1 * points.norm(dim=1)).tolist(), rel=1e-3)
 
 

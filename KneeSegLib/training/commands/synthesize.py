@@ -164,10 +164,12 @@ def _render(
 def _case(path: Path, spacing_mm: float, slice_spacing_mm: float | None, side: SideName, seed: int) -> SyntheticCase:
     """The CT or, of a knee prepared for it, the MR of one prepared subject."""
     if path.name.startswith(JointName.mr_knee.value):
-        from KneeSegLib.training.synthesis.mr.cases import synthesize_mr_case
+        from KneeSegLib.training.synthesis.mr.cases import MrSeries, synthesize_mr_case
+        from KneeSegLib.training.synthesis.mr.settings import SLICE_SPACING_MM
         from KneeSegLib.training.synthesis.mr.subjects import read_knee_file
 
-        return synthesize_mr_case(read_knee_file(path), spacing_mm, slice_spacing_mm, side.value, seed)
+        series = MrSeries(spacing_mm, slice_spacing_mm or SLICE_SPACING_MM, side.value, seed)
+        return synthesize_mr_case(read_knee_file(path), series)
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.cases import synthesize_case
     from KneeSegLib.training.synthesis.subjects import PreparedSubject

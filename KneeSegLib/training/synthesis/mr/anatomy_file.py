@@ -1,6 +1,6 @@
-"""Prepared knees for MR: few templates that hold the anatomy, and many people that say where it is in them.
+"""Prepared knees for MR: few templates that hold the anatomy, and many subjects that say where it is in them.
 
-A template (``mr-knee_template_NAME.npz``) is a label map on a fine grid; a person (``mr-knee_GROUP_NAME.npz``) is a
+A template (``mr-knee_template_NAME.npz``) is a label map on a fine grid; a subject (``mr-knee_GROUP_NAME.npz``) is a
 displacement field that leads to a template of the same folder. All are right knees on LPS axes: array index z runs
 inferior to superior, y anterior to posterior, x towards the patient's left; the origin is the middle of the plateau.
 """
@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -48,10 +48,10 @@ class MrTemplate:
         flesh: uint8 [Z/4, Y/4, X/4], distance to the hull of all structures in 0.25 mm, 0 inside: fat and skin follow.
         cavity: uint8, distance to the nearest cartilage or meniscus in 0.25 mm: where joint fluid can be.
         cortex: uint8, thickness of the cortex of the nearest bone in 0.05 mm.
-        vertices: bone -> float32 (V, 3), the shape model's mesh as it lies on this knee, mm; other people's bones are
+        vertices: bone -> float32 (V, 3), the shape model's mesh as it lies on this knee, mm; other subjects' bones are
             matched to it.
         spacing_mm: edge of a fine voxel. origin_mm: position (x, y, z) of the centre of voxel [0, 0, 0].
-        name, sources: what it is called, which data it is made of.
+        name: of the template. sources: data that it is made of.
     """
 
     bone: np.ndarray
@@ -85,6 +85,7 @@ class MrTemplate:
 
     @property
     def file_name(self) -> str:
+        """Of its prepared file."""
         return name_template_file(self.name)
 
     def save(self, folder: str | Path) -> Path:
@@ -128,12 +129,13 @@ class MrTemplate:
 
 @dataclass
 class MrSubject:
-    """A person: a template seen through a displacement.
+    """A subject: a template seen through a displacement.
 
     Attributes:
         template: name of the template.
-        steps: int16 [3, Z, Y, X], displacement from the person to the template along x, y, z in 0.05 mm.
+        steps: int16 [3, Z, Y, X], displacement from the subject to the template along x, y, z in 0.05 mm.
         spacing_mm, origin_mm: of the grid of ``steps``, as in :class:`MrTemplate`.
+        group, name: split that it belongs to, and its name in that. sources: data that it is made of.
     """
 
     template: str
@@ -146,6 +148,7 @@ class MrSubject:
 
     @property
     def file_name(self) -> str:
+        """Of its prepared file."""
         return f"{JOINT}_{self.group}_{self.name}.npz"
 
     def save(self, folder: str | Path) -> Path:
@@ -176,18 +179,19 @@ class MrSubject:
             steps=sum_differences(unpack_field(content["steps"], shape, np.uint16), np.int16),
             spacing_mm=float(content["spacing_mm"]),
             origin_mm=tuple(content["origin_mm"].tolist()),
-            group=str(content["group"]),
+            group=cast(Group, str(content["group"])),
             name=str(content["subject"]),
             sources=tuple(content["sources"].tolist()),
         )
 
 
 def name_template_file(name: str) -> str:
-    """Of the template ``name``."""
+    """Return the name of a template's file."""
     return f"{JOINT}_template_{name}.npz"
 
 
 def _write_arrays(path: Path, **content: Any) -> Path:
+    """Write arrays to a file, beside its final name first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.stem + ".part.npz")
     np.savez(unfinished, **content)
@@ -196,6 +200,7 @@ def _write_arrays(path: Path, **content: Any) -> Path:
 
 
 def _read_arrays(path: str | Path, build: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return what ``build`` makes of the arrays of a file; raises :class:`InputError` where that fails."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             content = {name: stored[name] for name in stored.files}

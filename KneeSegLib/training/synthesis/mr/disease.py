@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch.nn import functional
 
 from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
 from KneeSegLib.training.synthesis.mr.scene import MrScene
+from KneeSegLib.training.synthesis.mr.settings import MENISCUS_RIM_MM, RECESS_BLUR_MM, Disease
 from KneeSegLib.training.synthesis.mr.structures import POUCH
-
-Bounds = tuple[float, float]
-
-_EDGE_MM = 0.4
-
-
-@dataclass(frozen=True)
-class Disease:
-    """How often and how far knees differ from healthy ones.
-
-    Attributes:
-        thickness: factor of the cartilage's thickness, all over.
-        thickness_waves: relative standard deviation of that factor over some centimetres.
-        worn_mm: taken off everywhere, so that thin edges draw back; negative values spread cartilage outward.
-        lesion_probability: of holes of 4 to 14 mm, partly or down to the bone.
-        denuded_probability: of bare bone over a whole compartment.
-        osteophyte_probability: of outgrowths at the joint's edges, ``osteophyte_mm`` high.
-        extrusion_probability: of menisci that stand out sideways by ``extrusion_mm``.
-        film_mm: fluid upon cartilage, which fades out over .3 to 1 mm beyond; from -1 on cartilage is mostly dry.
-        effusion_probability: of more of it, ``effusion_mm`` around the joint.
-        recess_probability: of fluid in the recess above the patella, ``recess_mm`` deep on the front of the femur.
-    """
-
-    thickness: Bounds = (0.55, 1.25)
-    thickness_waves: Bounds = (0.0, 0.25)
-    worn_mm: Bounds = (-0.5, 0.7)
-    lesion_probability: float = 0.35
-    denuded_probability: float = 0.15
-    osteophyte_probability: float = 0.3
-    osteophyte_mm: Bounds = (1.0, 4.0)
-    extrusion_probability: float = 0.3
-    extrusion_mm: Bounds = (0.5, 4.0)
-    film_mm: Bounds = (-1.2, 0.8)
-    effusion_probability: float = 0.35
-    effusion_mm: Bounds = (1.0, 7.0)
-    recess_probability: float = 0.5
-    recess_mm: Bounds = (1.0, 5.0)
 
 
 def change_cartilage(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
-    """Cartilage made thinner, thicker, broader, narrower, torn or worn away; bone stays as it is."""
+    """Return cartilage made thinner, thicker, broader, narrower, torn or worn away; bone stays as it is."""
     thickness = scene.thickness_mm
     worn = uniform(disease.worn_mm, generator)
     if worn < 0.0:
@@ -69,18 +33,18 @@ def change_cartilage(scene: MrScene, disease: Disease, generator: torch.Generato
 def spread_outward(
     thickness_mm: torch.Tensor, spacing_mm: tuple[float, float, float], reach_mm: float = 2.0
 ) -> torch.Tensor:
-    """Greatest thickness within ``reach_mm`` along rows and columns: cartilage beyond its edge."""
+    """Return the greatest thickness within ``reach_mm`` along rows and columns: cartilage beyond its edge."""
     rows, columns = (2 * round(reach_mm / step) + 1 for step in spacing_mm[1:])
     return functional.max_pool2d(thickness_mm[None], (rows, columns), stride=1, padding=(rows // 2, columns // 2))[0]
 
 
 def draw_lesions(scene: MrScene, generator: torch.Generator) -> torch.Tensor:
-    """0..1, 1 in some patches of 4 to 14 mm."""
+    """Draw 0..1: 1 in some patches of 4 to 14 mm."""
     return smoothstep(scene.noise(uniform((4.0, 14.0), generator), generator), 1.0, 1.4)
 
 
 def add_osteophytes(scene: MrScene, disease: Disease, generator: torch.Generator) -> MrScene:
-    """Blunt outgrowths of bone where cartilage ends, some millimetres wide."""
+    """Add blunt outgrowths of bone where cartilage ends, some millimetres wide."""
     height = uniform(disease.osteophyte_mm, generator)
     bumps = smoothstep(scene.noise(uniform((5.0, 9.0), generator), generator), 0.4, 1.8)
     at_the_edge = smoothstep(scene.cavity_mm, 0.5, 3.0) * (1.0 - smoothstep(scene.cavity_mm, 6.0, 14.0))
@@ -92,19 +56,18 @@ def add_osteophytes(scene: MrScene, disease: Disease, generator: torch.Generator
 
 
 def extrude_menisci(lattice_mm: torch.Tensor, extrusion_mm: float) -> torch.Tensor:
-    """Where to look up menisci that stand out: places drawn towards the middle, by ``extrusion_mm`` at the rim.
+    """Return where menisci that stand out are read: places drawn towards the middle, by ``extrusion_mm`` at the rim.
 
     Args:
-        lattice_mm: ``(..., 3)`` positions ``(x, y, z)`` in a person, whose plateau's middle is the origin.
+        lattice_mm: ``(..., 3)`` positions ``(x, y, z)`` in a subject, whose plateau's middle is the origin.
     """
-    rim_mm = 32.0
     places = lattice_mm.clone()
-    places[..., 0] = places[..., 0] * (1.0 - extrusion_mm / rim_mm)
+    places[..., 0] = places[..., 0] * (1.0 - extrusion_mm / MENISCUS_RIM_MM)
     return places
 
 
 def draw_fluid_fraction(scene: MrScene, disease: Disease, generator: torch.Generator) -> torch.Tensor:
-    """How much of what is neither bone, cartilage nor meniscus is joint fluid, 0..1: a film, or an effusion."""
+    """Draw the fraction of what is neither bone, cartilage nor meniscus that is joint fluid: a film, or an effusion."""
     film = uniform(disease.film_mm, generator)
     fraction = 1.0 - smoothstep(scene.cavity_mm - film * (1.0 + 0.5 * scene.noise(12.0, generator)), 0.3, 1.0)
     if chance(disease.effusion_probability, generator):
@@ -118,8 +81,7 @@ def draw_fluid_fraction(scene: MrScene, disease: Disease, generator: torch.Gener
 
 
 def draw_recess_fraction(scene: MrScene, depth_mm: float, generator: torch.Generator) -> torch.Tensor:
-    """How much of the recess above the patella is fluid, 0..1: a layer of some ``depth_mm`` on the femur's front."""
+    """Draw the fraction of the recess above the patella that is fluid: a layer of some ``depth_mm`` on the femur."""
     depth = depth_mm * (0.7 + 0.5 * scene.noise(18.0, generator)).clamp(0.0, 2.0)
     filled = (scene.soft == POUCH) * smoothstep(depth - scene.bone_mm, -0.4, 0.4)
-    # The recess is drawn in voxels of the template: a little blur gives partial volumes.
-    return blur(filled, (0.0, *(_EDGE_MM / step for step in scene.spacing_mm[1:])))
+    return blur(filled, (0.0, *(RECESS_BLUR_MM / step for step in scene.spacing_mm[1:])))

@@ -1,4 +1,4 @@
-"""The label maps that templates are made of: which label is what."""
+"""The label maps that templates are made of, and the meaning of their labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from KneeSegLib.training.synthesis.mr.structures import ARTERY, FAT_PAD, FIRST_M
 
 @dataclass(frozen=True)
 class KneeMap:
-    """A label map with cartilage: which labels are what.
+    """A label map with cartilage, and the meaning of its labels.
 
     Attributes:
         bones_of: the file, its side and the labels of its bones.

@@ -1,4 +1,4 @@
-"""The file of landmarks beside prepared knees: corresponding points on the templates, and how people differ."""
+"""The file of landmarks beside prepared knees: corresponding points on the templates, and how subjects differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Landmarks:
 
     Attributes:
         points: bone -> template -> (P, 3) float32, x, y, z in mm in the frame of the template.
-        modes: bone -> mean (P, 3), components (K, P, 3) and variances (K,) of the shape model of the training people.
+        modes: bone -> mean (P, 3), components (K, P, 3) and variances (K,) of the shape model of the training subjects.
     """
 
     points: Mapping[str, Mapping[str, np.ndarray]]
@@ -31,7 +32,9 @@ class Landmarks:
 
     def save(self, folder: Path) -> Path:
         """Write to ``folder``, beside its final name first, so that a file that exists is whole."""
-        arrays = {f"points_{b}_{t}": points for b, of_bone in self.points.items() for t, points in of_bone.items()}
+        arrays: dict[str, Any] = {
+            f"points_{b}_{t}": points for b, of_bone in self.points.items() for t, points in of_bone.items()
+        }
         for bone, modes in self.modes.items():
             arrays |= {f"{name}_{bone}": array.astype(np.float32) for name, array in zip(_MODES, modes)}
         path = folder / FILE_NAME

@@ -18,7 +18,7 @@ _BUMP_FACTOR = 1.439
 def draw_stretched_noise(
     shape: Sequence[int], spacing_mm: Sequence[float], scale_mm: float | Sequence[float], generator: torch.Generator
 ) -> torch.Tensor:
-    """Noise of mean 0 and standard deviation near 1 that varies over ``scale_mm`` (one, or one per axis).
+    """Draw noise of mean 0 and standard deviation near 1 that varies over ``scale_mm`` (one, or one per axis).
 
     White noise on a coarse grid, interpolated by a smooth bump for each node: a hat at half the node's distance,
     blurred over three of its points, then linearly between these. Hats alone would show as facets where the noise is
@@ -42,7 +42,7 @@ def draw_stretched_noise(
 
 
 def enlarge_fields(fields: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Fields ``(N, C, d, h, w)`` at ``(N, C, *shape)``, first and last nodes kept; axis by axis, the cheapest first."""
+    """Return fields ``(N, C, d, h, w)`` at ``(N, C, *shape)``, first and last nodes kept; one axis after the other."""
     for axis, size in enumerate(shape):
         if fields.shape[2 + axis] == size:
             continue
@@ -53,10 +53,10 @@ def enlarge_fields(fields: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 
 
 def compute_mean_edge_mm(spacing_mm: Sequence[float]) -> float:
-    """Edge of the cube that is as large as a voxel."""
+    """Return the edge of the cube that is as large as a voxel."""
     return math.prod(spacing_mm) ** (1.0 / 3.0)
 
 
 def compute_fraction_within(distance_mm: torch.Tensor, spacing_mm: Sequence[float]) -> torch.Tensor:
-    """Share of each voxel that lies inside a surface, from the signed distance of its centre."""
+    """Return the fraction of each voxel inside a surface, from the signed distance of its centre."""
     return compute_occupancy(distance_mm, compute_mean_edge_mm(spacing_mm))

@@ -1,8 +1,8 @@
-"""Prepare knees for MR: templates first, then people of the shape model, each looking at one of the templates.
+"""Prepare knees for MR: templates first, then subjects of the shape model, each of one of the templates.
 
-Bones are drawn anew for everybody, and people never cross from one group to another. Cartilage, menisci and soft tissue
-are those of the two people of the label maps, in all groups: what a network learns of these is measured on new shapes
-and new disease, but not on new people.
+Bones are drawn anew for each, and subjects never cross from one group to another. Cartilage, menisci and soft tissue
+are those of the two subjects of the label maps, in all groups: what a network learns of these is measured on new shapes
+and new disease, but not on new subjects.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from KneeSegLib.training.synthesis.mr.displacement import measure_least_volume_c
 from KneeSegLib.training.synthesis.mr.knee_maps import KNEE_MAPS
 from KneeSegLib.training.synthesis.mr.landmarks import prepare_landmarks
 from KneeSegLib.training.synthesis.mr.landmarks_file import FILE_NAME
-from KneeSegLib.training.synthesis.mr.matching import Variation, draw_bones
-from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID, build_templates, fit_steps_between
+from KneeSegLib.training.synthesis.mr.settings import (
+    LEAST_VOLUME_CHANGE,
+    STEPS_GRID,
+    SUBJECTS,
+    VARIATION_REDUCED_BY,
+    Variation,
+)
+from KneeSegLib.training.synthesis.mr.templates import build_templates, fit_steps_between
+from KneeSegLib.training.synthesis.mr.variation import draw_bones, reduce_variation
 from KneeSegLib.training.synthesis.prepare import seed_random
 from KneeSegLib.training.synthesis.voxels import CaseName
 
-SUBJECTS: dict[Group, int] = {"train": 160, "validation": 6, "test": 6}
-LEAST_VOLUME_CHANGE = 0.1
-_VARIATION_REDUCED_BY = 0.75
-
 
 def list_cases(group: Group | None = None) -> list[CaseName]:
-    """The label maps' own people, who are trained on, then drawn ones, templates in turn."""
+    """Return the names of the label maps' own subjects, which are trained on, then drawn ones, templates in turn."""
     templates = list(KNEE_MAPS)
     own = [CaseName(JOINT, "train", template) for template in templates]
     drawn = [
@@ -50,13 +53,13 @@ def prepare_mr_knees(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> list[Path]:
-    """Write the people that are missing in ``output``, the templates and landmarks; return the paths of all people.
+    """Write the subjects that are missing in ``output``, templates and landmarks; return the paths of all subjects.
 
     Args:
         data: folder of the data pack.
-        group: only people of this group; None for all.
-        limit: no more than so many people, the first ones.
-        seed: another seed draws other people.
+        group: only subjects of this group; None for all.
+        limit: no more than so many subjects, the first ones.
+        seed: another seed draws other subjects.
 
     Raises:
         InputError: the data pack lacks a file.
@@ -79,7 +82,7 @@ def prepare_mr_knees(
 
 
 def build_subject(name: CaseName, template: MrTemplate, model: LimbModel, random: np.random.Generator) -> MrSubject:
-    """One person: no displacement for the template's own, else that to a drawn person's bones."""
+    """Build one subject: no displacement for the template's own, else that to a drawn subject's bones."""
     if name.subject == template.name:
         steps = np.zeros((3, *STEPS_GRID.shape), np.float32)
     else:
@@ -96,11 +99,11 @@ def build_subject(name: CaseName, template: MrTemplate, model: LimbModel, random
 
 
 def _draw_unfolded_steps(mapped: dict[str, np.ndarray], model: LimbModel, random: np.random.Generator) -> np.ndarray:
-    """Displacement to drawn bones; people that would fold the anatomy are drawn again, nearer to the mean."""
-    draw = Variation()
+    """Draw a displacement to drawn bones; what would fold the anatomy is drawn again, nearer to the mean."""
+    variation = Variation()
     while True:
-        bones = draw_bones(model, mapped, draw, random)
+        bones = draw_bones(model, mapped, variation, random)
         steps = fit_steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, mapped)
         if measure_least_volume_change(steps, STEPS_GRID.spacing_mm) > LEAST_VOLUME_CHANGE:
             return steps
-        draw = draw.reduce(_VARIATION_REDUCED_BY)
+        variation = reduce_variation(variation, VARIATION_REDUCED_BY)

@@ -1,58 +1,29 @@
-"""A synthetic knee MR from a prepared person: anatomy, disease, tissue, scanner, in this order."""
+"""A synthetic knee MR from a prepared subject: anatomy, disease, tissue, scanner, in this order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from KneeSegLib.training.synthesis.fields import chance, uniform
-from KneeSegLib.training.synthesis.mr.contrast import ContrastDraw, draw_contrast
+from KneeSegLib.training.synthesis.mr.contrast import draw_contrast
 from KneeSegLib.training.synthesis.mr.disease import (
-    Disease,
     add_osteophytes,
     change_cartilage,
     draw_fluid_fraction,
     extrude_menisci,
 )
+from KneeSegLib.training.synthesis.mr.labelled_tissue import render_bone, render_cartilage, render_meniscus
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
 from KneeSegLib.training.synthesis.mr.noise import compute_fraction_within
-from KneeSegLib.training.synthesis.mr.scanner import MrScanner, average_slices, simulate_scan
-from KneeSegLib.training.synthesis.mr.scene import MrScene
+from KneeSegLib.training.synthesis.mr.scanner import average_slices, simulate_scan
+from KneeSegLib.training.synthesis.mr.scene import MrScene, Slab
+from KneeSegLib.training.synthesis.mr.settings import BLEND_SLICES, GENTLE_FACTOR, Disease, MrSynthesis
+from KneeSegLib.training.synthesis.mr.soft_tissue import render_soft_tissue
 from KneeSegLib.training.synthesis.mr.structures import BONES, CARTILAGES, CLASSES
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee
-from KneeSegLib.training.synthesis.mr.tissue import (
-    Marrow,
-    Surroundings,
-    render_bone,
-    render_cartilage,
-    render_meniscus,
-    render_soft_tissue,
-)
-from KneeSegLib.training.synthesis.settings import Warp
-
-_BLEND_SLICES = 0.7
-"""Slices that are to be averaged pass into each other first, so that thin sheets across them leave no steps."""
-
-
-@dataclass(frozen=True)
-class MrSynthesis:
-    """Everything a recipe may change about synthetic MR; those that ship narrow some of the defaults.
-
-    Attributes:
-        gentle_probability: share of images of a person hardly bent, the others are warped by up to ``warp``.
-    """
-
-    warp: Warp = field(
-        default_factory=lambda: Warp((-12.0, 12.0), (-15.0, 15.0), (0.88, 1.14), (0.93, 1.07), (0.0, 4.0), (0.0, 0.7))
-    )
-    gentle_probability: float = 0.3
-    disease: Disease = field(default_factory=Disease)
-    marrow: Marrow = field(default_factory=Marrow)
-    surroundings: Surroundings = field(default_factory=Surroundings)
-    contrast: ContrastDraw = field(default_factory=ContrastDraw)
-    scanner: MrScanner = field(default_factory=MrScanner)
+from KneeSegLib.training.synthesis.settings import Bounds, Warp
 
 
 @dataclass
@@ -61,7 +32,7 @@ class SyntheticMr:
 
     Attributes:
         image: ``(D, H, W)`` float32, signal of any unit.
-        shares: ``(C, D, H, W)`` float32, how much of each voxel each of :data:`structures.CLASSES` fills; sums to 1.
+        fractions: ``(C, D, H, W)`` float32, of each voxel that each of :data:`structures.CLASSES` fills; they sum to 1.
         boundary_mm: ``(D, H, W)`` distance to the nearest surface of any of them.
         spacing_mm: distances of slices, rows, columns.
     """
@@ -74,9 +45,7 @@ class SyntheticMr:
 
 def render_mr(
     subject: PreparedKnee,
-    shape: Sequence[int],
-    spacing_mm: Sequence[float],
-    centre_mm: torch.Tensor,
+    slab: Slab,
     synthesis: MrSynthesis,
     generator: torch.Generator,
     slices_averaged: int = 1,
@@ -84,12 +53,11 @@ def render_mr(
     """Render one slab.
 
     Args:
-        shape: ``(D, H, W)`` before slices are averaged. spacing_mm: along these.
-        centre_mm: ``(x, y, z)`` in the person that the slab's centre falls on.
+        slab: before slices are averaged.
         slices_averaged: neighbouring slices that become one thick slice.
     """
-    lattice = draw_bent_lattice(shape, spacing_mm, centre_mm, synthesis, generator)
-    scene = draw_diseased_scene(subject, lattice, shape, spacing_mm, synthesis.disease, generator)
+    lattice = draw_bent_lattice(slab, synthesis, generator)
+    scene = draw_diseased_scene(subject, lattice, slab, synthesis.disease, generator)
     contrast = draw_contrast(synthesis.contrast, generator)
     fractions = compute_class_fractions(scene)
 
@@ -105,30 +73,29 @@ def render_mr(
     ):
         signal = signal.add(tissue.scale(fraction))
     if slices_averaged > 1:
-        signal = signal.blend_slices(_BLEND_SLICES)
-    image = simulate_scan(signal, spacing_mm, synthesis.scanner, generator)
-    thick = (spacing_mm[0] * slices_averaged, spacing_mm[1], spacing_mm[2])
+        signal = signal.blend_slices(BLEND_SLICES)
+    image = simulate_scan(signal, slab.spacing_mm, synthesis.scanner, generator)
+    across, up, back = slab.spacing_mm
     return SyntheticMr(
         average_slices(image, slices_averaged),
         average_slices(fractions, slices_averaged),
         average_slices(measure_boundary_distance(scene), slices_averaged),
-        thick,
+        (across * slices_averaged, up, back),
     )
 
 
 def draw_diseased_scene(
     subject: PreparedKnee,
     lattice_mm: torch.Tensor,
-    shape: Sequence[int],
-    spacing_mm: Sequence[float],
+    slab: Slab,
     disease: Disease,
     generator: torch.Generator,
 ) -> MrScene:
-    """The person on a slab, with what age and disease did to the knee."""
-    scene = subject.sample(lattice_mm, shape, spacing_mm)
+    """Draw the subject on a slab, changed by age and disease."""
+    scene = subject.sample(lattice_mm, slab)
     if chance(disease.extrusion_probability, generator):
         places = extrude_menisci(lattice_mm, uniform(disease.extrusion_mm, generator))
-        scene = replace(scene, meniscus_mm=subject.sample_meniscus(places, shape))
+        scene = replace(scene, meniscus_mm=subject.sample_meniscus(places, slab))
     scene = change_cartilage(scene, disease, generator)
     if chance(disease.osteophyte_probability, generator):
         scene = add_osteophytes(scene, disease, generator)
@@ -136,7 +103,7 @@ def draw_diseased_scene(
 
 
 def compute_class_fractions(scene: MrScene) -> torch.Tensor:
-    """Share of each voxel that each of :data:`structures.CLASSES` fills, ``(C, D, H, W)``; they sum to 1.
+    """Return the fraction of each voxel that each of :data:`structures.CLASSES` fills, ``(C, D, H, W)``; they sum to 1.
 
     Bone comes first, then its cartilage, then menisci; the background has what is left.
     """
@@ -154,26 +121,28 @@ def compute_class_fractions(scene: MrScene) -> torch.Tensor:
 
 
 def measure_boundary_distance(scene: MrScene) -> torch.Tensor:
-    """Distance in mm to the nearest surface of bone, cartilage or meniscus."""
+    """Return the distance in mm to the nearest surface of bone, cartilage or meniscus."""
     return torch.minimum(torch.minimum(scene.bone_mm.abs(), scene.cover_mm.abs()), scene.meniscus_mm.abs())
 
 
-def draw_bent_lattice(
-    shape: Sequence[int],
-    spacing_mm: Sequence[float],
-    centre_mm: torch.Tensor,
-    synthesis: MrSynthesis,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """:func:`~KneeSegLib.training.synthesis.mr.subjects.draw_lattice` of a person bent by a little or by more."""
+def draw_bent_lattice(slab: Slab, synthesis: MrSynthesis, generator: torch.Generator) -> torch.Tensor:
+    """Draw the lattice (:func:`~.lattice.draw_lattice`) of a subject that is bent by a little or by more."""
     warp = reduce_warp(synthesis.warp) if chance(synthesis.gentle_probability, generator) else synthesis.warp
-    return draw_lattice(shape, spacing_mm, centre_mm, warp, generator)
+    return draw_lattice(slab, warp, generator)
 
 
-def reduce_warp(warp: Warp, factor: float = 0.35) -> Warp:
-    """Bounds drawn in towards no warp at all."""
+def reduce_warp(warp: Warp, factor: float = GENTLE_FACTOR) -> Warp:
+    """Return bounds drawn in towards no warp at all."""
+
+    def reduce(bounds: Bounds, middle: float = 0.0) -> Bounds:
+        low, high = (middle + factor * (bound - middle) for bound in bounds)
+        return low, high
+
     return Warp(
-        *(tuple(factor * bound for bound in bounds) for bounds in (warp.tilt_degrees, warp.turn_degrees)),
-        *(tuple(1.0 + factor * (bound - 1.0) for bound in bounds) for bounds in (warp.scale, warp.stretch)),
-        *(tuple(factor * bound for bound in bounds) for bounds in (warp.bend_mm, warp.ripple_mm)),
+        tilt_degrees=reduce(warp.tilt_degrees),
+        turn_degrees=reduce(warp.turn_degrees),
+        scale=reduce(warp.scale, 1.0),
+        stretch=reduce(warp.stretch, 1.0),
+        bend_mm=reduce(warp.bend_mm),
+        ripple_mm=reduce(warp.ripple_mm),
     )

@@ -1,4 +1,4 @@
-"""What an MR scanner makes of tissue, one ingredient a function.
+"""An MR scanner: what it makes of tissue, one ingredient a function.
 
 Slabs are ``(D, H, W)`` with slices first; the read-out of a slice runs along its rows or its columns.
 """
@@ -13,46 +13,32 @@ import torch
 
 from KneeSegLib.training.synthesis.fields import blur, chance, smoothstep, uniform
 from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise
-from KneeSegLib.training.synthesis.mr.tissue import Signal
-
-Bounds = tuple[float, float]
+from KneeSegLib.training.synthesis.mr.settings import MrScanner
+from KneeSegLib.training.synthesis.mr.signal import Signal
 
 
 @dataclass(frozen=True)
-class MrScanner:
-    """Bounds of how scanners differ; probabilities say how often an ingredient takes part. Lengths in mm.
+class Acquisition:
+    """How slices are sampled in the frequency domain.
 
     Attributes:
-        shift_mm: of fat along the read-out.
-        failure_probability: of fat suppression (or anything else about fat) that fails in places.
-        bias: standard deviation of the logarithm of the slow shading.
-        coil_mm: distance at which a coil's signal halves.
-        resolution_mm: edge of what the scanner resolves within a slice; finer detail is cut off in its frequencies.
-        noise: standard deviation against a signal of 1, before the magnitude is taken.
-        slice_blur_mm: how far slices reach into each other.
+        resolution_mm: frequencies above ``1 / (2 * resolution_mm)`` are not sampled.
+        ringing: 0 fades frequencies out (no Gibbs ringing), 1 cuts them off sharply.
+        ghosts: strength of the copies that regular motion (pulse, breath) makes along the rows.
+        noise: standard deviation of the real and the imaginary part; the magnitude's is Rician (Gudbjartsson and
+            Patz 1995).
     """
 
-    shift_mm: Bounds = (0.0, 1.6)
-    shift_probability: float = 0.6
-    failure_probability: float = 0.15
-    bias: Bounds = (0.0, 0.3)
-    coil_mm: Bounds = (70.0, 200.0)
-    coil_probability: float = 0.6
-    resolution_mm: Bounds = (0.4, 1.1)
-    gibbs_probability: float = 0.5
-    motion_probability: float = 0.2
-    ghosts: Bounds = (0.01, 0.06)
-    wrap_probability: float = 0.05
-    band_probability: float = 0.08
-    noise: Bounds = (0.005, 0.09)
-    slice_blur_mm: Bounds = (0.0, 0.8)
-    curve: Bounds = (0.85, 1.2)
+    resolution_mm: float
+    ringing: float = 1.0
+    ghosts: float = 0.0
+    noise: float = 0.0
 
 
 def simulate_scan(
     signal: Signal, spacing_mm: Sequence[float], scanner: MrScanner, generator: torch.Generator
 ) -> torch.Tensor:
-    """Put tissue through a random scanner: magnitude image, noise and all."""
+    """Put tissue through a random scanner; returns the magnitude image ``(D, H, W)`` with its noise."""
     fat = signal.fat
     if chance(scanner.failure_probability, generator):
         fat = fat * draw_suppression_failure(fat.shape, spacing_mm, uniform((0.0, 4.0), generator), generator)
@@ -72,19 +58,20 @@ def simulate_scan(
     ghosts = uniform(scanner.ghosts, generator) if chance(scanner.motion_probability, generator) else 0.0
     ringing = 1.0 if chance(scanner.gibbs_probability, generator) else 0.0
     resolution = uniform(scanner.resolution_mm, generator)
-    image = acquire_image(image, spacing_mm, resolution, ringing, ghosts, uniform(scanner.noise, generator), generator)
+    acquisition = Acquisition(resolution, ringing, ghosts, uniform(scanner.noise, generator))
+    image = acquire_image(image, spacing_mm, acquisition, generator)
     return image ** uniform(scanner.curve, generator)
 
 
 def draw_suppression_failure(
     shape: Sequence[int], spacing_mm: Sequence[float], strength: float, generator: torch.Generator
 ) -> torch.Tensor:
-    """Factor of fat's signal: 1, and up to ``1 + strength`` in large places at the borders of the field."""
+    """Draw a factor of fat's signal: 1, and up to ``1 + strength`` in large places at the borders of the field."""
     return 1.0 + strength * smoothstep(draw_stretched_noise(shape, spacing_mm, 60.0, generator), 0.2, 1.2)
 
 
 def shift_image(image: torch.Tensor, pixels: float, axis: int) -> torch.Tensor:
-    """The image moved by a fraction of a pixel, or some, along an axis (1 rows, 2 columns); the border is repeated."""
+    """Return the image moved by some pixels, or a fraction, along an axis (1 rows, 2 columns), its border repeated."""
     whole = math.floor(pixels)
     part = pixels - whole
     places = torch.arange(image.shape[axis]) - whole
@@ -97,14 +84,14 @@ def shift_image(image: torch.Tensor, pixels: float, axis: int) -> torch.Tensor:
 def draw_shading(
     shape: Sequence[int], spacing_mm: Sequence[float], strength: float, generator: torch.Generator
 ) -> torch.Tensor:
-    """Slow factor around 1 whose logarithm has the standard deviation ``strength``."""
+    """Draw a slow factor around 1 whose logarithm has the standard deviation ``strength``."""
     return torch.exp(strength * draw_stretched_noise(shape, spacing_mm, 80.0, generator))
 
 
 def draw_coil_sensitivity(
     shape: Sequence[int], spacing_mm: Sequence[float], half_mm: float, generator: torch.Generator
 ) -> torch.Tensor:
-    """Sensitivity of a receiver: 1 near a point in the field, one half at ``half_mm`` from it."""
+    """Draw the sensitivity of a receiver: 1 near a point in the field, one half at ``half_mm`` from it."""
     squared = torch.zeros(1)
     for axis, (size, step) in enumerate(zip(shape, spacing_mm)):
         place = (torch.arange(size) - size * uniform((0.25, 0.75), generator)) * step
@@ -115,7 +102,7 @@ def draw_coil_sensitivity(
 
 
 def draw_saturation_band(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    """Factor that darkens a slanted stripe of the slices, as a saturation pulse does."""
+    """Draw a factor that darkens a slanted stripe of the slices, as a saturation pulse does."""
     _, height, width = shape
     y, x = torch.linspace(-1.0, 1.0, height)[:, None], torch.linspace(-1.0, 1.0, width)[None]
     angle = uniform((0.0, math.pi), generator)
@@ -124,7 +111,7 @@ def draw_saturation_band(shape: Sequence[int], generator: torch.Generator) -> to
 
 
 def wrap_image(image: torch.Tensor, fraction: float, axis: int) -> torch.Tensor:
-    """Too small a field of view: a strip (``share`` of the extent) of one border folds onto the opposite one."""
+    """Return the image of too small a field of view: a fraction of its extent folds onto the opposite border."""
     width = max(1, round(fraction * image.shape[axis]))
     folded = image.clone()
     end = image.shape[axis] - width
@@ -134,46 +121,32 @@ def wrap_image(image: torch.Tensor, fraction: float, axis: int) -> torch.Tensor:
 
 
 def acquire_image(
-    image: torch.Tensor,
-    spacing_mm: Sequence[float],
-    resolution_mm: float,
-    ringing: float,
-    ghosts: float,
-    noise: float,
-    generator: torch.Generator,
+    image: torch.Tensor, spacing_mm: Sequence[float], how: Acquisition, generator: torch.Generator
 ) -> torch.Tensor:
-    """Slices as sampled in the frequency domain: cut off, with motion and noise, and the magnitude taken.
-
-    Args:
-        resolution_mm: frequencies above ``1 / (2 * resolution_mm)`` are not sampled.
-        ringing: 0 fades frequencies out (no Gibbs ringing), 1 cuts them off sharply.
-        ghosts: strength of the copies that regular motion (pulse, breath) makes along the rows.
-        noise: standard deviation of the real and the imaginary part; the magnitude's is Rician (Gudbjartsson and
-            Patz 1995).
-    """
+    """Return slices as sampled in the frequency domain: cut off, with motion and noise, and the magnitude taken."""
     height, width = image.shape[1:]
     rows = torch.fft.fftfreq(height)[:, None]
     columns = torch.fft.rfftfreq(width)[None]
-    window = _make_pass_band(rows, spacing_mm[1] / resolution_mm, ringing) * _make_pass_band(
-        columns, spacing_mm[2] / resolution_mm, ringing
+    window = _make_pass_band(rows, spacing_mm[1] / how.resolution_mm, how.ringing) * _make_pass_band(
+        columns, spacing_mm[2] / how.resolution_mm, how.ringing
     )
     frequencies = torch.fft.rfft2(image) * window
-    if ghosts > 0.0:
+    if how.ghosts > 0.0:
         beats = uniform((8.0, 30.0), generator)
         swing = torch.sin(2.0 * math.pi * beats * torch.fft.fftfreq(height)[:, None])
-        frequencies = frequencies * (1.0 + ghosts * swing * 1j * torch.sign(rows))
+        frequencies = frequencies * (1.0 + how.ghosts * swing * 1j * torch.sign(rows))
     real = torch.fft.irfft2(frequencies, s=(height, width))
     both = torch.randn(2, *image.shape, generator=generator)
     # Noise passes the same band: neighbours agree where pixels are finer than the resolution.
-    softness = 0.3 * max(0.0, resolution_mm / min(spacing_mm[1:]) - 1.0)
+    softness = 0.3 * max(0.0, how.resolution_mm / min(spacing_mm[1:]) - 1.0)
     if softness > 0.15:
         both = torch.stack([blur(part, (0.0, softness, softness)) for part in both])
         both = both / both.std()
-    return torch.sqrt((real + noise * both[0]) ** 2 + (noise * both[1]) ** 2)
+    return torch.sqrt((real + how.noise * both[0]) ** 2 + (how.noise * both[1]) ** 2)
 
 
 def _make_pass_band(frequency: torch.Tensor, fraction: float, ringing: float) -> torch.Tensor:
-    """1 for frequencies (cycles per pixel) that are sampled: those up to ``share`` of the highest."""
+    """Return 1 for frequencies (cycles per pixel) that are sampled: those up to a fraction of the highest."""
     relative = frequency.abs() / (0.5 * min(fraction, 1.0))
     sharp = (relative <= 1.0).float()
     faded = sharp * torch.cos(0.5 * math.pi * relative.clamp(max=1.0)) ** 2
@@ -181,7 +154,7 @@ def _make_pass_band(frequency: torch.Tensor, fraction: float, ringing: float) ->
 
 
 def average_slices(volume: torch.Tensor, slices: int) -> torch.Tensor:
-    """Thick slices: means of ``slices`` neighbours along the third axis from the end, ``(..., D, H, W)``."""
+    """Return thick slices: means of ``slices`` neighbours along the third axis from the end, ``(..., D, H, W)``."""
     if slices == 1:
         return volume
     depth = volume.shape[-3] // slices

@@ -1,4 +1,4 @@
-"""What is where in a slab of slices of a knee: the anatomy that disease, tissue and scanner start from."""
+"""Slabs of slices of a knee, and what is where in them: what disease, tissue and scanner start from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,32 @@ import torch
 from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise
 
 
+@dataclass(frozen=True)
+class Slab:
+    """A slab of slices to be rendered; slices lead to the left, rows upward, columns backward.
+
+    Attributes:
+        shape: number of slices, rows, columns.
+        spacing_mm: distances of these.
+        centre_mm: position (x, y, z) in the subject, before it is warped, that the slab's centre falls on.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @classmethod
+    def around(cls, centre_mm: torch.Tensor, shape: Sequence[int], spacing_mm: Sequence[float]) -> Slab:
+        """Return the slab whose centre falls on a point (3,)."""
+        depth, rows, columns = shape
+        across, up, back = spacing_mm
+        x, y, z = centre_mm.tolist()
+        return cls((depth, rows, columns), (across, up, back), (x, y, z))
+
+
 @dataclass
 class MrScene:
-    """What is where in a slab; all ``(D, H, W)``: slices right to left, rows upward, columns front to back.
+    """Anatomy in a slab; all tensors ``(D, H, W)``: slices right to left, rows upward, columns front to back.
 
     Attributes:
         bone_mm: signed distance to the surface of the bone ``owner``, negative inside.
@@ -38,13 +61,15 @@ class MrScene:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return tuple(self.bone_mm.shape)
+        """Number of slices, rows, columns."""
+        depth, rows, columns = self.bone_mm.shape
+        return depth, rows, columns
 
     @property
     def thickness_mm(self) -> torch.Tensor:
-        """Of the cartilage that lies here, or beneath, or above; 0 on bare bone."""
+        """Thickness of the cartilage that lies here, or beneath, or above; 0 on bare bone."""
         return (self.bone_mm - self.cover_mm).clamp(min=0.0)
 
     def noise(self, scale_mm: float | Sequence[float], generator: torch.Generator) -> torch.Tensor:
-        """Noise on this slab, see :func:`~KneeSegLib.training.synthesis.mr.noise.draw_stretched_noise`."""
+        """Draw noise on this slab, see :func:`~.noise.draw_stretched_noise`."""
         return draw_stretched_noise(self.shape, self.spacing_mm, scale_mm, generator)

@@ -1,4 +1,4 @@
-"""How bright tissue is in double-echo steady state (DESS): from relaxation times, not from how images look.
+"""Signal of tissue in double-echo steady state (DESS), from relaxation times and not chosen by eye.
 
 Both echoes follow the steady-state signals of Hänicke and Vogel, Magnetic Resonance in Medicine 7, 1988; the image is
 their sum. Diffusion, flow and magnetisation transfer are left out: the first two make fluid less bright than this.
@@ -17,7 +17,7 @@ class DessProtocol:
     Source: Peterfy et al., Osteoarthritis and Cartilage 16, 2008; table 1 of PMC5871621.
 
     Attributes:
-        fat_left: share of fat's signal that the excitation of water leaves, a guess.
+        fat_left: fraction of fat's signal that the excitation of water leaves, a guess.
     """
 
     repetition_ms: float = 16.3
@@ -54,7 +54,7 @@ densities and the other tissues are rounded guesses."""
 
 
 def compute_dess_signal(tissue: Tissue, protocol: DessProtocol) -> float:
-    """Return the sum of both echoes as a share of the magnetisation at rest, 0..1."""
+    """Return the sum of both echoes as a fraction of the magnetisation at rest, 0..1."""
     flip = math.radians(protocol.flip_degrees)
     cosine, half = math.cos(flip), math.tan(flip / 2.0)
     e1 = math.exp(-protocol.repetition_ms / tissue.t1_ms)

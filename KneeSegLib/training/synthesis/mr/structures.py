@@ -1,7 +1,7 @@
-"""What prepared knees consist of.
+"""The structures of prepared knees.
 
-Bones, cartilages and menisci are what a network learns to name. The other tissues only surround them: they are told
-apart as far as they look different in MR, muscles one by one because of the fat between them.
+Bones, cartilages and menisci are what a network learns to label. The other tissues only surround them: they are
+distinguished as far as their signal in MR differs, muscles one by one because of the fat between them.
 """
 
 from __future__ import annotations

@@ -26,24 +26,17 @@ from KneeSegLib.training.synthesis.mr.displacement import fit_unfolded_displacem
 from KneeSegLib.training.synthesis.mr.knee_maps import KNEE_MAPS
 from KneeSegLib.training.synthesis.mr.label_maps import LabelledKnee, list_bone_labels, read_knee
 from KneeSegLib.training.synthesis.mr.matching import extract_surface, fit_knee
+from KneeSegLib.training.synthesis.mr.settings import PASSAGE_MM, STEPS_GRID, TEMPLATE_GRID, THINNEST_CARTILAGE_MM
 from KneeSegLib.training.synthesis.mr.structures import BONES, FAT
 from KneeSegLib.training.synthesis.mr.surroundings import add_quadriceps_tendon, measure_hull_distance
 from KneeSegLib.training.synthesis.settings import REACH_MM
 
-GRID = CubicGrid((-62.0, -70.0, -80.0), 0.6, (268, 228, 220))
-"""Of every template: 161 mm high, 137 mm deep, 132 mm wide."""
-
-STEPS_GRID = CubicGrid((-76.0, -84.0, -96.0), 4.0, (49, 43, 39))
-"""Of every displacement field."""
-
-_PASSAGE_MM = 10.0
-THINNEST_MM = 0.2
-"""Less cartilage than this is a difference between two smoothed borders."""
-_SLICES_PER_STEP = 32
+_SLICES_AT_ONCE = 32
+"""Soft tissue is borrowed for so many slices at a time, which bounds the memory it takes."""
 
 
 def build_templates(data: Path, output: Path) -> dict[str, MrTemplate]:
-    """All templates by name, written to ``output``; those that are there already are read.
+    """Return all templates by name, written to ``output``; those that are there already are read.
 
     Maps without soft tissue borrow that of the first, bent onto their own bones.
 
@@ -58,11 +51,15 @@ def build_templates(data: Path, output: Path) -> dict[str, MrTemplate]:
             built[name] = MrTemplate.load(path)
             continue
         knee = read_knee(knee_map, data)
-        distances = {bone: knee.distance(labels, GRID) for bone, labels in list_bone_labels(knee_map).items()}
-        bones = fit_knee(model, {bone: extract_surface(d, GRID) for bone, d in distances.items()}, knee.seen_mm)
+        distances = {
+            bone: knee.measure_distance(labels, TEMPLATE_GRID) for bone, labels in list_bone_labels(knee_map).items()
+        }
+        bones = fit_knee(
+            model, {bone: extract_surface(d, TEMPLATE_GRID) for bone, d in distances.items()}, knee.shown_mm
+        )
         sources = [knee_map.bones_of.source, SOURCE]
         if knee_map.soft:
-            soft = knee.label_soft_tissue(GRID)
+            soft = knee.label_soft_tissue(TEMPLATE_GRID)
         else:
             lender = next(iter(built.values()))
             soft = borrow_soft_tissue(lender, bones)
@@ -80,30 +77,30 @@ def assemble_template(
     soft: np.ndarray,
     sources: Sequence[str],
 ) -> MrTemplate:
-    """The template of a labelled knee.
+    """Return the template of a labelled knee.
 
     Args:
-        distances: bone -> signed distance in mm on :data:`GRID`, right where the map shows the bone.
+        distances: bone -> signed distance in mm on :data:`~.settings.TEMPLATE_GRID`, true where the map shows it.
         bones: bone -> closed mesh, shaft and all.
-        soft: soft tissue on :data:`GRID`.
+        soft: soft tissue on :data:`~.settings.TEMPLATE_GRID`.
     """
-    bone = np.full(GRID.shape, REACH_MM, np.float32)
-    cover, owner = bone.copy(), np.zeros(GRID.shape, np.uint8)
+    bone = np.full(TEMPLATE_GRID.shape, REACH_MM, np.float32)
+    cover, owner = bone.copy(), np.zeros(TEMPLATE_GRID.shape, np.uint8)
     for number, which in enumerate(BONES, start=1):
-        own = _continue_distance(distances[which], bones[which], knee.seen_mm)
+        own = _continue_distance(distances[which], bones[which], knee.shown_mm)
         covered = own
         if which in knee.knee_map.cartilages:
             labels = (*list_bone_labels(knee.knee_map)[which], *knee.knee_map.cartilages[which])
-            thickness = np.maximum(distances[which] - knee.distance(labels, GRID), 0.0)
-            covered = own - np.where(thickness > THINNEST_MM, thickness, 0.0)
+            thickness = np.maximum(distances[which] - knee.measure_distance(labels, TEMPLATE_GRID), 0.0)
+            covered = own - np.where(thickness > THINNEST_CARTILAGE_MM, thickness, 0.0)
         nearer = covered < cover
         bone[nearer], cover[nearer], owner[nearer] = own[nearer], covered[nearer], number
-    meniscus = knee.distance(knee.knee_map.menisci, GRID)
-    soft = add_quadriceps_tendon(soft, bone, owner, GRID)
+    meniscus = knee.measure_distance(knee.knee_map.menisci, TEMPLATE_GRID)
+    soft = add_quadriceps_tendon(soft, bone, owner, TEMPLATE_GRID)
     filled = (cover < 0) | (meniscus < 0) | (soft != FAT)
     in_the_joint = (meniscus < 0) | ((cover < 0) & (bone > 0))
     middles = (slice(COARSE // 2, None, COARSE),) * 3
-    coarse_mm = GRID.spacing_mm * COARSE
+    coarse_mm = TEMPLATE_GRID.spacing_mm * COARSE
     return MrTemplate(
         bone=_quantize(bone, SDF_UNIT_MM, np.int8),
         cover=_quantize(cover, SDF_UNIT_MM, np.int8),
@@ -114,48 +111,52 @@ def assemble_template(
         cavity=_quantize(_measure_coarse_distance(in_the_joint), CAVITY_UNIT_MM, np.uint8),
         cortex=_quantize(_sample_cortex(owner[middles], bones), CORTEX_UNIT_MM, np.uint8),
         vertices={which: mesh.vertices.astype(np.float32) for which, mesh in bones.items()},
-        spacing_mm=GRID.spacing_mm,
-        origin_mm=GRID.origin_mm,
+        spacing_mm=TEMPLATE_GRID.spacing_mm,
+        origin_mm=TEMPLATE_GRID.origin_mm,
         name=name,
         sources=tuple(sources),
     )
 
 
 def borrow_soft_tissue(lender: MrTemplate, bones: dict[str, Mesh]) -> np.ndarray:
-    """Soft tissue of one template on the bones of another knee (uint8 on :data:`GRID`)."""
+    """Return the soft tissue (uint8) of one template on the bones of another knee."""
     steps = fit_steps_between({bone: mesh.vertices for bone, mesh in bones.items()}, lender.vertices)
-    x, y, z = GRID.coordinates()
-    result = np.empty(GRID.shape, np.uint8)
-    for first in range(0, len(z), _SLICES_PER_STEP):
-        part = slice(first, first + _SLICES_PER_STEP)
+    x, y, z = TEMPLATE_GRID.coordinates()
+    result = np.empty(TEMPLATE_GRID.shape, np.uint8)
+    for first in range(0, len(z), _SLICES_AT_ONCE):
+        part = slice(first, first + _SLICES_AT_ONCE)
         points = np.stack(np.broadcast_arrays(x, y[:, None], z[part, None, None]), axis=-1).reshape(-1, 3)
         points = points + sample_displacement(steps, (points - np.array(STEPS_GRID.origin_mm)) / STEPS_GRID.spacing_mm)
-        places = (points - np.array(GRID.origin_mm)) / GRID.spacing_mm
+        places = (points - np.array(TEMPLATE_GRID.origin_mm)) / TEMPLATE_GRID.spacing_mm
         borrowed = map_coordinates(lender.soft, places.T[::-1], order=0, mode="nearest")
-        result[part] = borrowed.reshape(-1, *GRID.shape[1:])
+        result[part] = borrowed.reshape(-1, *TEMPLATE_GRID.shape[1:])
     return result
 
 
 def fit_steps_between(own: dict[str, np.ndarray], template: dict[str, np.ndarray]) -> np.ndarray:
-    """Displacement field on :data:`STEPS_GRID` that leads from a person's bones to a template's, vertex to vertex."""
+    """Return the displacement field that leads from a subject's bones to a template's, vertex to vertex.
+
+    It is (3, Z, Y, X) on :data:`~.settings.STEPS_GRID`, in mm.
+    """
     places = np.concatenate([own[bone] for bone in BONES])
     steps = np.concatenate([template[bone] for bone in BONES]) - places
     near = np.abs(places[:, 2]) < -STEPS_GRID.origin_mm[2] + 10.0
     return fit_unfolded_displacement(places[near], steps[near], STEPS_GRID)
 
 
-def _continue_distance(distance: np.ndarray, mesh: Mesh, seen_mm: tuple[float, float]) -> np.ndarray:
-    """A bone's distance that passes into that of a fitted mesh where the label map ends."""
-    coarse = CubicGrid(GRID.origin_mm, 2.0 * GRID.spacing_mm, tuple(size // 2 + 1 for size in GRID.shape))
+def _continue_distance(distance: np.ndarray, mesh: Mesh, shown_mm: tuple[float, float]) -> np.ndarray:
+    """Return a bone's distance that passes into that of a fitted mesh where the label map ends."""
+    depth, rows, columns = (size // 2 + 1 for size in TEMPLATE_GRID.shape)
+    coarse = CubicGrid(TEMPLATE_GRID.origin_mm, 2.0 * TEMPLATE_GRID.spacing_mm, (depth, rows, columns))
     modelled = _double_resolution(measure_signed_distance(mesh, coarse))
-    z = GRID.coordinates()[2]
-    beyond = np.maximum(z - seen_mm[1], seen_mm[0] - z)
-    weight = np.clip((beyond + _PASSAGE_MM - 2.0) / _PASSAGE_MM, 0.0, 1.0).astype(np.float32)[:, None, None]
+    z = TEMPLATE_GRID.coordinates()[2]
+    beyond = np.maximum(z - shown_mm[1], shown_mm[0] - z)
+    weight = np.clip((beyond + PASSAGE_MM - 2.0) / PASSAGE_MM, 0.0, 1.0).astype(np.float32)[:, None, None]
     return np.where(weight > 0, weight * modelled + (1 - weight) * distance, distance)
 
 
 def _double_resolution(field: np.ndarray) -> np.ndarray:
-    """A field at half the spacing, interpolated linearly: ``n + 1`` values along each axis become ``2 n``."""
+    """Return a field at half the spacing, interpolated linearly: ``n + 1`` values along each axis become ``2 n``."""
     for axis in range(3):
         first, second = np.delete(field, -1, axis), np.delete(field, 0, axis)
         between = np.stack([first, (first + second) / 2], axis=axis + 1)
@@ -164,24 +165,27 @@ def _double_resolution(field: np.ndarray) -> np.ndarray:
 
 
 def _quantize(values: np.ndarray, unit: float, kind: type) -> np.ndarray:
+    """Return values in whole units, clipped to what the type holds (of signed ones to the same on both sides)."""
     limits = np.iinfo(kind)
     return np.clip(np.round(values / unit), max(limits.min, -127), limits.max).astype(kind)
 
 
 def _measure_coarse_distance(mask: np.ndarray) -> np.ndarray:
-    """Distance in mm to a mask on the fine grid, at the coarse voxels, which hold a bit of it or not."""
+    """Return the distance in mm to the coarse voxels that hold any of a mask on the fine grid."""
     depth, rows, columns = (size // COARSE for size in mask.shape)
     blocks = mask.reshape(depth, COARSE, rows, COARSE, columns, COARSE).any(axis=(1, 3, 5))
-    return distance_transform_edt(~blocks, sampling=GRID.spacing_mm * COARSE)
+    return np.asarray(distance_transform_edt(~blocks, sampling=TEMPLATE_GRID.spacing_mm * COARSE))
 
 
 def _sample_cortex(owner: np.ndarray, bones: dict[str, Mesh]) -> np.ndarray:
-    """Cortical thickness in mm of the nearest bone at the coarse voxels."""
-    spacing = GRID.spacing_mm * COARSE
+    """Return the cortical thickness in mm of the nearest bone at the coarse voxels."""
+    spacing = TEMPLATE_GRID.spacing_mm * COARSE
     thickness = np.zeros(owner.shape)
     for number, which in enumerate(BONES, start=1):
         where = np.argwhere(owner == number)
-        points = np.array(GRID.origin_mm) + where[:, ::-1] * spacing + (COARSE - 1) / 2 * GRID.spacing_mm
+        points = (
+            np.array(TEMPLATE_GRID.origin_mm) + where[:, ::-1] * spacing + (COARSE - 1) / 2 * TEMPLATE_GRID.spacing_mm
+        )
         mesh = bones[which]
         bone = Bone(which, mesh, None if which == "patella" else find_long_axis(mesh))
         thickness[owner == number] = bone.cortex_mm(points)

@@ -7,9 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.training.synthesis.mr.cases import locate_in_case, synthesize_mr_case
-from KneeSegLib.training.synthesis.mr.disease import Disease
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.mr.cases import MrSeries, locate_in_case, synthesize_mr_case
+from KneeSegLib.training.synthesis.mr.settings import Disease, MrSynthesis
 from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import cylinder_landmarks
@@ -25,7 +24,7 @@ def middle_of(labels: sitk.Image, key: str) -> np.ndarray:
 
 @pytest.mark.parametrize("side, lateral", [("right", -1.0), ("left", 1.0)])
 def test_structures_lie_where_they_belong_in_the_patient(side, lateral):
-    case = synthesize_mr_case(cylinder_knee(), 2.0, 4.0, side, synthesis=UPRIGHT)
+    case = synthesize_mr_case(cylinder_knee(), MrSeries(2.0, 4.0, side, synthesis=UPRIGHT))
     assert case.image.GetSize() == case.labels.GetSize()
     assert case.image.GetSpacing() == pytest.approx((2.0, 2.0, 4.0))
     middles = {
@@ -39,7 +38,7 @@ def test_structures_lie_where_they_belong_in_the_patient(side, lateral):
 
 
 def test_the_same_seed_gives_the_same_case():
-    first, second, other = (synthesize_mr_case(cylinder_knee(), 2.0, 8.0, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (synthesize_mr_case(cylinder_knee(), MrSeries(2.0, 8.0, seed=seed)) for seed in (1, 1, 2))
     first, second, other = (sitk.GetArrayFromImage(case.image) for case in (first, second, other))
     assert np.array_equal(first, second) and not np.array_equal(first, other)
 
@@ -48,11 +47,8 @@ def test_the_same_seed_gives_the_same_case():
 @pytest.mark.parametrize("slice_spacing_mm", [1.0, 3.0])
 def test_landmarks_are_found_on_the_bones_of_a_bent_knee(side, slice_spacing_mm):
     bent = replace(MrSynthesis(), gentle_probability=0.0, disease=replace(Disease(), osteophyte_probability=0.0))
-    how = {"spacing_mm": 1.0, "slice_spacing_mm": slice_spacing_mm, "side": side, "seed": 3, "synthesis": bent}
-    case, places = (
-        make(cylinder_knee(), *more, **how)
-        for make, more in ((synthesize_mr_case, ()), (locate_in_case, (cylinder_landmarks("tibia"),)))
-    )
+    series = MrSeries(1.0, slice_spacing_mm, side, 3, bent)
+    case, places = synthesize_mr_case(cylinder_knee(), series), locate_in_case(cylinder_landmarks("tibia"), series)
     tibia = case.labels == structure("tibia", side).label_value
     distance = sitk.SignedMaurerDistanceMap(tibia, squaredDistance=False, useImageSpacing=True)
     in_view = [distance.TransformPhysicalPointToIndex(place) for place in places.tolist()]

@@ -19,8 +19,8 @@ from KneeSegLib.training.synthesis.mr.landmarks import (
     spread_points,
 )
 from KneeSegLib.training.synthesis.mr.landmarks_file import FILE_NAME, LANDMARK_BONES, Landmarks
+from KneeSegLib.training.synthesis.mr.settings import STEPS_GRID
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, TemplateTensors
-from KneeSegLib.training.synthesis.mr.templates import STEPS_GRID
 from Testing.phantoms.mr_knees import SHAFT_RADIUS_MM, cylinder_knee_template
 from Testing.phantoms.mr_landmarks import END_MM, broader_subject, cylinder_landmarks, landmarks, tall_template
 

@@ -16,8 +16,9 @@ from KneeSegLib.training.synthesis.mr.displacement import (
 )
 from KneeSegLib.training.synthesis.mr.knee_maps import KNEE_MAPS
 from KneeSegLib.training.synthesis.mr.label_maps import list_bone_labels, read_knee
-from KneeSegLib.training.synthesis.mr.matching import Variation, extract_surface, find_similarity
+from KneeSegLib.training.synthesis.mr.matching import extract_surface, find_similarity
 from KneeSegLib.training.synthesis.mr.prepare import list_cases
+from KneeSegLib.training.synthesis.mr.settings import Variation
 from KneeSegLib.training.synthesis.mr.surroundings import measure_hull_distance
 from KneeSegLib.training.synthesis.packing import pack_field, sum_differences, take_differences, unpack_field
 from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
@@ -128,8 +129,8 @@ def test_a_label_map_is_read_as_a_right_knee_on_its_plateau(shared_data):
     x, _, z = grid.coordinates()
     middles = {}
     for bone in ("femur", "tibia", "fibula"):
-        inside = np.argwhere(knee.distance(labels[bone], grid) < 0)
+        inside = np.argwhere(knee.measure_distance(labels[bone], grid) < 0)
         middles[bone] = x[inside[:, 2]].mean(), z[inside[:, 0]].mean()
     assert middles["femur"][1] > 0 > middles["tibia"][1]
     assert middles["fibula"][0] < middles["tibia"][0] - 15.0
-    assert knee.seen_mm[0] < -30.0 and knee.seen_mm[1] > 60.0
+    assert knee.shown_mm[0] < -30.0 and knee.shown_mm[1] > 60.0

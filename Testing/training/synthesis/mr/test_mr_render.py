@@ -5,15 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.training.synthesis.mr.disease import Disease, draw_fluid_fraction
+from KneeSegLib.training.synthesis.mr.disease import draw_fluid_fraction
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
-from KneeSegLib.training.synthesis.mr.render import (
-    MrSynthesis,
-    compute_class_fractions,
-    draw_diseased_scene,
-    reduce_warp,
-    render_mr,
-)
+from KneeSegLib.training.synthesis.mr.render import compute_class_fractions, draw_diseased_scene, reduce_warp, render_mr
+from KneeSegLib.training.synthesis.mr.scene import Slab
+from KneeSegLib.training.synthesis.mr.settings import Disease, MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES, POUCH
 from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.mr_knees import MENISCUS_RADII_MM, SHAFT_RADIUS_MM, THICKNESS_MM, cylinder_knee
@@ -24,7 +20,8 @@ HEALTHY = Disease(
     denuded_probability=0.0, osteophyte_probability=0.0, extrusion_probability=0.0, effusion_probability=0.0,
     film_mm=(0.0, 0.0), recess_probability=0.0,
 )  # fmt: skip
-SHAPE, SPACING = (61, 61, 61), (1.0, 1.0, 1.0)
+SLAB = Slab((61, 61, 61), (1.0, 1.0, 1.0))
+SHAPE = SLAB.shape
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +34,15 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def scene_with(knee, seed: int = 0, **changes):
-    lattice = draw_lattice(SHAPE, SPACING, torch.zeros(3), NO_WARP, seeded(seed))
-    return draw_diseased_scene(knee, lattice, SHAPE, SPACING, replace(HEALTHY, **changes), seeded(seed))
+    lattice = draw_lattice(SLAB, NO_WARP, seeded(seed))
+    return draw_diseased_scene(knee, lattice, SLAB, replace(HEALTHY, **changes), seeded(seed))
 
 
 def volumes(scene) -> dict[str, float]:
     return dict(zip(CLASSES, compute_class_fractions(scene).sum(dim=(1, 2, 3)).tolist()))
 
 
-def test_shares_sum_to_one(knee):
+def test_fractions_sum_to_one(knee):
     total = compute_class_fractions(scene_with(knee)).sum(dim=0)
     assert torch.allclose(total, torch.ones_like(total), atol=1e-5)
 
@@ -122,10 +119,10 @@ def test_extruded_menisci_stand_out_sideways_and_not_backward(knee):
     assert abs(reach(out, 2) - reach(healthy, 2)) <= 1.0
 
 
-def test_the_displacement_leads_from_the_person_to_the_template():
+def test_the_displacement_leads_from_the_subject_to_the_template():
     shifted = cylinder_knee(step_mm=5.0)
-    lattice = draw_lattice(SHAPE, SPACING, torch.zeros(3), NO_WARP, seeded())
-    scene = shifted.sample(lattice, SHAPE, SPACING)
+    lattice = draw_lattice(SLAB, NO_WARP, seeded())
+    scene = shifted.sample(lattice, SLAB)
     femur = (scene.bone_mm < 0) & (scene.owner == 1)
     across = torch.nonzero(femur)[:, 0].float().mean() - (SHAPE[0] - 1) / 2
     assert across == pytest.approx(-5.0, abs=0.3)
@@ -135,7 +132,7 @@ def test_the_displacement_leads_from_the_person_to_the_template():
 
 def test_the_same_seed_gives_the_same_image_and_another_one_does_not(knee):
     def image(seed: int) -> torch.Tensor:
-        return render_mr(knee, (8, 48, 48), (1.0, 1.0, 1.0), torch.zeros(3), MrSynthesis(), seeded(seed)).image
+        return render_mr(knee, Slab((8, 48, 48), (1.0, 1.0, 1.0)), MrSynthesis(), seeded(seed)).image
 
     assert torch.equal(image(3), image(3))
     assert not torch.allclose(image(3), image(4))
@@ -143,8 +140,8 @@ def test_the_same_seed_gives_the_same_image_and_another_one_does_not(knee):
 
 def test_thick_slices_hold_the_mean_of_their_truth(knee):
     synthesis = MrSynthesis(warp=NO_WARP, disease=HEALTHY)
-    thin = render_mr(knee, (12, 40, 40), (1.0, 1.0, 1.0), torch.zeros(3), synthesis, seeded())
-    thick = render_mr(knee, (12, 40, 40), (1.0, 1.0, 1.0), torch.zeros(3), synthesis, seeded(), slices_averaged=3)
+    slab = Slab((12, 40, 40), (1.0, 1.0, 1.0))
+    thin, thick = (render_mr(knee, slab, synthesis, seeded(), slices_averaged=count) for count in (1, 3))
     assert thick.image.shape == (4, 40, 40) and thick.spacing_mm[0] == 3.0
     assert torch.allclose(thick.fractions[:, 1], thin.fractions[:, 3:6].mean(dim=1), atol=1e-6)
 

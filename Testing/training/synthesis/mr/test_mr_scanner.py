@@ -1,15 +1,16 @@
 """What each ingredient of an MR scanner does to an image that is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from KneeSegLib.training.synthesis.mr import scanner
-from KneeSegLib.training.synthesis.mr.contrast import FREE_BOUNDS, PRESETS, ContrastDraw, draw_contrast
+from KneeSegLib.training.synthesis.mr.contrast import PRESETS, draw_contrast
 from KneeSegLib.training.synthesis.mr.noise import draw_stretched_noise
 from KneeSegLib.training.synthesis.mr.scanner import (
-    MrScanner,
+    Acquisition,
     acquire_image,
     average_slices,
     draw_coil_sensitivity,
@@ -18,7 +19,8 @@ from KneeSegLib.training.synthesis.mr.scanner import (
     simulate_scan,
     wrap_image,
 )
-from KneeSegLib.training.synthesis.mr.tissue import Signal
+from KneeSegLib.training.synthesis.mr.settings import FREE_BOUNDS, ContrastDraw, MrScanner
+from KneeSegLib.training.synthesis.mr.signal import Signal
 
 SHAPE = (4, 64, 64)
 PIXEL = (1.0, 1.0, 1.0)
@@ -53,7 +55,7 @@ def test_fat_alone_is_shifted_along_the_read_out():
     fat, water = torch.zeros(SHAPE), torch.zeros(SHAPE)
     fat[:, 20, 20] = 1.0
     water[:, 40, 40] = 1.0
-    shifting = MrScanner(**{**PLAIN.__dict__, "shift_probability": 1.0, "shift_mm": (3.0, 3.0)})
+    shifting = replace(PLAIN, shift_probability=1.0, shift_mm=(3.0, 3.0))
     image = simulate_scan(Signal(water, fat), PIXEL, shifting, seeded())[0]
     assert image[40, 40] == pytest.approx(1.0, abs=1e-4) and image[20, 20] < 0.01
     moved = torch.nonzero(image[10:30, 10:30] > 0.9)[0] - 10
@@ -69,15 +71,15 @@ def test_a_shift_of_half_a_pixel_shares_a_point_between_two():
 
 def test_noise_in_air_follows_rayleigh_and_in_tissue_gauss():
     """Mean of the magnitude of pure noise: sigma times the root of pi / 2."""
-    air = acquire_image(torch.zeros(8, 64, 64), PIXEL, 1.0, 1.0, 0.0, 0.1, seeded())
+    air = acquire_image(torch.zeros(8, 64, 64), PIXEL, Acquisition(1.0, noise=0.1), seeded())
     assert air.mean() == pytest.approx(0.1 * math.sqrt(math.pi / 2), rel=0.03)
-    tissue = acquire_image(torch.full((8, 64, 64), 2.0), PIXEL, 1.0, 1.0, 0.0, 0.1, seeded())
+    tissue = acquire_image(torch.full((8, 64, 64), 2.0), PIXEL, Acquisition(1.0, noise=0.1), seeded())
     assert tissue.std() == pytest.approx(0.1, rel=0.05) and tissue.mean() == pytest.approx(2.0, abs=0.01)
 
 
 def test_a_sharp_cut_of_frequencies_rings_and_a_soft_one_does_not():
-    rings = acquire_image(step_image(), PIXEL, 2.0, 1.0, 0.0, 0.0, seeded())
-    soft = acquire_image(step_image(), PIXEL, 2.0, 0.0, 0.0, 0.0, seeded())
+    rings = acquire_image(step_image(), PIXEL, Acquisition(2.0), seeded())
+    soft = acquire_image(step_image(), PIXEL, Acquisition(2.0, ringing=0.0), seeded())
     assert rings[0, 32].max() > 1.06
     assert soft[0, 32].max() < rings[0, 32].max() - 0.02
 
@@ -85,14 +87,14 @@ def test_a_sharp_cut_of_frequencies_rings_and_a_soft_one_does_not():
 def test_coarse_resolution_takes_fine_detail():
     stripes = torch.zeros(SHAPE)
     stripes[:, :, ::2] = 1.0
-    fine, coarse = (acquire_image(stripes, PIXEL, mm, 1.0, 0.0, 0.0, seeded()) for mm in (1.0, 3.0))
+    fine, coarse = (acquire_image(stripes, PIXEL, Acquisition(mm), seeded()) for mm in (1.0, 3.0))
     assert fine[0].std() > 0.4 and coarse[0].std() < 0.05
 
 
 def test_motion_makes_ghosts_along_rows_only():
     block = torch.zeros(SHAPE)
     block[:, 28:36, 28:36] = 1.0
-    ghosted = acquire_image(block, PIXEL, 1.0, 1.0, 0.1, 0.0, seeded(1))
+    ghosted = acquire_image(block, PIXEL, Acquisition(1.0, ghosts=0.1), seeded(1))
     outside_rows, outside_columns = ghosted[0, :20, 28:36], ghosted[0, 28:36, :20]
     assert outside_rows.max() > 0.01
     assert outside_columns.max() < 1e-3

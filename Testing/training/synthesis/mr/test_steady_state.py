@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from KneeSegLib.training.synthesis.mr.contrast import PRESETS, Contrast
+from KneeSegLib.training.synthesis.mr.contrast import PRESETS
+from KneeSegLib.training.synthesis.mr.settings import Contrast
 from KneeSegLib.training.synthesis.mr.steady_state import (
     TISSUES,
     DessProtocol,
