@@ -14,7 +14,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.training.recipe import MR_PREFIX, Recipe
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
-from KneeSegLib.training.synthesis.mr.render import MrSynthesis
+from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.settings import CtSynthesis
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
