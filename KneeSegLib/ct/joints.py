@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.ct.settings import (
@@ -65,10 +65,11 @@ def _describe_joint(
     near = (z >= center[0] - below) & (z <= center[0] + above)
     bones = [regions[bone] for bone in JOINT_BONES[name] if bone in regions]
     mask = np.logical_or.reduce(bones) & near[:, None, None]
-    box = Box.around(mask, grid)
+    box = Box.of_mask(mask, grid)
     core = np.abs(z - center[0]) <= min(WHOLE_JOINT_MM[name])
     core_box = Box.around(mask & core[:, None, None], grid) or box
-    return FoundJoint(name, tuple(map(float, center)), box, confidence, _cut_by(name, center, core_box, scan, grid))
+    center_mm = (float(center[0]), float(center[1]), float(center[2]))
+    return FoundJoint(name, center_mm, box, confidence, _cut_by(name, center, core_box, scan, grid))
 
 
 def _cut_by(name: str, center: np.ndarray, core: Box, scan: Box, grid: Grid) -> tuple[str, ...]:
@@ -115,10 +116,10 @@ def _points_mm(mask: np.ndarray, grid: Grid) -> np.ndarray:
 
 def _contact_center(points: np.ndarray, others: np.ndarray, reach_mm: float) -> np.ndarray | None:
     """The middle of the zone in which two bones are closest; None where they stay further apart than ``reach_mm``."""
-    distances, _ = cKDTree(others).query(points, distance_upper_bound=reach_mm)
+    distances, _ = KDTree(others).query(points, distance_upper_bound=reach_mm)
     if not np.isfinite(distances).any():
         return None
     zone = distances.min() + CONTACT_ZONE_MM
     near = points[distances <= zone]
-    back, _ = cKDTree(near).query(others, distance_upper_bound=zone)
+    back, _ = KDTree(near).query(others, distance_upper_bound=zone)
     return (near.mean(axis=0) + others[np.isfinite(back)].mean(axis=0)) / 2.0

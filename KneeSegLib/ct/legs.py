@@ -22,6 +22,7 @@ from KneeSegLib.ct.settings import (
 )
 from KneeSegLib.ct.sides import SideVote, find_parting_line, infer_sides, vote_on_side
 from KneeSegLib.geometry.grid import Box, Grid
+from KneeSegLib.geometry.masks import label_components, measure_distance_mm
 
 _TOUCHING = np.ones((3, 3, 3), bool)
 
@@ -38,7 +39,8 @@ def find_legs(coarse: CoarseProbabilities | None, scan: Grid, asked: str | None 
     if coarse is None:
         return []
     least = {
-        bone: LEAST_PROBABILITY_ASKED if bone in JOINT_BONES.get(asked, ()) else LEAST_PROBABILITY for bone in BONES
+        bone: LEAST_PROBABILITY_ASKED if bone in JOINT_BONES.get(asked or "", ()) else LEAST_PROBABILITY
+        for bone in BONES
     }
     field = Box.of_grid(scan)
     either = coarse.bones["right"] + coarse.bones["left"]
@@ -60,8 +62,8 @@ def find_legs(coarse: CoarseProbabilities | None, scan: Grid, asked: str | None 
 def _line_between_legs(coarse: CoarseProbabilities) -> np.ndarray:
     pelvis = BONES.index("hip_bone")
     columns = {side: coarse.bones[side].sum(axis=(0, 2)) for side in SIDES}
-    solid = sum(columns[side] - coarse.bones[side][pelvis].sum(axis=1) for side in SIDES)
-    return find_parting_line(columns["right"], columns["left"], solid)
+    right, left = (columns[side] - coarse.bones[side][pelvis].sum(axis=1) for side in SIDES)
+    return find_parting_line(columns["right"], columns["left"], right + left)
 
 
 def _find_regions(
@@ -75,15 +77,15 @@ def _find_regions(
     voxel_cm3 = float(np.prod(grid.spacing_mm)) / 1000.0
     regions = {}
     for index, bone in enumerate(BONES):
-        components, count = ndimage.label(labelled == index, structure=_TOUCHING)
-        if not count:
+        components, voxels = label_components(labelled == index, _TOUCHING)
+        if len(voxels) == 1:
             continue
-        numbers = np.arange(1, count + 1)
-        volumes = ndimage.sum_labels(np.ones(components.shape, np.uint8), components, numbers) * voxel_cm3
+        numbers = np.arange(1, len(voxels))
+        volumes = voxels[1:] * voxel_cm3
         probabilities = ndimage.mean(either[index], components, numbers)
         accepted = numbers[(volumes >= LEAST_VOLUME_CM3[bone]) & (probabilities >= least[bone])]
         if accepted.size:
-            away_mm = ndimage.distance_transform_edt(~np.isin(components, accepted), grid.spacing_mm)
+            away_mm = measure_distance_mm(np.isin(components, accepted), grid.spacing_mm)
             regions[bone] = np.isin(components, numbers[ndimage.minimum(away_mm, components, numbers) <= SAME_BONE_MM])
     return regions
 
@@ -91,7 +93,7 @@ def _find_regions(
 def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid) -> bool:
     """Two legs lie side by side and have a bone in common, but none that the line between them cuts in two; else the
     localiser is undecided about one leg."""
-    boxes = {side: Box.enclosing([Box.around(mask, grid) for mask in halves[side].values()]) for side in SIDES}
+    boxes = {side: Box.enclosing([Box.of_mask(mask, grid) for mask in halves[side].values()]) for side in SIDES}
     if boxes["left"].x[0] - boxes["right"].x[1] > SEPARATE_LEGS_MM:
         return True
     heights = [np.logical_or.reduce(list(halves[side].values())).any(axis=(1, 2)) for side in SIDES]
@@ -106,13 +108,13 @@ def _one_bone(halves: dict[Side, dict[str, np.ndarray]], bone: str, grid: Grid) 
     right, left = (_large_components(halves[side][bone], least) for side in SIDES)
     if not (right.any() and left.any()):
         return False
-    return bool((ndimage.distance_transform_edt(~left, grid.spacing_mm)[right] <= ONE_BONE_MM).any())
+    return bool((measure_distance_mm(left, grid.spacing_mm)[right] <= ONE_BONE_MM).any())
 
 
 def _large_components(mask: np.ndarray, least: float) -> np.ndarray:
     """The connected components of so many voxels at least."""
-    components, _ = ndimage.label(mask, structure=_TOUCHING)
-    large = np.bincount(components.ravel()) >= least
+    components, voxels = label_components(mask, _TOUCHING)
+    large = voxels >= least
     large[0] = False
     return large[components]
 
@@ -131,7 +133,7 @@ def _describe_leg(
     for bone, mask in regions.items():
         index = BONES.index(bone)
         volume = float(mask.sum()) * voxel_cm3
-        bones[bone] = FoundBone(bone, Box.around(mask, grid).within(scan), volume, float(either[index][mask].mean()))
+        bones[bone] = FoundBone(bone, Box.of_mask(mask, grid).within(scan), volume, float(either[index][mask].mean()))
         left_fractions[bone] = (volume, float(coarse.bones["left"][index][mask].sum() / either[index][mask].sum()))
     joints = find_joints(regions, {bone: found.confidence for bone, found in bones.items()}, grid, scan, asked)
     hip_z_mm = joints["hip"].center_mm[0] if "hip" in joints else None

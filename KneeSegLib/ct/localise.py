@@ -77,7 +77,9 @@ def localise_bones(model: Model, scan: Scan, progress: Progress = no_progress) -
     predicted = predict_volume(model, channels, direct, message)
     of_mirror_image = predict_volume(model, channels.flip(-1), mirrored, message).flip(-1)
     found = ((predicted + of_mirror_image[_channels_of_mirror_image(channel)]) / 2.0).numpy()
-    bones = {side: np.stack([found[channel[f"{bone}_{side}"]] for bone in BONES]) for side in SIDES}
+    bones: dict[Side, np.ndarray] = {
+        side: np.stack([found[channel[f"{bone}_{side}"]] for bone in BONES]) for side in SIDES
+    }
     return CoarseProbabilities(grid.part(body), bones, found[channel["other"]], found[channel["none"]])
 
 

@@ -12,6 +12,8 @@ with ``b`` the probability of bone and ``c`` the conductance (Grady, *Random wal
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -84,15 +86,17 @@ def _thinnest_between(
         return np.zeros((*shape[:axis], 0, *shape[axis + 1 :]), np.float32)
     across = list(window)
     across[axis] = 1
-    lines = None
-    for place in range(size // 2, size // 2 + size + 1):
+
+    def cut_at(place: int) -> torch.Tensor:
         cut = [slice(None)] * 3
         cut[axis] = slice(place, place + size * (links - 1) + 1, size)
-        lines = bone[tuple(cut)] if lines is None else torch.minimum(lines, bone[tuple(cut)])
+        return bone[tuple(cut)]
+
+    lines = reduce(torch.minimum, map(cut_at, range(size // 2, size // 2 + size + 1)))
     return functional.avg_pool3d(lines[None], across)[0].numpy()
 
 
-def _solve(system: sparse.spmatrix, weight: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _solve(system: sparse.csr_matrix, weight: np.ndarray, known: np.ndarray) -> np.ndarray:
     diagonal = system.diagonal()
     preconditioner = sparse.diags(1.0 / diagonal)
     return cg(system, weight * known, x0=known, maxiter=SOLVER_ITERATIONS, M=preconditioner, rtol=SOLVER_TOLERANCE)[0]

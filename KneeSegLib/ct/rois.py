@@ -76,5 +76,5 @@ def box_of_roi(roi: JointRoi, leg: Leg) -> Box:
     own = [bone for bone in JOINT_BONES[roi.joint] if bone in leg.regions]
     bones = [leg.regions[bone] for bone in (*own, *find_mislabelled_shafts(roi.joint, leg))]
     mask = np.logical_or.reduce(bones) & rows[:, None, None]
-    around = Box.around(mask, leg.grid).grown(CROP_MARGIN_MM)
+    around = Box.of_mask(mask, leg.grid).grown(CROP_MARGIN_MM)
     return Box((low, high), around.y, around.x)

@@ -136,6 +136,14 @@ class Box(NamedTuple):
         return cls(*bounds)
 
     @classmethod
+    def of_mask(cls, mask: np.ndarray, grid: Grid) -> Box:
+        """The same of a mask that holds at least one voxel; raises ``ValueError`` for an empty one."""
+        box = cls.around(mask, grid)
+        if box is None:
+            raise ValueError("An empty mask has no box.")
+        return box
+
+    @classmethod
     def enclosing(cls, boxes: list[Box]) -> Box:
         """The smallest box that holds all ``boxes`` (at least one)."""
         return cls(*((min(low for low, _ in pairs), max(high for _, high in pairs)) for pairs in zip(*boxes)))

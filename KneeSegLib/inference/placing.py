@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from KneeSegLib.geometry.grid import Grid
 
@@ -21,7 +21,7 @@ def find_surface_candidates(probability: np.ndarray, grid: Grid) -> tuple[np.nda
         probability: ``(D, H, W)`` probability of the bone on ``grid``.
     """
     inside = probability > 0.5
-    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    edge = inside & np.logical_not(ndimage.binary_erosion(inside, border_value=1))
     places = np.argwhere(edge | ((probability > UNSURE[0]) & (probability < UNSURE[1])))
     chosen = probability[tuple(places.T)]
     positions = np.stack([axis.positions_mm[index] for axis, index in zip(grid, places.T)], axis=1)
@@ -40,7 +40,7 @@ def suppress_neighbours(positions_mm: np.ndarray, scores: np.ndarray, apart_mm: 
     """
     if not len(positions_mm):
         return positions_mm
-    tree = cKDTree(positions_mm)
+    tree = KDTree(positions_mm)
     free = np.ones(len(positions_mm), bool)
     kept = []
     for index in np.argsort(-scores, kind="stable"):
@@ -48,5 +48,3 @@ def suppress_neighbours(positions_mm: np.ndarray, scores: np.ndarray, apart_mm: 
             kept.append(index)
             free[tree.query_ball_point(positions_mm[index], apart_mm, p=np.inf)] = False
     return positions_mm[kept]
-
-

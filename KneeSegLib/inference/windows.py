@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import cast
 
 import torch
+from monai.data.meta_tensor import MetaTensor
 from monai.inferers.inferer import SlidingWindowInferer
 from monai.transforms.croppad.array import DivisiblePad
 
@@ -28,7 +30,7 @@ def predict_volume(
         Cancelled: raised by ``progress`` between two windows.
     """
     depth, height, width = channels.shape[1:]
-    padded = DivisiblePad(model.stride, method="end")(channels).as_tensor()[None]
+    padded = cast("MetaTensor", DivisiblePad(model.stride, method="end")(channels)).as_tensor()[None]
     window = (min(WINDOW_SLICES, padded.shape[2]), *padded.shape[3:])
     infer = SlidingWindowInferer(
         roi_size=window,
@@ -48,6 +50,6 @@ def predict_volume(
         done += 1
         return model.network(windows).softmax(dim=1).float()
 
-    probabilities = infer(padded, predict)
+    probabilities = cast("torch.Tensor", infer(padded, predict))
     progress(1.0, message)
     return probabilities[0, :, :depth, :height, :width]
