@@ -11,6 +11,7 @@ from scipy import ndimage
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.geometry.grid import Axis, Box, Grid
+from KneeSegLib.geometry.masks import label_components, measure_distance_mm
 from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.settings import AROUND_VOXELS, LEAST_CM3, NEAR_MM, SPACING_MM
 from KneeSegLib.mr.slices import KneeProbabilities
@@ -56,10 +57,10 @@ def find_bones(probabilities: KneeProbabilities, scan: Grid) -> KneeBones:
     probability, inside = {}, {}
     for bone in JOINT_BONES["knee"]:
         values = resample_to(probabilities.of(bone), probabilities.grid, grid)
-        components, count = ndimage.label((values > 0.5).numpy())
-        if not count:
+        components, voxels = label_components((values > 0.5).numpy())
+        if len(voxels) == 1:
             continue
-        component = components == np.bincount(components.ravel())[1:].argmax() + 1
+        component = components == voxels[1:].argmax() + 1
         inside[bone] = component
         around = ndimage.binary_dilation(component, iterations=AROUND_VOXELS)
         probability[bone] = values * torch.from_numpy(around)
@@ -78,7 +79,7 @@ def require_knee(bones: KneeBones, source: str) -> None:
             f"No knee was found in '{source}': no {' and no '.join(missing)} could be seen, expected an MR of the "
             "knee; check the image or choose another series."
         )
-    gap_mm = ndimage.distance_transform_edt(~bones.inside["femur"], sampling=SPACING_MM)[bones.inside["tibia"]].min()
+    gap_mm = measure_distance_mm(bones.inside["femur"], [SPACING_MM] * 3)[bones.inside["tibia"]].min()
     heights = [float(bones.places_mm(bone)[:, 2].mean()) for bone in ("femur", "tibia")]
     if gap_mm > NEAR_MM or heights[0] < heights[1]:
         raise AnatomyNotFoundError(

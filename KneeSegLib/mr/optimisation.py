@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from scipy.ndimage import binary_erosion, distance_transform_edt, gaussian_filter, gaussian_gradient_magnitude
 from torch.nn import functional
 
+from KneeSegLib.geometry.masks import measure_distance_mm
 from KneeSegLib.mr.settings import FARTHEST_MM, OPTIMISATION, SPACING_MM, TERRACE_VOXELS, ShapeOptimisation
 from KneeSegLib.networks import ShapeLayer
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
@@ -37,7 +39,7 @@ class TargetSurface:
 
 def measure_surface_distance(inside: np.ndarray) -> np.ndarray:
     """Signed distance in mm, float32, to the border of what is inside a crop, terraces smoothed; negative inside."""
-    outward, inward = (distance_transform_edt(mask, sampling=SPACING_MM) for mask in (~inside, inside))
+    outward, inward = (measure_distance_mm(mask, [SPACING_MM] * 3) for mask in (inside, ~inside))
     # Each counts from the middle of the nearest voxel on the other side.
     distance = outward - inward - 0.5 * SPACING_MM * np.where(inside, -1.0, 1.0)
     return gaussian_filter(distance, TERRACE_VOXELS).clip(-FARTHEST_MM, FARTHEST_MM).astype(np.float32)
@@ -50,11 +52,11 @@ def weigh_edges(probability: np.ndarray, settings: ShapeOptimisation = OPTIMISAT
         probability: of the bone ``(D, H, W)``.
     """
     inside = probability > 0.5
-    border = inside & ~binary_erosion(inside)
+    border = inside & np.logical_not(binary_erosion(inside))
     if not border.any():
         return np.ones(probability.shape, np.float32)
     steepness = gaussian_gradient_magnitude(probability.astype(np.float32), 1.0) / SPACING_MM
-    nearest = distance_transform_edt(~border, return_distances=False, return_indices=True)
+    nearest = cast("np.ndarray", distance_transform_edt(~border, return_distances=False, return_indices=True))
     weight = (steepness[tuple(nearest)] / settings.sharp_per_mm) ** 2
     return weight.clip(settings.least_weight, 1.0).astype(np.float32)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from KneeSegLib.mr.optimisation import (
 )
 from KneeSegLib.mr.settings import FARTHEST_MM, OPTIMISATION, SPACING_MM
 from KneeSegLib.networks import ShapeLayer
-from KneeSegLib.networks.shape_regressor import INPUT_SIZE
+from KneeSegLib.networks.shape_regressor import INPUT_SIZE, ShapeRegressor
 from KneeSegLib.shape.model import ShapeModel
 
 
@@ -56,7 +57,7 @@ class ShapeNetwork:
     @property
     def modes(self) -> int:
         """How many modes of the model the network has weights for."""
-        return int(self.network.network.modes)
+        return cast("ShapeRegressor", self.network.network).modes
 
     def layer(self) -> ShapeLayer:
         """The shape layer of as many modes as the network has weights for."""
@@ -145,7 +146,7 @@ def fit_side(
     """Fit the knee as a right and as a left one; return the side, if it is not known that which fits better, and its
     shapes."""
     fits = {side: fit_shapes(networks, bones, side) for side in SIDES}
-    residual = {side: _mean_residual_mm(fits[side]) for side in SIDES}
+    residual: dict[Side, float] = {side: _mean_residual_mm(fits[side]) for side in SIDES}
     side = known or min(SIDES, key=residual.__getitem__)
     other = residual["left" if side == "right" else "right"]
     certainty = 1.0 - residual[side] / other if other > 0 else 0.0

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]: compiled; KDTree orders otherwise
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.geometry.grid import Axis, Box, Grid

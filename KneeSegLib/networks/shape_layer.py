@@ -6,6 +6,7 @@ Using Data From the Osteoarthritis Initiative*, ShapeMI 2020, section 3.4.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -40,7 +41,12 @@ class ShapeLayer(nn.Module):
     mean: torch.Tensor
     modes: torch.Tensor
 
-    def __init__(self, mean: torch.Tensor, components: torch.Tensor, variances: torch.Tensor) -> None:
+    def __init__(
+        self,
+        mean: torch.Tensor | np.ndarray,
+        components: torch.Tensor | np.ndarray,
+        variances: torch.Tensor | np.ndarray,
+    ) -> None:
         super().__init__()
         mean, components, variances = (torch.as_tensor(array).double() for array in (mean, components, variances))
         if components.shape != (len(variances), *mean.shape):

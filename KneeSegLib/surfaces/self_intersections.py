@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]: compiled; KDTree orders otherwise
 
 _PAIRS_AT_A_TIME = 1_000_000
 _LARGE = 3.0
