@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
 from KneeSegLib.anatomy import Side
+from KneeSegLib.io.intensities import Modality
 
 MODALITIES = ("CT", "MR")
 IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -47,7 +49,7 @@ class Slice:
     series_uid: str
     series_number: int
     description: str
-    modality: str
+    modality: Modality
     original: bool
     position: tuple[float, ...]
     orientation: tuple[float, ...]
@@ -178,7 +180,7 @@ def _slices(header: Dataset, path: Path) -> Iterator[Slice]:
             series_uid=str(header.get("SeriesInstanceUID") or ""),
             series_number=int(header.get("SeriesNumber") or 0),
             description=description,
-            modality=str(header.Modality),
+            modality=cast("Modality", str(header.Modality)),  # others are ignored before
             original=original,
             position=position,
             orientation=orientation,
@@ -226,7 +228,8 @@ def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | str]:
 def _side(header: Dataset, places: list[Dataset]) -> Side | None:
     keywords = ("FrameLaterality", "ImageLaterality", "Laterality")
     found = next((value for keyword in keywords if (value := _first([*places, header], keyword))), None)
-    return {"R": "right", "L": "left"}.get(str(found).upper())
+    sides: dict[str, Side] = {"R": "right", "L": "left"}
+    return sides.get(str(found).upper())
 
 
 def _first(places: list[Dataset], keyword: str):

@@ -11,6 +11,7 @@ import numpy as np
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_headers import FolderContent, Slice, folder_content
+from KneeSegLib.io.intensities import Modality
 
 SAME_POSITION_MM = 0.01
 
@@ -31,7 +32,7 @@ class Series:
 
     uid: str
     description: str
-    modality: str
+    modality: Modality
     slices: int
     size: tuple[int, int, int]
     spacing: tuple[float, float, float]
