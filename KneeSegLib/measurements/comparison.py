@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from KneeSegLib.anatomy import Structure, structure_of_label
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.boxes import ArrayBox, enclose_boxes, find_label_boxes
 from KneeSegLib.measurements.metrics import compare_masks
 from KneeSegLib.progress import Progress, no_progress, report_each
 
@@ -117,28 +117,20 @@ def _known_structure(label_value: int) -> Structure:
         ) from None
 
 
-def _common_boxes(*label_arrays: np.ndarray) -> dict[int, tuple[slice, ...]]:
+def _common_boxes(*label_arrays: np.ndarray) -> dict[int, ArrayBox]:
     """Return for each label value the smallest box that holds its voxels in all arrays."""
-    boxes: dict[int, tuple[slice, ...]] = {}
+    boxes: dict[int, ArrayBox] = {}
     for labels in label_arrays:
-        for label_value, box in enumerate(ndimage.find_objects(labels), start=1):
-            if box is not None:
-                boxes[label_value] = _joined(box, boxes.get(label_value, box))
+        for label_value, box in find_label_boxes(labels).items():
+            boxes[label_value] = enclose_boxes([box, boxes.get(label_value, box)])
     return boxes
 
 
-def _box_of_labels(labels: np.ndarray) -> tuple[slice, ...]:
+def _box_of_labels(labels: np.ndarray) -> ArrayBox:
     boxes = list(_common_boxes(labels).values())
     if not boxes:
         raise InputError("The reference holds no structure; there is nothing to compare with.")
-    whole = boxes[0]
-    for box in boxes[1:]:
-        whole = _joined(whole, box)
-    return whole
-
-
-def _joined(one: tuple[slice, ...], other: tuple[slice, ...]) -> tuple[slice, ...]:
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return enclose_boxes(boxes)
 
 
 def _position(image: sitk.Image, index: list[int]) -> tuple[float, ...]:

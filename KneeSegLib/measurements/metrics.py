@@ -99,7 +99,7 @@ def measure_distances(reference: np.ndarray, prediction: np.ndarray, spacing_mm:
     import torch
     from monai.metrics.utils import get_edge_surface_distance
 
-    masks = [torch.from_numpy(mask) for mask in (prediction, reference)]
+    masks = torch.from_numpy(prediction), torch.from_numpy(reference)
     with _without_deprecations():
         _, directed, _ = get_edge_surface_distance(*masks, spacing=spacing_mm, symmetric=True)
     directed_mm = [surface.numpy().astype(float) for surface in directed]

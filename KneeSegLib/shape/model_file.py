@@ -78,7 +78,8 @@ def _model(bone: str, entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
     _check(bone, content)
     provenance, quality = dict(entry["provenance"]), entry["quality"]
     if quality is not None:
-        quality = Quality(**{key: tuple(value) if isinstance(value, list) else value for key, value in quality.items()})
+        figures: dict[str, Any] = {name: tuple(f) if isinstance(f, list) else f for name, f in quality.items()}
+        quality = Quality(**figures)
     return ShapeModel(
         bone=bone,
         **{name: content[name].astype(np.int64 if name == "triangles" else np.float64) for name in _KINDS},
