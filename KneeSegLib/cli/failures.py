@@ -32,8 +32,9 @@ def as_known_error(error: BaseException) -> KneeSegError | None:
         )
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("KneeSegLib"):
         return ResourceError(f"The Python package {error.name} is missing; install KneeSeg with all its dependencies.")
-    if hasattr(error, "format_message"):  # a wrong option, as typer and click say it
-        complaint = error.format_message().strip()
+    format_message = getattr(error, "format_message", None)
+    if format_message is not None:  # a wrong option, as typer and click say it
+        complaint = format_message().strip()
         return InputError(f"{complaint}{'' if complaint.endswith(('.', '?')) else '.'} See the command's --help.")
     return None
 

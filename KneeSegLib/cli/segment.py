@@ -28,12 +28,48 @@ if TYPE_CHECKING:
 
     from KneeSegLib.case import Case
 
-PipelineName = Enum("PipelineName", [(name, name) for name in PIPELINES], type=str)
-QualityName = Enum("QualityName", [(name, name) for name in QUALITIES], type=str)
-SideChoice = Enum("SideChoice", [(name, name) for name in SIDE_CHOICES], type=str)
-StageName = Enum("StageName", [(name, name) for name in STAGES], type=str)
-ModalityChoice = Enum("ModalityChoice", [(name, name) for name in MODALITY_CHOICES], type=str)
-DeviceChoice = Enum("DeviceChoice", [(name, name) for name in DEVICE_CHOICES], type=str)
+
+class PipelineName(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in PIPELINES:
+        members[key] = key
+
+
+class QualityName(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in QUALITIES:
+        members[key] = key
+
+
+class SideChoice(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in SIDE_CHOICES:
+        members[key] = key
+
+
+class StageName(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in STAGES:
+        members[key] = key
+
+
+class ModalityChoice(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in MODALITY_CHOICES:
+        members[key] = key
+
+
+class DeviceChoice(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in DEVICE_CHOICES:
+        members[key] = key
+
 
 AUTOMATIC_PIPELINE = PipelineName(AUTO)
 AUTOMATIC_MODALITY = ModalityChoice("auto")

@@ -86,8 +86,9 @@ class Stop:
         self._requested = True
         if not self._listening:
             return
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # wakes it even from a system call
+        main_thread = threading.main_thread().ident
+        if hasattr(signal, "pthread_kill") and main_thread is not None:
+            signal.pthread_kill(main_thread, signal.SIGINT)  # wakes it even from a system call
         else:
             _thread.interrupt_main()
 

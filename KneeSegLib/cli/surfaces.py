@@ -93,7 +93,7 @@ def surfaces(
             polydata = saved.get(structure.key)
             if polydata is None:
                 polydata = surface_of(labels, structure, smoothing=smoothing or DEFAULT_SMOOTHING)
-            record = {"key": structure.key, "file": surface_file_name(structure, format.value)}
+            record: dict[str, Any] = {"key": structure.key, "file": surface_file_name(structure, format.value)}
             if edge is not None:
                 full, polydata = polydata, decimate(polydata, edge)
                 record["max_distance_from_full_mm"] = round(farthest_point_mm(full, polydata), 4)
