@@ -1,7 +1,7 @@
-"""A second way to make knee MR from the same anatomy: to see what networks learned of knees and what of the renderer.
+"""A second way to make knee MR from the same anatomy: networks may have learned the renderer and not knees.
 
-It shares the shapes with :mod:`KneeSegLib.training.synthesis.mr` and nothing else: no warp, no wear, no water and fat;
-one grey value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid
+It has the shapes in common with :mod:`KneeSegLib.training.synthesis.mr` and nothing else: no warp, no wear, no water
+and fat; one grey value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid
 bright), bones with a dark cortex, smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder
 than the training images."""
 
@@ -79,7 +79,7 @@ def simulate(
     image = image + shell * (grey["cortex"] - grey["bone"])
     volume = sitk.GetImageFromArray(image.astype(np.float32))
     image = sitk.GetArrayFromImage(sitk.DiscreteGaussian(volume, [0.4, 0.4, 0.1], 9, 0.01, False))
-    image = image * _shading(image.shape, random)
+    image = image * _draw_shading(image.shape, random)
     noise = random.uniform(0.01, 0.03)
     real, imaginary = (random.normal(0.0, noise, image.shape) for _ in range(2))
     image = np.hypot(image + real, imaginary)
@@ -91,7 +91,7 @@ def simulate(
     )
 
 
-def _shading(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+def _draw_shading(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
     """A slow factor around 1: a polynomial of second order along each axis."""
     factor = np.ones(shape, np.float32)
     for axis, size in enumerate(shape):

@@ -42,7 +42,7 @@ GREYS = {
     "tibia": 900,
     "femur": 1000,
 }
-"""The femur is the brightest: an image as a share of its own bright level is one as a share of the femur."""
+"""The femur is the brightest: an image relative to its own highest percentile is one relative to the femur."""
 
 _PURE = 15.0
 
@@ -79,8 +79,8 @@ def coarse_knee_mr(side: Side = "right") -> MrPhantom:
     return knee_mr(side, (80, 96, 96), (1.0, 1.0, 1.0))
 
 
-def shares_by_grey(grey: torch.Tensor) -> torch.Tensor:
-    """Shares ``(N, C, H, W)`` of the classes in images ``(N, H, W)``.
+def unmix_greys(grey: torch.Tensor) -> torch.Tensor:
+    """Return the fractions ``(N, C, H, W)`` of the classes in images ``(N, H, W)``.
 
     A value is a mixture of the two classes of which there is pure tissue nearby and whose grey values lie next to it.
     """
@@ -112,7 +112,7 @@ class OracleKneeSlices(nn.Module):
         self.doubt = doubt
 
     def forward(self, slices: torch.Tensor) -> torch.Tensor:
-        fractions = shares_by_grey(slices[:, 0] * GREYS["femur"])
+        fractions = unmix_greys(slices[:, 0] * GREYS["femur"])
         for index, name in enumerate(KNEE_MR_CLASSES):
             if name.endswith("cartilage"):
                 fractions[:, 0] += self.doubt * fractions[:, index]
@@ -125,7 +125,7 @@ class OracleKneePatches(nn.Module):
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         signal = patches[:, 0]  # (N, X, Z, Y)
-        fractions = shares_by_grey(signal.flatten(0, 1) * GREYS["femur"])
+        fractions = unmix_greys(signal.flatten(0, 1) * GREYS["femur"])
         return fractions.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
 
 
@@ -141,11 +141,11 @@ class BlindSlices(nn.Module):
 
 
 def mean_shape_network(bone: str) -> ShapeRegressor:
-    """A shape network that was never trained, but names the pose in which the mean shape hangs in its crop."""
+    """A shape network that was never trained, but predicts the pose in which the mean shape hangs in its crop."""
     network = ShapeRegressor(2, MODES, (2, 2, 2, 2, 2))
     heights = UPWARD[bone] * shipped_models()[bone].mean[:, 2]
     with torch.no_grad():
-        network.head.conv.bias[MODES + 2] = -UPWARD[bone] * float(END_TO_CENTRE_MM + heights.min())
+        network.state_dict()["head.conv.bias"][MODES + 2] = -UPWARD[bone] * float(END_TO_CENTRE_MM + heights.min())
     return network
 
 

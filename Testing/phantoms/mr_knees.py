@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from KneeSegLib.training.synthesis.anatomy_file import Group
 from KneeSegLib.training.synthesis.mr.anatomy_file import (
     CAVITY_UNIT_MM,
     COARSE,
@@ -71,7 +72,7 @@ def cylinder_knee_template() -> MrTemplate:
     )
 
 
-def cylinder_knee_subject(group: str = "train", step_mm: float = 0.0) -> MrSubject:
+def cylinder_knee_subject(group: Group = "train", step_mm: float = 0.0) -> MrSubject:
     """The template seen as it is, or ``step_mm`` further to the left."""
     steps = np.zeros((3, 13, 13, 11), np.int16)
     steps[0] = round(step_mm / 0.05)
@@ -79,5 +80,5 @@ def cylinder_knee_subject(group: str = "train", step_mm: float = 0.0) -> MrSubje
 
 
 def cylinder_knee(step_mm: float = 0.0) -> PreparedKnee:
-    """Template and person together."""
+    """Template and subject together."""
     return PreparedKnee(cylinder_knee_subject(step_mm=step_mm), TemplateTensors(cylinder_knee_template()))

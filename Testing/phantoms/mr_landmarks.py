@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from KneeSegLib.training.synthesis.anatomy_file import Group
 from KneeSegLib.training.synthesis.mr.anatomy_file import COARSE, STEP_UNIT_MM, MrSubject, MrTemplate
 from KneeSegLib.training.synthesis.mr.landmarks_file import LANDMARK_BONES, Landmarks
 from Testing.phantoms.mr_knees import SHAFT_RADIUS_MM, cylinder_knee_subject, cylinder_knee_template
@@ -48,7 +49,7 @@ def _vertices() -> dict[str, np.ndarray]:
     }
 
 
-def broader_subject(name: str, factor: float, group: str = "train") -> MrSubject:
+def broader_subject(name: str, factor: float, group: Group = "train") -> MrSubject:
     """The template, broader from right to left by a factor."""
     subject = cylinder_knee_subject(group)
     across = subject.origin_mm[0] + subject.spacing_mm * np.arange(subject.steps.shape[3])
@@ -83,7 +84,7 @@ def landmarks() -> Landmarks:
 
 
 def prepared_folder(folder: Path) -> Path:
-    """Write the template, a person to train on, one to validate with, and the landmarks."""
+    """Write the template, a subject to train on, one to validate with, and the landmarks."""
     cylinder_knee_template().save(folder)
     for group in ("train", "validation"):
         cylinder_knee_subject(group).save(folder)

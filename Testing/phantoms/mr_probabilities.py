@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from KneeSegLib.anatomy import KNEE_MR_CLASSES
 from KneeSegLib.geometry.grid import Axis, Box, Grid
@@ -51,7 +51,7 @@ def inside_shape(points: np.ndarray, triangles: np.ndarray, places: np.ndarray) 
     """Bool (N,): places within a surface that may be open at a shaft, which is taken to end there."""
     normals = point_normals(points, triangles)
     within = ((places > points.min(axis=0) - 0.5) & (places < points.max(axis=0) + 0.5)).all(axis=1)
-    _, nearest = cKDTree(points).query(places[within], k=4)
+    _, nearest = KDTree(points).query(places[within], k=4)
     behind = np.einsum("nkx,nkx->nk", places[within][:, None] - points[nearest], normals[nearest])
     inside = np.zeros(len(places), bool)
     inside[within] = behind.mean(axis=1) < 0.0
@@ -69,7 +69,7 @@ def modelled_knee(
     probability, where = {}, {}
     for bone, upward in (("femur", 1), ("tibia", -1)):
         model = models[bone]
-        points = model.shape((weights or {}).get(bone, []))
+        points = model.shape(np.asarray((weights or {}).get(bone, [])))
         end = (upward * points[:, 2]).min()
         points = points + np.array([55.0, 45.0, 60.0 + upward * (3.0 - end)])
         inside = inside_shape(points, model.triangles, places).reshape(grid.shape)

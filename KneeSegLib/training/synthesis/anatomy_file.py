@@ -28,7 +28,7 @@ COARSE = 4
 """Voxels of the fine grid along each edge of a voxel of the coarse fields."""
 FORMAT = 2
 
-Joint = Literal["hip", "knee", "ankle", "body"]
+Joint = Literal["hip", "knee", "ankle", "body", "mr-knee"]
 Group = Literal["train", "validation", "test"]
 
 

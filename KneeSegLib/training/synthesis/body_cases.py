@@ -137,5 +137,5 @@ def _measure_room_between(right: dict[str, Bone], left: dict[str, Bone], slab_mm
     """Return the least distance along x between two legs at the same height; negative where they cross."""
     points = [np.concatenate([bone.mesh.vertices for bone in leg.values()]) for leg in (right, left)]
     slabs = [np.floor(leg[:, 2] / slab_mm).astype(int) for leg in points]
-    shared = np.intersect1d(slabs[0], slabs[1])
-    return float(min(points[1][slabs[1] == slab, 0].min() - points[0][slabs[0] == slab, 0].max() for slab in shared))
+    common = np.intersect1d(slabs[0], slabs[1])
+    return float(min(points[1][slabs[1] == slab, 0].min() - points[0][slabs[0] == slab, 0].max() for slab in common))

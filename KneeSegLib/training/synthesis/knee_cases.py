@@ -51,7 +51,7 @@ def build_case(name: CaseName, data: Path, random: np.random.Generator, flexion:
 
     axis = find_knee_flexion_axis(bones["femur"].mesh)
     bones = recenter_bones(bones, axis.center)
-    # In a scanner thigh and calf share the bend, and the leg lies turned a little.
+    # In a scanner thigh and calf take half of the bend each, and the leg lies turned a little.
     bones = move_bones(bones, rotation(axis.direction, -pose.flexion / 2 + random.uniform(-4, 4)))
     bones = move_bones(bones, rotation(np.array([0.0, 0.0, 1.0]), random.uniform(-15, 15)))
 

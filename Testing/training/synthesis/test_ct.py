@@ -64,7 +64,7 @@ def test_the_cortex_is_as_thick_as_prepared(geometric_knee):
     assert bright / (2 * np.pi * 23.0) == pytest.approx(1.9, abs=0.4)
 
 
-def test_osteoporosis_leaves_a_share_of_what_bone_has_above_soft_tissue(geometric_knee):
+def test_osteoporosis_leaves_a_fraction_of_what_bone_has_above_soft_tissue(geometric_knee):
     subject, osteoporosis = (
         PreparedSubject(geometric_knee),
         {"osteoporosis_probability": 1.0, "mineral_left": (0.3, 0.3)},

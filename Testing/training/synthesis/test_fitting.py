@@ -26,7 +26,7 @@ def test_a_known_similarity_is_found_again(shared_data: Path) -> None:
     assert found.residual_mm < 0.2
 
 
-def test_a_piece_of_a_subject_tells_the_rest_of_the_bone(shared_data: Path) -> None:
+def test_a_piece_of_a_subject_determines_the_rest_of_the_bone(shared_data: Path) -> None:
     model = read_limb_model(shared_data)
     truth = np.zeros(model.size)
     truth[:4] = (0.8, -1.0, 0.5, 0.7)

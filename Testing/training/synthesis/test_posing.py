@@ -25,7 +25,7 @@ MEDIAL, POSTERIOR, UP = np.eye(3)  # of a right leg in LPS
 
 
 def square(height: float) -> Mesh:
-    """A flat patch that looks up."""
+    """A flat patch that faces upward."""
     corners = np.array([[-20.0, -20, height], [20, -20, height], [20, 20, height], [-20, 20, height]])
     return Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]]))
 

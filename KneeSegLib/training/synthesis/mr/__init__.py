@@ -1,1 +1,1 @@
-"""Synthetic MR of the knee: anatomy from two label maps in many people's shapes, and its look in many sequences."""
+"""Synthetic MR of the knee: anatomy of two label maps in the shapes of many subjects, as many sequences show it."""

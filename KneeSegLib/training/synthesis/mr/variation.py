@@ -90,7 +90,8 @@ def draw_bones(
 
 def keep_near_knee(mesh: Mesh) -> Mesh:
     """Return the part of a mesh that matters for the knee, without triangles that reach far from it."""
-    return mesh.remove((np.abs(mesh.vertices[mesh.triangles, 2]) > NEAR_KNEE_MM + 15.0).any(axis=1))
+    far = np.abs(mesh.vertices[mesh.triangles, 2]) > NEAR_KNEE_MM + 15.0
+    return mesh.remove(np.asarray(far.any(axis=1)))
 
 
 def _is_near_knee(points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Points on the bones of templates and people: they lie on the surface, and they correspond."""
+"""Points on the bones of templates and subjects: they lie on the surface, and they correspond."""
 
 import shutil
 from dataclasses import replace
@@ -46,7 +46,7 @@ def prepared(tmp_path_factory):
     template.save(folder)
     for number, factor in enumerate(FACTORS):
         broader_subject(f"cylinders-{number}", factor).save(folder)
-    return folder, prepare_landmarks([template], folder, looks=0)
+    return folder, prepare_landmarks([template], folder, per_subject=0)
 
 
 def test_a_distance_is_that_to_the_cylinder():
@@ -95,14 +95,14 @@ def test_carrying_back_undoes_a_displacement():
 
 
 @pytest.mark.parametrize("factor", FACTORS)
-def test_points_carried_to_a_broader_person_are_broader(factor):
+def test_points_carried_to_a_broader_subject_are_broader(factor):
     subject = PreparedKnee(broader_subject("one", factor), TemplateTensors(cylinder_knee_template()))
     points = cylinder_landmarks("tibia")
     carried = subject.carry_points(torch.from_numpy(points)).numpy()
     assert carried == pytest.approx(points * [factor, 1.0, 1.0], abs=0.1)
 
 
-def test_models_of_the_training_people_are_written_beside_their_landmarks(prepared):
+def test_models_of_the_training_subjects_are_written_beside_their_landmarks(prepared):
     folder, models = prepared
     stored, read = Landmarks.load(folder), read_shape_models(folder / SHAPES_NAME)
     assert set(models) == set(LANDMARK_BONES) == set(read)
@@ -115,7 +115,7 @@ def test_models_of_the_training_people_are_written_beside_their_landmarks(prepar
         assert model.provenance.cases == len(FACTORS)
 
 
-def test_a_model_of_broader_and_slimmer_people_has_that_one_mode(prepared):
+def test_a_model_of_broader_and_slimmer_subjects_has_that_one_mode(prepared):
     _, models = prepared
     for model in models.values():
         assert model.variances[0] / model.variances.sum() > 0.95
@@ -123,7 +123,7 @@ def test_a_model_of_broader_and_slimmer_people_has_that_one_mode(prepared):
         assert max(widths) / min(widths) > 1.1
 
 
-def test_with_too_few_people_no_landmarks_are_written(tmp_path):
+def test_with_too_few_subjects_no_landmarks_are_written(tmp_path):
     template = tall_template()
     template.save(tmp_path)
     for number in range(2):
@@ -158,14 +158,18 @@ def test_a_folder_without_landmarks_is_named(tmp_path, damage):
         Landmarks.load(tmp_path)
 
 
-def test_looks_at_everybody_who_is_bent_a_little_make_a_richer_model(prepared, tmp_path):
+def test_several_bent_shapes_of_each_subject_make_a_richer_model(prepared, tmp_path):
     folder, as_they_are = prepared
     for path in folder.glob("*.npz"):
         shutil.copy(path, tmp_path)
-    first, again, other = (prepare_landmarks([tall_template()], tmp_path, looks=3, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        prepare_landmarks([tall_template()], tmp_path, per_subject=3, seed=seed) for seed in (1, 1, 2)
+    )
     for bone in LANDMARK_BONES:
         assert first[bone].provenance.cases == len(FACTORS)
         assert len(first[bone].variances) > 2 * len(as_they_are[bone].variances)
         assert first[bone].variances == pytest.approx(again[bone].variances)
         assert first[bone].variances != pytest.approx(other[bone].variances, rel=1e-3)
-        assert first[bone].quality.generalisation_mm[-1] > as_they_are[bone].quality.generalisation_mm[0]
+        quality, of_unbent = first[bone].quality, as_they_are[bone].quality
+        assert quality is not None and of_unbent is not None
+        assert quality.generalisation_mm[-1] > of_unbent.generalisation_mm[0]

@@ -20,13 +20,14 @@ from KneeSegLib.training.synthesis.mr.matching import extract_surface, find_simi
 from KneeSegLib.training.synthesis.mr.prepare import list_cases
 from KneeSegLib.training.synthesis.mr.settings import Variation
 from KneeSegLib.training.synthesis.mr.surroundings import measure_hull_distance
+from KneeSegLib.training.synthesis.mr.variation import reduce_variation
 from KneeSegLib.training.synthesis.packing import pack_field, sum_differences, take_differences, unpack_field
 from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
 
 GRID = CubicGrid((-40.0, -40.0, -40.0), 4.0, (21, 21, 21))
 
 
-def test_a_template_and_a_person_are_read_as_they_were_written(tmp_path):
+def test_a_template_and_a_subject_are_read_as_they_were_written(tmp_path):
     template, subject = cylinder_knee_template(), cylinder_knee_subject(step_mm=3.0)
     for written, kind in ((template, MrTemplate), (subject, MrSubject)):
         read = kind.load(written.save(tmp_path))
@@ -108,12 +109,12 @@ def test_the_hull_bridges_gaps_and_not_open_air():
     assert distance[5, 20, 34] == pytest.approx(2.0 * 11, abs=0.1)
 
 
-def test_milder_draws_end_at_the_map():
-    draw = Variation().reduce(0.0)
-    assert draw.size == (1.0, 1.0) and draw.flexion == (0.0, 0.0) and draw.shape == 0.0
+def test_a_variation_is_reduced_towards_the_map():
+    reduced = reduce_variation(Variation(), 0.0)
+    assert reduced.size == (1.0, 1.0) and reduced.flexion == (0.0, 0.0) and reduced.shape == 0.0
 
 
-def test_people_of_both_templates_are_in_every_group_and_the_maps_own_are_trained_on():
+def test_subjects_of_both_templates_are_in_every_group_and_the_maps_own_are_trained_on():
     for group in ("train", "validation", "test"):
         subjects = {name.subject for name in list_cases(group)}
         assert {subject.split("-")[0] for subject in subjects} == set(KNEE_MAPS)

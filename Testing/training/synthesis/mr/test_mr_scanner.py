@@ -62,7 +62,7 @@ def test_fat_alone_is_shifted_along_the_read_out():
     assert moved.abs().sum() == 3
 
 
-def test_a_shift_of_half_a_pixel_shares_a_point_between_two():
+def test_a_shift_of_half_a_pixel_splits_a_point_between_two():
     point = torch.zeros(1, 8, 8)
     point[0, 4, 4] = 1.0
     assert shift_image(point, 0.5, 2)[0, 4, 4:6].tolist() == [0.5, 0.5]

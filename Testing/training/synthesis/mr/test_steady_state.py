@@ -26,6 +26,7 @@ def integrated(tissue: Tissue, protocol: DessProtocol) -> float:
     turn = np.exp(2j * np.pi * (np.arange(SPINS) + 0.5) / SPINS)
     e1, e2 = (math.exp(-protocol.repetition_ms / t) for t in (tissue.t1_ms, tissue.t2_ms))
     spins = np.tile([[0.0], [0.0], [1.0]], SPINS)
+    after = spins
     for _ in range(REPETITIONS):
         after = pulse @ spins
         across = (after[0] + 1j * after[1]) * e2 * turn
