@@ -1,9 +1,9 @@
 """A second way to make knee MR from the same anatomy: networks may have learned the renderer and not knees.
 
 It has the shapes in common with :mod:`KneeSegLib.training.synthesis.mr` and nothing else: no warp, no wear, no water
-and fat; one grey value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and fluid
-bright), bones with a dark cortex, smoothed as a whole, shaded by a polynomial, with noise. It is simpler and milder
-than the training images."""
+and fat; one grey value for each tissue as double-echo steady-state images have it (bone and fat dark, cartilage and
+fluid bright), bones with a dark cortex, smoothed as a whole, shaded by a polynomial, with noise. It is simpler and
+milder than the training images."""
 
 from __future__ import annotations
 
