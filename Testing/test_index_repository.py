@@ -150,7 +150,10 @@ FAULTS: dict[str, tuple[dict[str, str | bytes | None], str]] = {
     "no citation": ({"CITATION.cff": None}, "There is no CITATION.cff"),
     "citation not told": (replaced("README.md", "How to cite", "Thanks"), "how to cite"),
     "no picture in README": (replaced("README.md", "Shot.png", "Lost.png"), "shows no picture"),
-    "module without a sentence": (replaced("README.md", "finds the shin in a CT.", "new"), "no sentence about the module Shin"),
+    "module without a sentence": (
+        replaced("README.md", "finds the shin in a CT.", "new"),
+        "no sentence about the module Shin",
+    ),
     "no tutorial": (replaced("README.md", "3. Look", "- Look"), "has a tutorial"),
     "tutorial without data": (replaced("README.md", "*Sample Data*", "disk"), "where its sample data come from"),
     "no sample data": (replaced("Shin/Shin.py", "registerCustomSampleDataSource", "other"), "registers no sample data"),

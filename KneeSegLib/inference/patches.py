@@ -2,7 +2,7 @@
 
 MONAI's ``PatchInferer`` takes the patches from a splitter and gives what the network predicts of them to a merger. Ours
 cut patches at given corners (along surfaces, at landmarks), and merge them by a window in which the middle of a patch
-counts most. """
+counts most."""
 
 from __future__ import annotations
 
