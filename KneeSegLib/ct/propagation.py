@@ -97,6 +97,6 @@ def _thinnest_between(
 
 
 def _solve(system: sparse.csr_matrix, weight: np.ndarray, known: np.ndarray) -> np.ndarray:
-    diagonal = system.diagonal()
+    diagonal = np.asarray(system.diagonal(), np.float64)
     preconditioner = sparse.diags(1.0 / diagonal)
     return cg(system, weight * known, x0=known, maxiter=SOLVER_ITERATIONS, M=preconditioner, rtol=SOLVER_TOLERANCE)[0]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from vtkmodules.vtkCommonCore import vtkStringArray
@@ -187,13 +187,14 @@ def _read_vtp(path: Path) -> tuple[vtkPolyData, str]:
     return polydata, f"SPACE={space.GetValue(0)}" if space else ""
 
 
-def _run(writer: object, polydata: vtkPolyData, path: Path) -> None:
+# VTK's readers and writers have no class in common that has these methods.
+def _run(writer: Any, polydata: vtkPolyData, path: Path) -> None:
     writer.SetInputData(polydata)
     writer.SetFileName(str(path))
     writer.Write()
 
 
-def _output_of(reader: object, path: Path) -> vtkPolyData:
+def _output_of(reader: Any, path: Path) -> vtkPolyData:
     reader.SetFileName(str(path))
     reader.Update()
     return reader.GetOutput()

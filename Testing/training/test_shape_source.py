@@ -67,7 +67,7 @@ def test_landmarks_lie_on_the_surface_of_the_bone_in_the_crop(bone, seed):
 def test_landmarks_lie_on_the_people_of_a_folder_in_the_recipes_own_warps(prepared, group):
     own = read_recipe("mr-shape-femur", shape={"bone": "femur", "modes": 3, **UNDEGRADED})
     from_folder = ShapeSource.of_folder(own, prepared, group)
-    assert [person.group for person in from_folder.people] == [group]
+    assert [person.group for person in from_folder.subjects] == [group]
     for seed in range(2):
         bone_there = bone_at(from_folder.render(CUBE, seeded(seed)))
         assert np.abs(bone_there - 0.5).mean() * SPACING_MM < 0.2
