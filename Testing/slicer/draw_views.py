@@ -42,6 +42,17 @@ def shownVolume(path: Path):
     return volumeNode
 
 
+def shownPoint(segmentationNode) -> np.ndarray:
+    """Return where the slices meet, in RAS mm: the middle of what was found, at the patella's height and side."""
+    bounds = np.zeros(6)
+    segmentationNode.GetRASBounds(bounds)
+    center = bounds.reshape(3, 2).mean(axis=1)
+    for segmentId in segmentationNode.GetSegmentation().GetSegmentIDs():
+        if segmentId.startswith("patella"):
+            center[[0, 2]] = np.array(segmentationNode.GetSegmentCenterRAS(segmentId))[[0, 2]]
+    return center
+
+
 def newWindow(layers: int = 1):
     window = vtk.vtkRenderWindow()
     window.SetOffScreenRendering(True)
@@ -89,7 +100,7 @@ def sliceView(name: str, volumeNode, center, application) -> np.ndarray:
     compositeNode = logic.GetSliceCompositeNode()
     compositeNode.SetBackgroundVolumeID(volumeNode.GetID())
     logic.FitSliceToAll(*VIEW_SIZE)
-    sliceNode.JumpSliceByCentering(*center)
+    sliceNode.JumpSliceByOffsetting(*center)
     logic.UpdatePipeline()
 
     window, (background, overlay) = newWindow(layers=2)
@@ -135,9 +146,7 @@ def main(volumeFile: Path, resultFolder: Path, target: Path) -> None:
         application = mrml.startScene(Path(name))
         volumeNode = shownVolume(volumeFile)
         segmentationNode = addResult(resultFolder, volumeNode)
-        bounds = np.zeros(6)
-        segmentationNode.GetRASBounds(bounds)
-        center = bounds.reshape(3, 2).mean(axis=1)
+        center = shownPoint(segmentationNode)
         views = {name: sliceView(name, volumeNode, center, application) for name in ORIENTATIONS}
         views["3D"] = threeDView(segmentationNode, application)
     width, height = VIEW_SIZE
