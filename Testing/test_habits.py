@@ -20,12 +20,7 @@ MOST_PARAMETERS = 6
 COMMANDS = ("KneeSegLib/cli/", "KneeSegLib/training/commands/")
 """Folders of the command line: one parameter for each option there is, and printing is what they are for."""
 
-LONG_FOR_NOW: frozenset[str] = frozenset(
-    {
-        "KneeSegLib/training/export.py:export_bundle",
-        "KneeSegLib/training/losses.py:total_loss",
-    }
-)
+LONG_FOR_NOW: frozenset[str] = frozenset()
 """Functions that still take more parameters. THIS SET ONLY SHRINKS."""
 
 
