@@ -1,4 +1,4 @@
-"""Not enough memory is said before the work starts, not by the operating system in the middle of it."""
+"""Memory is checked before the work starts, so that the operating system does not end it half-way."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def measure_available_memory() -> int:
 def require_memory(bytes_needed: float, purpose: str, advice: str = "close other programs or crop the scan") -> None:
     """Raise unless ``bytes_needed`` more bytes can be taken now.
 
-    ``purpose`` begins the sentence (``"Segmenting 512 x 512 x 250 voxels"``) and ``advice`` ends it.
+    Args:
+        purpose: begins the sentence, like ``"Segmenting 512 x 512 x 250 voxels"``.
+        advice: ends it.
 
     Raises:
         ResourceError: with what is needed and what is free, in GB (2**30 bytes).

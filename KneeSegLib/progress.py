@@ -1,8 +1,7 @@
-"""How long work tells its caller where it stands, and how it is stopped.
+"""How long work reports to its caller how far it is, and how it is cancelled.
 
 A progress callback takes ``(fraction, message)`` with ``0 <= fraction <= 1``. It may raise
-:class:`~KneeSegLib.errors.Cancelled`, which travels up through the pipeline untouched: work is stopped between two
-slices or patches.
+:class:`~KneeSegLib.errors.Cancelled`, which no stage catches: work is cancelled between two slices or patches.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ Item = TypeVar("Item")
 
 
 def no_progress(fraction: float, message: str) -> None:
-    """Accept and ignore: the default where nobody watches."""
+    """Ignore a report: the default where no caller asks for progress."""
 
 
 def narrow_progress(progress: Progress, start: float, stop: float) -> Progress:

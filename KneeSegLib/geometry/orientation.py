@@ -12,9 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-
-_PERPENDICULAR = 1e-3  # largest cosine between in-plane axes that counts as rounding
-_DRIFT_PIXELS = 0.25  # sideways drift of the last slice against the first that counts as rounding
+from KneeSegLib.geometry.settings import LARGEST_COSINE, LARGEST_DRIFT_PIXELS
 
 
 def reorient_to_lps(image: sitk.Image) -> sitk.Image:
@@ -24,7 +22,7 @@ def reorient_to_lps(image: sitk.Image) -> sitk.Image:
     right to the left. No voxel value changes and every voxel stays where it is in the patient: a rotation that is no
     multiple of 90 degrees remains in the direction matrix. An image that lies like that already is returned itself.
     """
-    order, flips = _axes_towards_lps(image)
+    order, flips = _find_axes_towards_lps(image)
     if order != (0, 1, 2):
         image = sitk.PermuteAxes(image, order)
     if any(flips):
@@ -40,8 +38,8 @@ def restore_orientation(labels: sitk.Image, reference: sitk.Image) -> sitk.Image
     Raises:
         ValueError: ``labels`` do not lie on the grid of ``reorient_to_lps(reference)``.
     """
-    turned = _turned_back(labels, reference)
-    if turned.GetSize() != reference.GetSize() or _first_voxel(turned, reference) != (0, 0, 0):
+    turned = _turn_back(labels, reference)
+    if turned.GetSize() != reference.GetSize() or _find_first_voxel(turned, reference) != (0, 0, 0):
         raise ValueError(
             f"Labels of {labels.GetSize()} voxels at {labels.GetOrigin()} do not lie on the reoriented grid of the "
             f"reference ({reference.GetSize()} voxels at {reference.GetOrigin()})."
@@ -59,8 +57,8 @@ def restore_crop_orientation(crop: sitk.Image, reference: sitk.Image) -> sitk.Im
     Raises:
         ValueError: the crop reaches beyond the reference, or its voxels do not coincide with the reference's.
     """
-    turned = _turned_back(crop, reference)
-    first = _first_voxel(turned, reference)
+    turned = _turn_back(crop, reference)
+    first = _find_first_voxel(turned, reference)
     if any(i < 0 or i + n > whole for i, n, whole in zip(first, turned.GetSize(), reference.GetSize())):
         raise ValueError(
             f"A crop of {turned.GetSize()} voxels beginning at voxel {first} reaches beyond {reference.GetSize()}."
@@ -84,7 +82,7 @@ def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, 
     """
     spacing = np.array(image.GetSpacing())
     axes = np.array(image.GetDirection()).reshape(3, 3).T
-    if abs(axes[0] @ axes[1]) > _PERPENDICULAR:
+    if abs(axes[0] @ axes[1]) > LARGEST_COSINE:
         raise InputError(
             "The rows and columns of the image are not perpendicular, which no scanner produces; "
             "resample the image to a rectangular grid before giving it."
@@ -93,7 +91,7 @@ def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, 
     normal = np.cross(axes[0], axes[1])
     normal /= np.linalg.norm(normal) * np.sign(normal @ step)
     drift_pixels = np.array([step @ axes[0], step @ axes[1]]) * (image.GetSize()[2] - 1) / spacing[:2]
-    if np.abs(drift_pixels).max() < _DRIFT_PIXELS:
+    if np.abs(drift_pixels).max() < LARGEST_DRIFT_PIXELS:
         return image, 0.0
     first = [floor(min(drift, 0.0)) for drift in drift_pixels]
     grown = [ceil(abs(drift)) for drift in drift_pixels]
@@ -109,15 +107,15 @@ def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, 
     return grid.Execute(image), lean
 
 
-def _axes_towards_lps(image: sitk.Image) -> tuple[tuple[int, ...], list[bool]]:
-    """Which image axis becomes x, y and z, and which of these then have to be flipped."""
+def _find_axes_towards_lps(image: sitk.Image) -> tuple[tuple[int, ...], list[bool]]:
+    """Return which image axis becomes x, y and z, and which of these then have to be flipped."""
     lps_from_axes = np.array(image.GetDirection()).reshape(3, 3)
     order = max(permutations(range(3)), key=lambda order: sum(abs(lps_from_axes[i, order[i]]) for i in range(3)))
     return order, [bool(lps_from_axes[i, order[i]] < 0) for i in range(3)]
 
 
-def _turned_back(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    order, flips = _axes_towards_lps(reference)
+def _turn_back(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    order, flips = _find_axes_towards_lps(reference)
     if any(flips):
         image = sitk.Flip(image, flips)
     if order != (0, 1, 2):
@@ -125,8 +123,8 @@ def _turned_back(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
     return sitk.Image(image)
 
 
-def _first_voxel(image: sitk.Image, reference: sitk.Image) -> tuple[int, ...]:
-    """The index in ``reference`` of the first voxel of ``image``, both with the same axes and voxel size."""
+def _find_first_voxel(image: sitk.Image, reference: sitk.Image) -> tuple[int, ...]:
+    """Return the index in ``reference`` of the first voxel of ``image``, both with the same axes and voxel size."""
     same_axes = np.allclose(image.GetDirection(), reference.GetDirection(), atol=1e-6)
     if not same_axes or not np.allclose(image.GetSpacing(), reference.GetSpacing(), rtol=1e-6):
         raise ValueError("The image has other axes or another voxel size than the reference.")

@@ -14,9 +14,7 @@ import numpy as np
 import torch
 
 from KneeSegLib.geometry.grid import Axis, Grid
-
-_BLOCK_VALUES = 8_000_000  # floats of source held at a time: 32 MB
-_ALIKE = 1e-4
+from KneeSegLib.geometry.settings import BLOCK_VALUES, SAME_SPACING
 
 
 def resampling_matrix(target: Axis, source: Axis) -> np.ndarray:
@@ -28,22 +26,22 @@ def resampling_matrix(target: Axis, source: Axis) -> np.ndarray:
     ratio = target.spacing_mm / source.spacing_mm
     place = (target.positions_mm - source.first_mm) / source.step_mm
     index = np.arange(source.count)
-    if ratio > 1.0 + _ALIKE:
+    if ratio > 1.0 + SAME_SPACING:
         width = ratio - 1.0
         reached = _tent_integral(place[:, None] + width / 2.0 - index) - _tent_integral(
             place[:, None] - width / 2.0 - index
         )
-        inside = (place > -0.5 - ratio / 2.0 + _ALIKE) & (place < source.count - 0.5 + ratio / 2.0 - _ALIKE)
+        inside = (place > -0.5 - ratio / 2.0 + SAME_SPACING) & (place < source.count - 0.5 + ratio / 2.0 - SAME_SPACING)
         reached[~inside] = 0.0
-        return (reached / np.maximum(reached.sum(axis=1, keepdims=True), _ALIKE)).astype(np.float32)
+        return (reached / np.maximum(reached.sum(axis=1, keepdims=True), SAME_SPACING)).astype(np.float32)
     held = np.clip(place, 0.0, source.count - 1.0)  # the outer half of the first and last cell has that cell's value
     weights = np.clip(1.0 - np.abs(held[:, None] - index), 0.0, None)
-    weights[np.abs(place - held) > 0.5 + _ALIKE] = 0.0
+    weights[np.abs(place - held) > 0.5 + SAME_SPACING] = 0.0
     return weights.astype(np.float32)
 
 
 def _tent_integral(t: np.ndarray) -> np.ndarray:
-    """The integral of linear interpolation's kernel, a tent over -1..1, from minus infinity to ``t``."""
+    """Return the integral of linear interpolation's kernel, a tent over -1..1, from minus infinity to ``t``."""
     t = np.clip(t, -1.0, 1.0)
     return np.where(t < 0.0, (1.0 + t) ** 2 / 2.0, 1.0 - (1.0 - t) ** 2 / 2.0)
 
@@ -71,49 +69,49 @@ def resample_to(
     """
     leading = tuple(values.shape[:-3])
     weights = [resampling_matrix(to, of) for to, of in zip(target, source)]
-    y_used, x_used = (_used(weight) for weight in weights[1:])
+    y_used, x_used = (_find_used(weight) for weight in weights[1:])
     wy = torch.from_numpy(weights[1][:, y_used]).to(device)
     wx = torch.from_numpy(weights[2][:, x_used]).to(device).T.contiguous()
     slice_values = max((y_used.stop - y_used.start) * (x_used.stop - x_used.start), *target.shape[1:]) * prod(leading)
-    rows = max(int(_BLOCK_VALUES / slice_values / max(target.z.spacing_mm / source.z.spacing_mm, 1.0)), 1)
+    rows = max(int(BLOCK_VALUES / slice_values / max(target.z.spacing_mm / source.z.spacing_mm, 1.0)), 1)
     result = torch.empty((*leading, *target.shape), dtype=torch.float32, device=device)
     for start in range(0, target.z.count, rows):
         block_weights = weights[0][start : start + rows]
-        z_used = _used(block_weights)
-        block = _floating(values[..., z_used, y_used, x_used], device)
+        z_used = _find_used(block_weights)
+        block = _as_float(values[..., z_used, y_used, x_used], device)
         if clip is not None:
             block = block.clamp(*clip)
         wz = torch.from_numpy(block_weights[:, z_used]).to(device)
         if outside:  # where rows are zero nothing is added to it
-            result[..., start : start + rows, :, :] = _applied(block - outside, wz, wy, wx) + outside
+            result[..., start : start + rows, :, :] = _apply(block - outside, wz, wy, wx) + outside
         else:
-            result[..., start : start + rows, :, :] = _applied(block, wz, wy, wx)
+            result[..., start : start + rows, :, :] = _apply(block, wz, wy, wx)
     return result
 
 
-def _applied(block: torch.Tensor, wz: torch.Tensor, wy: torch.Tensor, wx: torch.Tensor) -> torch.Tensor:
+def _apply(block: torch.Tensor, wz: torch.Tensor, wy: torch.Tensor, wx: torch.Tensor) -> torch.Tensor:
     """Apply the three products; the one along z first where it shrinks the block, and last where it grows it."""
     z_first = wz.shape[0] <= wz.shape[1]
     if z_first:
-        block = _along_z(block, wz)
+        block = _apply_along_z(block, wz)
     block = torch.matmul(wy, block)
     block = torch.matmul(block, wx)
-    return block if z_first else _along_z(block, wz)
+    return block if z_first else _apply_along_z(block, wz)
 
 
-def _along_z(block: torch.Tensor, wz: torch.Tensor) -> torch.Tensor:
+def _apply_along_z(block: torch.Tensor, wz: torch.Tensor) -> torch.Tensor:
     depth, height, width = block.shape[-3:]
     flat = block.reshape(*block.shape[:-3], depth, height * width)
     return torch.matmul(wz, flat).reshape(*block.shape[:-3], wz.shape[0], height, width)
 
 
-def _used(weights: np.ndarray) -> slice:
-    """The range of columns in which any row has a weight; the first column where none has."""
+def _find_used(weights: np.ndarray) -> slice:
+    """Return the range of columns in which any row has a weight; the first column where none has."""
     columns = np.flatnonzero(weights.any(axis=0))
     return slice(int(columns[0]), int(columns[-1]) + 1) if columns.size else slice(0, 1)
 
 
-def _floating(block: np.ndarray | torch.Tensor, device: torch.device | str) -> torch.Tensor:
+def _as_float(block: np.ndarray | torch.Tensor, device: torch.device | str) -> torch.Tensor:
     if isinstance(block, np.ndarray):
         block = torch.from_numpy(block.astype(np.float32))
     return block.to(device=device, dtype=torch.float32)

@@ -1,30 +1,24 @@
-"""What the files of a folder say about themselves: DICOM slices with a place in space, and everything else, counted.
+"""From the header of a DICOM file to its slices: where each lies, and what tells it from others.
 
 Pixels are not touched here. Patient name and ID are read for one purpose, to keep them out of series descriptions.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
+from typing import Any, get_args
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.io.intensities import Modality
 
-MODALITIES = ("CT", "MR")
-IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
-
-_TAGS = [
+HEADER_TAGS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "PatientName", "PatientID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
@@ -32,16 +26,23 @@ _TAGS = [
     "Laterality", "ImageLaterality", "FrameLaterality",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
+"""All tags that are read of a file; reading the others would take most of the time."""
+
+_SIDES: Mapping[str, Side] = MappingProxyType({"R": "right", "L": "left"})
 
 
 @dataclass(frozen=True)
 class Slice:
     """One plane of pixels: a file, or one frame of a multi-frame file.
 
-    ``position`` is the centre of the first pixel (LPS, mm), ``orientation`` the direction of growing column number
-    followed by that of growing row number, ``spacing`` (between columns, between rows) in mm, ``size`` (columns,
-    rows). ``encoding`` is how stored numbers become values. ``variant`` tells apart what a scanner may record more
-    than once at one position. ``side`` is that of the body part, where the header names one.
+    Attributes:
+        position: centre of the first pixel, LPS mm.
+        orientation: direction of growing column number, followed by that of growing row number.
+        spacing: between columns, between rows, in mm.
+        size: columns, rows.
+        encoding: how stored numbers become values.
+        variant: tells apart what a scanner may record more than once at one position.
+        side: of the body part, where the header names one.
     """
 
     path: Path
@@ -66,93 +67,12 @@ class Slice:
         return normal / np.linalg.norm(normal)
 
 
-@dataclass
-class FolderContent:
-    """What a folder and its sub-folders hold."""
-
-    slices: list[Slice] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)  # what kind of DICOM object, how many
-    unreadable: list[Path] = field(default_factory=list)  # DICOM by its beginning or its name, and damaged
-    image_files: list[Path] = field(default_factory=list)  # volumes of other formats
-    other_files: int = 0
-
-
-def folder_content(folder: Path) -> FolderContent:
-    """Read the headers of every file in ``folder`` and below it, but for names that begin with a dot."""
-    content = FolderContent()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom comments on every odd value of tags that do not matter here
-        for path in _files_below(folder):
-            _add_file(path, content)
-    return content
-
-
-def read_slices(path: Path) -> list[Slice]:
-    """Return the slices of one DICOM file: one, or one per frame; none where it holds no slice of a CT or MR."""
-    content = FolderContent()
-    _add_file(path, content)
-    return content.slices
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file begins like DICOM, with or without the preamble of the standard."""
-    with open(path, "rb") as file:
-        start = file.read(132)
-    return start[128:] == b"DICM" or _begins_without_preamble(start)
-
-
-def _begins_without_preamble(start: bytes) -> bool:
-    return start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00" and len(start) == 132
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and name.upper() != "DICOMDIR":
-                yield Path(parent, name)
-
-
-def _add_file(path: Path, content: FolderContent) -> None:
-    try:
-        with open(path, "rb") as file:
-            start = file.read(132)
-    except OSError:
-        content.unreadable.append(path)
-        return
-    has_preamble = start[128:] == b"DICM"
-    if not has_preamble and not _begins_without_preamble(start):
-        if path.name.lower().endswith(IMAGE_FILE_ENDINGS):
-            content.image_files.append(path)
-        elif path.suffix.lower() in (".dcm", ".dicom"):
-            content.unreadable.append(path)
-        else:
-            content.other_files += 1
-        return
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=not has_preamble)
-        if "Modality" not in header and "SOPClassUID" not in header:
-            raise ValueError("cut short before it says what it is")
-        ignored_as = _ignored_as(header)
-        slices = [] if ignored_as else list(_slices(header, path))
-    except Exception:  # a damaged header raises anything, from struct.error to AttributeError
-        if has_preamble:
-            content.unreadable.append(path)
-        else:
-            content.other_files += 1
-        return
-    if slices:
-        content.slices.extend(slices)
-    else:
-        content.ignored[ignored_as or "images without a position in space"] += 1
-
-
-def _ignored_as(header: Dataset) -> str | None:
-    """The plural by which an object that is no slice of a CT or MR volume is counted, or None for one that may be."""
+def ignored_as(header: Dataset) -> str | None:
+    """Return the plural by which an object that is no slice of CT or MR is counted; None for one that may be."""
     modality = str(header.get("Modality") or "unnamed")
     if "Rows" not in header:
         return f"{modality} objects without an image"
-    if modality not in MODALITIES:
+    if modality not in get_args(Modality):
         return f"{modality} images"
     if int(header.get("SamplesPerPixel", 1)) != 1:
         return "colour images"
@@ -161,7 +81,9 @@ def _ignored_as(header: Dataset) -> str | None:
     return None
 
 
-def _slices(header: Dataset, path: Path) -> Iterator[Slice]:
+def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
+    """Yield the slices of a CT or MR file: one, or one per frame; none where it has no position in space."""
+    modality: Modality = "MR" if header.Modality == "MR" else "CT"
     description, original = _description(header), "ORIGINAL" in _image_type(header)
     for frame, places in _planes(header):
         position = _numbers(places, "ImagePositionPatient", 3)
@@ -180,7 +102,7 @@ def _slices(header: Dataset, path: Path) -> Iterator[Slice]:
             series_uid=str(header.get("SeriesInstanceUID") or ""),
             series_number=int(header.get("SeriesNumber") or 0),
             description=description,
-            modality=cast("Modality", str(header.Modality)),  # others are ignored before
+            modality=modality,
             original=original,
             position=position,
             orientation=orientation,
@@ -198,7 +120,7 @@ def _slices(header: Dataset, path: Path) -> Iterator[Slice]:
 
 
 def _planes(header: Dataset) -> Iterator[tuple[int | None, list[Dataset]]]:
-    """Yield every plane's frame number and the datasets that describe it, the nearest first."""
+    """Yield the frame number of every plane and the datasets that describe it, the nearest first."""
     if "PerFrameFunctionalGroupsSequence" not in header:
         if int(header.get("NumberOfFrames") or 1) == 1:
             yield None, [header]
@@ -228,11 +150,10 @@ def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | str]:
 def _side(header: Dataset, places: list[Dataset]) -> Side | None:
     keywords = ("FrameLaterality", "ImageLaterality", "Laterality")
     found = next((value for keyword in keywords if (value := _first([*places, header], keyword))), None)
-    sides: dict[str, Side] = {"R": "right", "L": "left"}
-    return sides.get(str(found).upper())
+    return _SIDES.get(str(found).upper())
 
 
-def _first(places: list[Dataset], keyword: str):
+def _first(places: list[Dataset], keyword: str) -> Any:
     return next((place.get(keyword) for place in places if place.get(keyword) not in (None, "")), None)
 
 
@@ -249,7 +170,7 @@ def _image_type(header: Dataset) -> list[str]:
 
 
 def _description(header: Dataset) -> str:
-    """The series description, or nothing where it repeats the patient's name or ID."""
+    """Return the series description, or nothing where it repeats the patient's name or ID."""
     text = re.sub(r"\s+", " ", str(header.get("SeriesDescription") or "")).strip()
     private = [*re.split(r"[\s^=,.]+", str(header.get("PatientName") or "")), str(header.get("PatientID") or "")]
     if any(len(word) > 2 and word.casefold() in text.casefold() for word in private):

@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.dicom_headers import FolderContent, Slice, folder_content
+from KneeSegLib.io.dicom_folder import FolderContent, describe_missing_slices, read_folder
+from KneeSegLib.io.dicom_headers import Slice
 from KneeSegLib.io.intensities import Modality
+from KneeSegLib.io.settings import MOST_SERIES_NAMED, SAME_DIRECTION, SAME_POSITION_MM, SAME_SPACING
 
-SAME_POSITION_MM = 0.01
-
-_SAME_DIRECTION = 2e-3  # difference between direction cosines that counts as rounding
 _VARIANTS = (("echo time",), ("image type",), ("time point",), ("acquisition",))
-_LISTED = 20  # series named in one sentence
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,13 @@ class Series:
     """A stack of slices that can be read as one volume.
 
     One DICOM series gives several of these where it holds several orientations, echoes, image types or time points.
-    ``number`` counts from 1 in the list it was found in. ``size`` is columns, rows, slices; ``spacing`` in mm, the
-    third being the median distance between slices (0 for a single one). ``slices`` counts them, ``stack`` holds them
-    in no order.
+
+    Attributes:
+        slices: how many there are.
+        size: columns, rows, slices.
+        spacing: between columns, rows and slices, in mm; the third is the median distance (0 for a single slice).
+        number: counts from 1 in the list that the series was found in.
+        stack: the slices, in no order.
     """
 
     uid: str
@@ -41,7 +43,7 @@ class Series:
 
     @property
     def name(self) -> str:
-        """What people call it: the description, or the modality where there is none."""
+        """The description, or the modality where there is none."""
         return self.description or f"{self.modality} series"
 
     def __str__(self) -> str:
@@ -60,22 +62,9 @@ def list_series(folder: str | Path) -> list[Series]:
     Colour images, localisers, other modalities and images without a position in space are left out.
 
     Raises:
-        InputError: the folder does not exist, or holds no such series; the sentence says what it does hold.
+        InputError: the folder does not exist, or holds no such series; the sentence names what it does hold.
     """
     return group_series(read_folder(Path(folder)), Path(folder))
-
-
-def read_folder(folder: Path) -> FolderContent:
-    """Return what ``folder`` holds.
-
-    Raises:
-        InputError: there is no such folder.
-    """
-    if not folder.exists():
-        raise InputError(f"There is no file or folder {folder}; check the path.")
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file, expected a folder of DICOM images; give the folder that it lies in.")
-    return folder_content(folder)
 
 
 def group_series(content: FolderContent, folder: Path) -> list[Series]:
@@ -85,7 +74,7 @@ def group_series(content: FolderContent, folder: Path) -> list[Series]:
         InputError: there are none.
     """
     if not content.slices:
-        raise InputError(_nothing_found(content, folder))
+        raise InputError(describe_missing_slices(content, folder))
     stacks = (part for stack in _same_plane(content.slices) for part in _told_apart(stack))
     found = [_series(stack, suffix) for suffix, stack in stacks]
     found.sort(key=lambda series: (series.stack[0].series_number, series.uid))
@@ -104,7 +93,7 @@ def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
     if wanted is None:
         return max(found, key=_preference)
     text = wanted.strip().lstrip(".…")
-    for fits in _ways_to_name(text):
+    for fits in _criteria(text):
         fitting = [series for series in found if fits(series)]
         if len({series.uid for series in fitting}) == 1 and (len(fitting) == 1 or fitting[0].uid.endswith(text)):
             return fitting[0]
@@ -115,7 +104,7 @@ def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
     )
 
 
-def _ways_to_name(text: str) -> Iterable[Callable[[Series], bool]]:
+def _criteria(text: str) -> Iterable[Callable[[Series], bool]]:
     folded = text.casefold()
     yield lambda series: series.uid == text
     yield lambda series: str(series.number) == text
@@ -131,8 +120,8 @@ def _preference(series: Series) -> tuple[bool, bool, int, bool, int]:
 
 
 def _listed(found: Sequence[Series]) -> str:
-    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return "; ".join(map(str, found[:_LISTED])) + more
+    more = f"; and {len(found) - MOST_SERIES_NAMED} more" if len(found) > MOST_SERIES_NAMED else ""
+    return "; ".join(map(str, found[:MOST_SERIES_NAMED])) + more
 
 
 def _series(stack: list[Slice], suffix: str) -> Series:
@@ -171,8 +160,8 @@ def _same_plane(slices: Iterable[Slice]) -> list[list[Slice]]:
 
 
 def _parallel(one: Slice, other: Slice) -> bool:
-    same_direction = max(abs(a - b) for a, b in zip(one.orientation, other.orientation)) < _SAME_DIRECTION
-    return same_direction and all(abs(a - b) < 1e-3 * a for a, b in zip(one.spacing, other.spacing))
+    same_direction = max(abs(a - b) for a, b in zip(one.orientation, other.orientation)) < SAME_DIRECTION
+    return same_direction and all(abs(a - b) < SAME_SPACING * a for a, b in zip(one.spacing, other.spacing))
 
 
 def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
@@ -198,22 +187,3 @@ def _variant_name(names: tuple[str, ...], values: tuple) -> str:
         f"{value:g}{units.get(name, '')}" if isinstance(value, float) else value for name, value in zip(names, values)
     )
     return ", ".join(f"{name} {text}" for name, text in zip(names, texts))
-
-
-def _nothing_found(content: FolderContent, folder: Path) -> str:
-    expected = "expected the slices of a CT or MR series"
-    if content.image_files:
-        return (
-            f"{folder} holds no DICOM slices but {content.image_files[0].name}; give that file instead of its folder."
-        )
-    if content.ignored:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in content.ignored.most_common())
-        return f"{folder} holds no volume ({kinds}), {expected}; give another folder."
-    if content.unreadable:
-        return (
-            f"{folder} holds {len(content.unreadable)} DICOM files that cannot be read (the first is "
-            f"{content.unreadable[0].name}), {expected}; copy or export them again."
-        )
-    if content.other_files:
-        return f"{folder} holds {content.other_files} files but no image, {expected}; give the folder of the images."
-    return f"{folder} is empty, {expected}; give the folder of the images."

@@ -13,14 +13,18 @@ import SimpleITK as sitk
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.dicom_headers import Slice
-from KneeSegLib.io.dicom_series import SAME_POSITION_MM, Series, measure_positions_mm
-from KneeSegLib.io.intensities import LOWEST_HU, find_value_range, replace_padding_values
+from KneeSegLib.io.dicom_series import Series, measure_positions_mm
+from KneeSegLib.io.intensities import find_value_range, replace_padding_values
+from KneeSegLib.io.settings import (
+    DICOM_BYTES_PER_VOXEL,
+    EVEN_FRACTION,
+    EVEN_MM,
+    LOWEST_HU,
+    MOST_PLACES_NAMED,
+    SAME_POSITION_MM,
+    SIDEWAYS_PIXELS,
+)
 from KneeSegLib.memory import require_memory
-
-_NAMED = 3  # places named in one sentence
-_EVEN = 0.05  # share of the slice distance by which one may differ from the others
-_EVEN_MM = 0.02  # ... or this, where positions were rounded
-_SIDEWAYS_PIXELS = 0.5  # by which a slice may miss the line on which the others lie
 
 
 def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
@@ -30,16 +34,17 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     their planes onto a rectangular grid (:func:`KneeSegLib.geometry.orientation.straighten_gantry_tilt`): **labels made
     from that image lie on the straightened grid**, which has the same slices but more rows or columns than the stored
     ones. Both are in the patient's coordinates, so surfaces and overlays by position are right on either; only index by
-    index they differ. A note says so.
+    index they differ. A note tells it.
 
     Raises:
         InputError: a single slice; slices missing, doubled, unevenly spaced or out of line; a file that cannot be
-        decoded. ResourceError: not enough memory.
+            decoded.
+        ResourceError: not enough memory.
     """
     stack = _in_order(series)
     step = _even_step(stack, series)
     columns, rows, slices = series.size
-    require_memory(6 * columns * rows * slices, f"Reading {columns} x {rows} x {slices} voxels")
+    require_memory(DICOM_BYTES_PER_VOXEL * columns * rows * slices, f"Reading {columns} x {rows} x {slices} voxels")
     image = _pixels(stack)
     length_mm = round(float(np.linalg.norm(step)), 6)  # 0.4, not 0.39999999999999997
     across, down = (np.array(direction) / np.linalg.norm(direction) for direction in _directions(stack[0]))
@@ -72,7 +77,7 @@ def _in_order(series: Series) -> list[Slice]:
 
 
 def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
-    """Return the displacement (mm) from each slice to the next, once it is sure that it is the same throughout."""
+    """Return the displacement (mm) from each slice to the next, which must be the same throughout."""
     along = measure_positions_mm(stack)
     shown_mm = along * _sign_of_main_axis(stack[0].normal)
     gaps = np.diff(along)
@@ -83,14 +88,14 @@ def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
             "expected one at each position; remove the doubled slices or name another series."
         )
     gap = float(np.median(gaps))
-    tolerance = max(_EVEN * gap, _EVEN_MM)
+    tolerance = max(EVEN_FRACTION * gap, EVEN_MM)
     uneven = np.flatnonzero(np.abs(gaps - gap) > tolerance)
     if len(uneven):
         raise InputError(_uneven_sentence(series, shown_mm, gaps, gap, tolerance, uneven))
     positions = np.array([plane.position for plane in stack])
     step = (positions[-1] - positions[0]) / (len(stack) - 1)
     sideways = (positions - positions[0] - np.arange(len(stack))[:, None] * step) @ np.array(_directions(stack[0])).T
-    off_line = np.flatnonzero((np.abs(sideways) / stack[0].spacing).max(axis=1) > _SIDEWAYS_PIXELS)
+    off_line = np.flatnonzero((np.abs(sideways) / stack[0].spacing).max(axis=1) > SIDEWAYS_PIXELS)
     if len(off_line):
         raise InputError(
             f"'{series.name}' has slices shifted sideways against the others by up to {np.abs(sideways).max():.1f} mm "
@@ -127,8 +132,8 @@ def _sign_of_main_axis(normal: np.ndarray) -> float:
 
 
 def _places(places: Sequence[str]) -> str:
-    if len(places) > _NAMED:
-        return ", ".join(places[:_NAMED]) + f" and {len(places) - _NAMED} more places"
+    if len(places) > MOST_PLACES_NAMED:
+        return ", ".join(places[:MOST_PLACES_NAMED]) + f" and {len(places) - MOST_PLACES_NAMED} more places"
     return ", ".join(places)
 
 
@@ -150,7 +155,7 @@ def _pixels(stack: list[Slice]) -> sitk.Image:
 
 @contextmanager
 def _itk_silent() -> Iterator[None]:
-    """Keep ITK's remarks on spacing from the terminal: spacing is judged here, and the user told in a sentence."""
+    """Keep ITK's remarks on spacing from the terminal: spacing is checked here, and refused in a sentence."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

@@ -1,4 +1,4 @@
-"""Volumes in one file (NRRD, NIfTI, MetaImage and others), read with suspicion and written whole."""
+"""Volumes in one file (NRRD, NIfTI, MetaImage and others), checked for damage and written whole."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
     """
     path = Path(path)
     if path.suffix.lower() in _TWO_FILES:
-        raise OutputError(f"{path.name} would be two files that can be parted; choose .nrrd, .nii.gz or .mha.")
+        raise OutputError(f"{path.name} would be two files, one of which may be lost; choose .nrrd, .nii.gz or .mha.")
     with write_whole(path) as partial:
         try:
             sitk.WriteImage(image, str(partial), True)
-            _require_whole_nifti(partial)  # the NIfTI writer keeps silent about a full disk
+            _require_whole_nifti(partial)  # the NIfTI writer reports no full disk
         except (RuntimeError, InputError) as error:
             ending = path.suffix or "no ending"
             raise OutputError(
@@ -162,8 +162,8 @@ def _unpacked_size_is_less(path: Path, expected: int) -> bool:
         return path.stat().st_size < expected
     with open(path, "rb") as file:
         file.seek(-4, os.SEEK_END)
-        said = struct.unpack("<I", file.read(4))[0]
-    if said == expected % 2**32:  # what a whole file says in its last four bytes
+        recorded = struct.unpack("<I", file.read(4))[0]
+    if recorded == expected % 2**32:  # the last four bytes of a whole file are its unpacked size
         return False
     try:  # anything else has to be unpacked to be known
         with gzip.open(path, "rb") as file:

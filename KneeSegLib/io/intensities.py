@@ -1,4 +1,4 @@
-"""What the voxel values of an image are, and whether they can be what a pipeline expects.
+"""Voxel values of an image: their type, and whether they can be what a pipeline expects.
 
 CT values are in Hounsfield units (HU): air -1000, fat -100, water 0, cortical bone above 800. MR values have no unit.
 """
@@ -11,20 +11,19 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.settings import AIR_BELOW_HU, BONE_ABOVE_HU, FAT_BELOW_HU, LOWEST_HU
 
 Modality = Literal["CT", "MR"]
 
-LOWEST_HU = -1024
-"""Lower values in a CT are no Hounsfield units but mark what the scanner did not see; they become this one."""
-
-_SURELY_AIR_HU = -500
-_SURELY_BONE_HU = 200
-_SURELY_FAT_HU = -50
 _INT16 = np.iinfo(np.int16)
 
 
 def convert_to_compact_type(image: sitk.Image, name: str) -> sitk.Image:
-    """Return ``image`` as int16 where that holds every value exactly, else as float32. ``name`` is for the sentence.
+    """Return ``image`` as int16 where that holds every value exactly, else as float32.
+
+    Args:
+        image: of any real pixel type.
+        name: of the image, in the message.
 
     Raises:
         InputError: a value is not a number or infinite.
@@ -44,24 +43,24 @@ def convert_to_compact_type(image: sitk.Image, name: str) -> sitk.Image:
 
 
 def replace_padding_values(image: sitk.Image) -> sitk.Image:
-    """Return a CT image with what scanners write outside their field of view (-2000, -3024, 63536...) set to -1024.
+    """Return a CT image whose padding, what scanners write outside their field of view (-2000, -3024...), is -1024.
 
-    Values above 32767 are such markers too: negative numbers of 16 bits that were read as positive ones.
+    Values above 32767 (63536) are padding too: negative numbers of 16 bits that were read as positive ones.
     """
     values = sitk.GetArrayViewFromImage(image)
     if values.min() >= LOWEST_HU and values.max() <= _INT16.max:
         return image
     array = np.maximum(values, LOWEST_HU)
     array[array > _INT16.max] = LOWEST_HU
-    clean = sitk.GetImageFromArray(array)
-    clean.CopyInformation(image)
-    return convert_to_compact_type(clean, "the image")
+    replaced = sitk.GetImageFromArray(array)
+    replaced.CopyInformation(image)
+    return convert_to_compact_type(replaced, "the image")
 
 
 def guess_modality(image: sitk.Image) -> Modality | None:
     """Return "CT" where the values can only be Hounsfield units with air and bone among them, else None."""
     low, high = find_value_range(image)
-    return "CT" if low <= _SURELY_AIR_HU and high >= _SURELY_BONE_HU else None
+    return "CT" if low <= AIR_BELOW_HU and high >= BONE_ABOVE_HU else None
 
 
 def find_value_range(image: sitk.Image) -> tuple[float, float]:
@@ -92,7 +91,7 @@ def check_hounsfield(image: sitk.Image, name: str) -> None:
         raise InputError(
             f"{found}, none of them negative, {expected}; export the CT with its rescale intercept applied."
         )
-    if low > _SURELY_FAT_HU or high < _SURELY_BONE_HU:
+    if low > FAT_BELOW_HU or high < BONE_ABOVE_HU:
         raise InputError(f"{found}, {expected}; export the CT without windowing or normalisation.")
 
 

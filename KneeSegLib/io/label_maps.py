@@ -1,4 +1,4 @@
-"""Label maps as they come: our result folders, segmentations saved by 3D Slicer, other people's label images."""
+"""Label maps: result folders of KneeSeg, segmentations saved by 3D Slicer, label images of other programs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import STRUCTURES, Structure, structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
+from KneeSegLib.io.settings import MOST_VALUES_NAMED
 
 LARGEST_LABEL_VALUE = 65535
+"""Of 16 bits without sign, the widest type that label maps are saved in."""
 
 
 def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = None) -> sitk.Image:
-    """Read a label map and return it with the label values of :mod:`KneeSegLib.anatomy`.
+    """Return a label map with the label values of :mod:`KneeSegLib.anatomy`.
 
     Args:
         path: NRRD, NIfTI, MHA or any other format that SimpleITK reads; or a result folder. Segments of a ``.seg.nrrd``
             are recognised by their identifier or name, whatever their label values.
-        labels: what the file's values stand for, where they are not ours; values left out count as background.
+        labels: what the file's values stand for, where they are not KneeSeg's; values left out count as background.
 
     Returns:
         3D uint8 image on the file's grid.
@@ -61,7 +63,7 @@ def find_segmentation_file(path: str | Path) -> Path:
 
 
 def parse_labels(text: str) -> dict[int, Structure]:
-    """Read what values stand for, written as ``"5=femur_right,6=tibia_right"``.
+    """Return what values stand for, written as ``"5=femur_right,6=tibia_right"``.
 
     Raises:
         InputError: not of that form, or no such structure.
@@ -157,6 +159,6 @@ def _translate(layer: np.ndarray, table: Mapping[int, Structure], path: Path, ot
 
 
 def _listed(names: list[str]) -> str:
-    shown = names[:5]
+    shown = names[:MOST_VALUES_NAMED]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     return f"{'the value' if len(names) == 1 else 'the values'} {', '.join(shown)}{more}"

@@ -1,6 +1,66 @@
-"""The numbers of reading and writing that were chosen."""
+"""Numbers of reading and writing. "Not measured" says that a number was set by reasoning and not compared with others."""
 
-from __future__ import annotations
+# Volumes that a pipeline can work on
+
+SMALLEST_EXTENT_MM = 40.0
+"""A scan that covers less in any direction shows too little of a joint. Not measured."""
+
+FEWEST_SLICES = 8
+"""A scan of fewer slices, rows or columns is no volume to the networks. Not measured."""
+
+LARGEST_PIXEL_MM = 10.0
+"""Larger pixels are a spacing in other units than mm. Not measured."""
+
+# Values
+
+LOWEST_HU = -1024
+"""Lower values in a CT are no Hounsfield units but padding, what the scanner did not see; they become this one."""
+
+AIR_BELOW_HU = -500
+"""An image that holds values this low and bone is taken for a CT: air has -1000. Not measured."""
+
+BONE_ABOVE_HU = 200
+"""An image without such values holds no bone, which has 800 and more where it is cortical. Not measured."""
+
+FAT_BELOW_HU = -50
+"""A body part without such values holds no fat, which has -100: it was windowed or normalised. Not measured."""
+
+# DICOM slices that belong together
+
+SAME_POSITION_MM = 0.01
+"""Slices nearer than this along their normal lie at one position: what is nearer is rounding. Not measured."""
+
+SAME_DIRECTION = 2e-3
+"""Directions whose cosines differ by less than this are parallel: what is less is rounding. Not measured."""
+
+SAME_SPACING = 1e-3
+"""Pixel spacings that differ by less than this fraction are the same. Not measured."""
+
+EVEN_FRACTION = 0.05
+"""A distance between slices may differ from the median one by this fraction of it. Not measured."""
+
+EVEN_MM = 0.02
+"""... or by this, where positions were rounded."""
+
+SIDEWAYS_PIXELS = 0.5
+"""A slice may miss the line on which the others lie by this much: more would be seen. Not measured."""
+
+DICOM_BYTES_PER_VOXEL = 6
+"""Memory that reading takes: a voxel as stored, in 16 bits, and as float32."""
+
+# Messages
+
+MOST_SERIES_NAMED = 20
+"""Series that one sentence lists."""
+
+MOST_PLACES_NAMED = 3
+"""Positions of slices that one sentence lists."""
+
+MOST_VALUES_NAMED = 5
+"""Label values that one sentence lists."""
+
+# Files
 
 GZIP_LEVEL = 2
-"""Of label maps: as quick as level 1 on label images and a third smaller; level 6 takes four times as long."""
+"""Compression of segmentation files: as quick as level 1 on label images and a third smaller; level 6 takes four times
+as long."""

@@ -1,13 +1,12 @@
-"""Image volumes: read, checked, turned to the patient's axes and back, written.
+"""Image volumes: read and checked.
 
     >>> volume = read_volume("scans/leg_ct/")
     >>> check_ct(volume)
-    >>> image = reorient_to_lps(volume.image)
-    >>> labels_on_input_grid = restore_orientation(labels, volume.image)
 
-The parts live in :mod:`~KneeSegLib.io.dicom_series` (which series), :mod:`~KneeSegLib.io.dicom_stack` (slices to
-volume), :mod:`~KneeSegLib.io.image_files` (NRRD, NIfTI...), :mod:`~KneeSegLib.geometry.orientation` (orientation) and
-:mod:`~KneeSegLib.io.intensities`."""
+The parts live in :mod:`~KneeSegLib.io.dicom_folder` (what a folder holds), :mod:`~KneeSegLib.io.dicom_series` (which
+series), :mod:`~KneeSegLib.io.dicom_stack` (slices to volume), :mod:`~KneeSegLib.io.image_files` (NRRD, NIfTI...) and
+:mod:`~KneeSegLib.io.intensities`.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +17,12 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.errors import InputError
-from KneeSegLib.geometry.orientation import (
-    reorient_to_lps,
-    restore_crop_orientation,
-    restore_orientation,
-    straighten_gantry_tilt,
-)
-from KneeSegLib.io.dicom_headers import FolderContent, is_dicom, read_slices
-from KneeSegLib.io.dicom_series import Series, choose_series, group_series, list_series, read_folder
+from KneeSegLib.geometry.orientation import straighten_gantry_tilt
+from KneeSegLib.io.dicom_folder import FolderContent, is_dicom, read_folder, read_slices
+from KneeSegLib.io.dicom_series import choose_series, group_series
 from KneeSegLib.io.dicom_stack import read_stack
-from KneeSegLib.io.image_files import read_image_file, require_scalar_volume, write_image
+from KneeSegLib.io.image_files import read_image_file, require_scalar_volume
 from KneeSegLib.io.intensities import (
-    LOWEST_HU,
     Modality,
     check_hounsfield,
     check_varied,
@@ -38,33 +31,20 @@ from KneeSegLib.io.intensities import (
     guess_modality,
     replace_padding_values,
 )
-
-__all__ = [
-    "Series",
-    "Volume",
-    "check_ct",
-    "check_mr",
-    "restore_crop_orientation",
-    "list_series",
-    "restore_orientation",
-    "read_volume",
-    "reorient_to_lps",
-    "write_image",
-]
-
-_SMALLEST_EXTENT_MM = 40.0
-_FEWEST_SLICES = 8
-_LARGEST_PIXEL_MM = 10.0
+from KneeSegLib.io.settings import FEWEST_SLICES, LARGEST_PIXEL_MM, LOWEST_HU, SMALLEST_EXTENT_MM
 
 
 @dataclass(frozen=True)
 class Volume:
     """An image and what is known of it.
 
-    ``image`` is three-dimensional, int16 or float32, of any direction, and carries no metadata of the file it came
-    from. In a CT, values below -1024 HU have become -1024. ``modality`` is DICOM's, or guessed from the values ("CT"
-    or unknown). ``source`` is a file name or a series description and holds no patient name or ID. ``notes`` are
-    sentences for the report. ``side`` is that of the body part, where the DICOM header names one.
+    Attributes:
+        image: three-dimensional, int16 or float32, of any direction; carries no metadata of the file it came from. In a
+            CT, values below -1024 HU have become -1024.
+        modality: DICOM's, or guessed from the values ("CT" or unknown).
+        source: a file name or a series description; holds no patient name or ID.
+        notes: sentences for the report.
+        side: of the body part, where the DICOM header names one.
     """
 
     image: sitk.Image
@@ -77,17 +57,20 @@ class Volume:
 def read_volume(path: str | Path | sitk.Image, series: str | None = None, modality: Modality | None = None) -> Volume:
     """Read a folder of DICOM slices (sub-folders included), a DICOM, NRRD, NIfTI or MetaImage file, or take an image.
 
-    ``series`` chooses in a DICOM folder: number in the list, UID or its end, or (part of the) description. Without it
-    the largest CT is read, else the largest MR, and a note says so. ``modality`` is that of an image which does not
-    say it itself, where the caller knows; without it a CT is recognised by its values.
-
     The grid of the image is that of the file, with one exception: where slices lean (tilted gantry) it is a
     rectangular grid onto which they were shifted, and labels lie on that
-    (:func:`KneeSegLib.io.dicom_stack.read_stack`); a note says so.
+    (:func:`KneeSegLib.io.dicom_stack.read_stack`); a note tells it.
+
+    Args:
+        path: of a folder or file, or an image in memory.
+        series: which one of a DICOM folder: number in the list, UID or its end, or (part of the) description. Without
+            it the largest CT is read, else the largest MR, and a note tells which.
+        modality: of an image whose file does not hold it, where the caller knows; without it a CT is recognised by its
+            values.
 
     Raises:
-        InputError: nothing usable there; one sentence says what was found, what was expected and what to do.
-        ResourceError: not enough memory, said before pixels are read.
+        InputError: nothing usable there; one sentence tells what was found, what was expected and what to do.
+        ResourceError: not enough memory; raised before pixels are read.
     """
     if isinstance(path, sitk.Image):
         require_scalar_volume(path, "The image")
@@ -96,7 +79,7 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None, modali
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the path.")
     if modality is not None and (path.is_dir() or is_dicom(path)):
-        raise InputError(f"{path.name} is DICOM, which says itself what it is; leave --modality out.")
+        raise InputError(f"{path.name} is DICOM, whose header holds the modality; leave --modality out.")
     if path.is_dir():
         content = read_folder(path)
         return _dicom_volume(content, path, series)
@@ -168,7 +151,7 @@ def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: li
 
 
 def _without_metadata(image: sitk.Image) -> sitk.Image:
-    """The image itself, or a copy where it carries metadata, which may name the patient and would be written on."""
+    """Return the image itself, or a copy where it carries metadata, which may name the patient and would be written."""
     if not image.GetMetaDataKeys():
         return image
     # sitk.Image(image) would share the metadata, and erasing it would erase the caller's, too.
@@ -182,16 +165,16 @@ def _check_extent(volume: Volume) -> None:
     size, spacing = volume.image.GetSize(), volume.image.GetSpacing()
     extent_mm = [n * length for n, length in zip(size, spacing)]
     shape = " x ".join(map(str, size))
-    if sorted(spacing)[1] > _LARGEST_PIXEL_MM:
+    if sorted(spacing)[1] > LARGEST_PIXEL_MM:
         lengths = " x ".join(f"{length:g}" for length in spacing)
         raise InputError(
-            f"The voxels of '{volume.source}' measure {lengths} mm, expected pixels below {_LARGEST_PIXEL_MM:g} mm; "
+            f"The voxels of '{volume.source}' measure {lengths} mm, expected pixels below {LARGEST_PIXEL_MM:g} mm; "
             "check the image's spacing."
         )
     # Half a millimetre of leeway: 20 slices 2 mm apart are 40 mm however they were rounded.
-    if min(size) < _FEWEST_SLICES or min(extent_mm) < _SMALLEST_EXTENT_MM - 0.5:
+    if min(size) < FEWEST_SLICES or min(extent_mm) < SMALLEST_EXTENT_MM - 0.5:
         lengths = " x ".join(f"{length:.0f}" for length in extent_mm)
-        needed = f"at least {_SMALLEST_EXTENT_MM:g} mm and {_FEWEST_SLICES} slices in every direction"
+        needed = f"at least {SMALLEST_EXTENT_MM:g} mm and {FEWEST_SLICES} slices in every direction"
         raise InputError(
             f"'{volume.source}' covers {lengths} mm with {shape} voxels, expected {needed}; give more of the scan."
         )

@@ -103,7 +103,7 @@ def test_probabilities_are_no_label_map(tmp_path):
         read_label_map(write(tmp_path / "probabilities.nrrd", two_blocks(0.5, 1, np.float32)))
 
 
-def test_missing_damaged_and_flat_files_are_said(tmp_path):
+def test_missing_damaged_and_flat_files_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="no file or folder"):
         read_label_map(tmp_path / "nowhere.nrrd")
     (tmp_path / "damaged.nrrd").write_bytes(b"NRRD0004\ntype: short\n")

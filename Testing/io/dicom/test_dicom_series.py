@@ -44,7 +44,7 @@ def test_ambiguous_or_unknown_series_lists_what_there_is(wanted, dicom_series, t
         choose_series(list_series(tmp_path), wanted)
 
 
-def test_largest_ct_is_read_before_a_larger_mr_and_a_note_says_so(dicom_series, tmp_path):
+def test_largest_ct_is_read_before_a_larger_mr_and_a_note_tells_which(dicom_series, tmp_path):
     dicom_series(tmp_path, SIX)
     dicom_series(tmp_path, NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="Leg soft")
     dicom_series(tmp_path, range(0, 90, 3), SeriesInstanceUID="1.2.3.6", SeriesDescription="PD", Modality="MR")
@@ -101,7 +101,7 @@ def test_folder_of_localisers_is_refused_with_what_it_holds(dicom_series, tmp_pa
         list_series(tmp_path)
 
 
-def test_empty_folder_is_said_to_be_empty(tmp_path):
+def test_empty_folder_is_called_empty(tmp_path):
     with pytest.raises(InputError, match="is empty, expected the slices"):
         read_volume(tmp_path)
 
@@ -155,7 +155,7 @@ def test_slices_without_preamble_are_found(dicom_series, tmp_path):
     assert read_volume(tmp_path).image.GetSize() == (32, 32, 6)
 
 
-def test_dicom_says_itself_what_it_is(dicom_series, tmp_path):
+def test_the_modality_of_dicom_is_that_of_its_header(dicom_series, tmp_path):
     dicom_series(tmp_path, SIX)
     with pytest.raises(InputError, match="leave --modality out"):
         read_volume(tmp_path, modality="MR")

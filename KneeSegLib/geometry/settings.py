@@ -1,0 +1,13 @@
+"""Numbers of grids and resampling. "Not measured" says that a number was set by reasoning."""
+
+LARGEST_COSINE = 1e-3
+"""Rows and columns of an image are perpendicular up to this cosine between them: less is rounding. Not measured."""
+
+LARGEST_DRIFT_PIXELS = 0.25
+"""Slices lean where the last one lies further sideways of the first one than this: less is rounding. Not measured."""
+
+BLOCK_VALUES = 8_000_000
+"""Values of the source that are resampled at a time, 32 MB as float32: what bounds the memory."""
+
+SAME_SPACING = 1e-4
+"""Spacings whose ratio differs by less than this from one are the same; positions, by as many voxels. Not measured."""
