@@ -131,6 +131,7 @@ def test_sample_is_offered_in_the_sample_data_module(monkeypatch):
     (sample,) = registered
     with urllib.request.urlopen(sample.uris) as file:  # as the Sample Data module reads it
         assert "SHA256:" + hashlib.sha256(file.read()).hexdigest() == sample.checksums
+    assert f"*{sample.sampleName}*" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert os.path.isfile(sample.thumbnailFileName) and sample.fileNames.endswith(".nrrd")
 
 
