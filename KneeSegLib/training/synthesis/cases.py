@@ -32,7 +32,7 @@ class SyntheticCase:
     Attributes:
         image: int16, HU of a CT, signal of an MR.
         labels: uint8, label values of :mod:`KneeSegLib.anatomy`.
-        subject: name of whose anatomy it shows.
+        subject: name of the subject that it shows.
         group: whether that subject was trained on.
     """
 

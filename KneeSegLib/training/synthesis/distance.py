@@ -1,7 +1,7 @@
 """Signed distances from a closed mesh on a regular grid.
 
 Near the surface the distance is exact, to the triangle that holds the nearest of densely set surface points; further
-away it is the distance to the piece of surface that a nearer voxel found. VTK's polygon stencil says what is inside.
+away it is the distance to the piece of surface that a nearer voxel found. VTK's polygon stencil finds what is inside.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _measure_unsigned_distance(surface: Mesh, grid: CubicGrid) -> np.ndarray:
     if len(exact) == 0:
         return np.full(grid.shape, REACH_MM, np.float32)
 
-    # Further away, the nearest voxel of the exact layer lends its foot.
+    # Further away, the foot is that of the nearest voxel of the exact layer.
     foot_index = np.full(grid.shape, -1, np.int32)
     foot_index[where] = np.arange(len(feet))
     indices = find_nearest_marked(foot_index >= 0)

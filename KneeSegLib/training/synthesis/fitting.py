@@ -137,7 +137,7 @@ def fit_subject(
 
 
 def continue_shaft(moving: Mesh, scanned: Surface, center: np.ndarray) -> np.ndarray:
-    """Return a small similarity that makes a modelled shaft run on from a scanned one, whose last piece is given.
+    """Return a small similarity that makes a modelled shaft run on from a scanned one, given its last piece.
 
     A round shaft does not determine a turn around it or a shift along it: weak springs hold what is left open.
 

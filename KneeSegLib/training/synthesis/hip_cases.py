@@ -13,7 +13,7 @@ from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, fit_s
 from KneeSegLib.training.synthesis.joints import draw_hip_pose, fit_sphere, pose_hip
 from KneeSegLib.training.synthesis.legs import find_cut_triangles, splice_end
 from KneeSegLib.training.synthesis.limb_model import SOURCE, LimbModel, read_limb_model
-from KneeSegLib.training.synthesis.meshes import Mesh, read_mesh, rotation, translation
+from KneeSegLib.training.synthesis.meshes import read_mesh, rotation, translation
 from KneeSegLib.training.synthesis.settings import (
     HIP_ACROSS_MIDLINE_MM,
     HIP_BELOW_HEAD_MM,
@@ -77,7 +77,7 @@ def _fit_scanned_femur(
     scanned = scanned.transform(translation(-scanned.vertices.mean(axis=0)))
     cut = find_cut_triangles(scanned, DOWN)
     whole = model.mesh("femur", prior)
-    upper = _keep_upper_part(whole, np.ptp(scanned.vertices[:, 2]))
+    upper = whole.keep(whole.vertices[:, 2] > whole.vertices[:, 2].max() - np.ptp(scanned.vertices[:, 2]))
     turns = [rotation(DOWN, angle) for angle in (-40, -20, 0, 20)]
     start = align_surfaces(upper, scanned, turns).transform
     coefficients, fit = fit_subject(model, {"femur": Surface.of(scanned, cut)}, start, prior)
@@ -87,13 +87,6 @@ def _fit_scanned_femur(
     upright = np.eye(4)
     upright[:3, :3] = np.linalg.inv(fit.transform[:3, :3] / np.cbrt(np.linalg.det(fit.transform[:3, :3])))
     return move_bones(limb, upright)
-
-
-def _keep_upper_part(mesh: Mesh, height_mm: float) -> Mesh:
-    """Return the highest part of a bone, with the triangles that it keeps whole: an open surface, for alignment."""
-    kept = mesh.vertices[:, 2] > mesh.vertices[:, 2].max() - height_mm
-    renumbered = np.cumsum(kept) - 1
-    return Mesh(mesh.vertices[kept], renumbered[mesh.triangles[kept[mesh.triangles].all(axis=1)]])
 
 
 def _find_box(bones: dict[str, Bone]) -> CubicGrid:

@@ -68,8 +68,8 @@ def _match_malleoli(model: LimbModel, coefficients: np.ndarray, ankle: dict[str,
     fibula_tip, tibia_tip = (model.vertices(name, coefficients) for name in ("fibula", "tibia"))
     fibula_tip, tibia_tip = _average_lowest(fibula_tip), _average_lowest(tibia_tip)
     scanned_fibula, scanned_tibia = (_average_lowest(ankle[name].vertices) for name in ("fibula", "tibia"))
-    have, want = tibia_tip - fibula_tip, scanned_tibia - scanned_fibula
-    angle = np.degrees(np.arctan2(want[1], want[0]) - np.arctan2(have[1], have[0]))
+    own, wanted = tibia_tip - fibula_tip, scanned_tibia - scanned_fibula
+    angle = np.degrees(np.arctan2(wanted[1], wanted[0]) - np.arctan2(own[1], own[0]))
     middle, wanted_middle = (fibula_tip + tibia_tip) / 2, (scanned_fibula + scanned_tibia) / 2
     return translation(wanted_middle - middle) @ rotation(UP, angle, middle)
 
@@ -97,10 +97,8 @@ def place_foot_under_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> di
 
 
 def _keep_lower_part(mesh: Mesh, height_mm: float = 45.0) -> Mesh:
-    """Return the lowest part of a bone, with the triangles that it keeps whole: an open surface, for alignment."""
-    kept = mesh.vertices[:, 2] < mesh.vertices[:, 2].min() + height_mm
-    renumbered = np.cumsum(kept) - 1
-    return Mesh(mesh.vertices[kept], renumbered[mesh.triangles[kept[mesh.triangles].all(axis=1)]])
+    """Return the lowest part of a bone, an open surface, for alignment."""
+    return mesh.keep(mesh.vertices[:, 2] < mesh.vertices[:, 2].min() + height_mm)
 
 
 def find_ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:

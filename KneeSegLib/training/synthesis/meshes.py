@@ -34,6 +34,11 @@ class Mesh:
             np.add.at(sums, self.triangles[:, corner], area_normals)
         return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
 
+    def keep(self, vertices: np.ndarray) -> Mesh:
+        """Return the part made of the vertices marked in a boolean array (V,), with the triangles it keeps whole."""
+        renumbered = np.cumsum(vertices) - 1
+        return Mesh(self.vertices[vertices], renumbered[self.triangles[vertices[self.triangles].all(axis=1)]])
+
     def remove(self, triangles: np.ndarray) -> Mesh:
         """Return the mesh without the triangles marked in a boolean array (T,): an open surface."""
         return Mesh(self.vertices, self.triangles[~triangles])

@@ -1,7 +1,7 @@
 """Prepare anatomy for image synthesis: one file for each joint of each subject, and a picture of it.
 
 Every case draws its random numbers from its own name, so that it comes out the same alone or among others; files that
-exist are kept. Subjects never cross from one group to another; the README files of the data pack say who is who.
+exist are kept. Subjects never cross from one group to another; the README files of the data pack name them.
 """
 
 from __future__ import annotations

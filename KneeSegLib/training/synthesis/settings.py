@@ -88,7 +88,7 @@ class SoftTissue:
 
 @dataclass(frozen=True)
 class Scanner:
-    """How scanners differ; probabilities say how often an ingredient takes part.
+    """How scanners differ; probabilities are those that an ingredient takes part.
 
     Attributes:
         blur_mm, slice_blur_mm: standard deviation of the blur within slices and across them.
@@ -178,7 +178,7 @@ BONE_HU = 250.0
 METAL_HU = (2600.0, 6000.0)
 """Bounds of the HU of metal; the highest value of a scan is 3071 HU."""
 WIDEST_BONE_MM = 40.0
-"""Bone so near to a random voxel of bone says where the middle of that bone is."""
+"""Implants pass through the mean of the bone that is within a radius of up to this around a random voxel of bone."""
 ALONG_THE_LIMB = 0.9
 """Least cosine between an implant and the limb for it to be a nail, which is longer than a screw."""
 ANGLES = 48
@@ -191,7 +191,7 @@ STREAK_STRIDE = 2
 MOST_DEVIATIONS = 2.0
 """Coefficients of the shape model are cut at so many standard deviations: its shapes are not trusted beyond."""
 SIZE_FACTORS = (0.93, 1.07)
-"""Bounds of the factor by which a subject of the shape model is larger than its coefficients say."""
+"""Bounds of the factor by which a subject of the shape model is larger than its coefficients make it."""
 ANKLE_SIZE_FACTORS = (0.95, 1.06)
 """The same for an ankle with its foot, most of which are scanned."""
 SIDES_DEVIATION = 0.25
@@ -250,7 +250,7 @@ FIT_MODES = 12
 FIT_DEVIATION_MM = 0.5
 """How far from a scan a fitted surface is expected to stay; with it the prior is weighed against the points."""
 INDEPENDENT_POINTS = 60
-"""So many of a bone's points count as independent, for neighbours say the same."""
+"""So many of a bone's points count as independent: neighbours are redundant."""
 
 PREPARED_SPACING_MM = {"knee": 1.0, "ankle": 1.0, "hip": 1.25, "body": 3.0}
 """Voxels of prepared anatomy."""
@@ -273,7 +273,7 @@ ANKLE_HEIGHT_MM = 150.0
 ANKLE_LENGTH_MM = 164.0
 """And so far forward from behind the heel."""
 ANKLE_MARGIN_MM = 13.0
-"""Around its bones elsewhere: as far as distances reach."""
+"""Around its bones elsewhere."""
 HIP_BELOW_HEAD_MM = 225.0
 """A prepared hip reaches so far down from the centre of the femoral head."""
 HIP_ACROSS_MIDLINE_MM = 40.0

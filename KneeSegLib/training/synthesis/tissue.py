@@ -65,7 +65,7 @@ def render_soft_tissue(scene: Scene, tissue: SoftTissue, generator: torch.Genera
         draw_smooth_noise(shape, spacing, 45.0, generator).abs(),
     )
     muscle = torch.lerp(fat, muscle, smoothstep(sheets, 0.03, uniform((0.08, 0.25), generator)))
-    # Capsule, ligaments and fluid hug the joint; elsewhere the bone's neighbour is muscle or fat.
+    # Capsule, ligaments and fluid lie close to the joint; elsewhere the bone's neighbour is muscle or fat.
     lining = smoothstep(-scene.far_mm, -5.0, -1.5) * smoothstep(
         draw_smooth_noise(shape, spacing, 20.0, generator), -0.3, 0.6
     )

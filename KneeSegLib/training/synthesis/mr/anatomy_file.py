@@ -1,4 +1,4 @@
-"""Prepared knees for MR: few templates that hold the anatomy, and many subjects that say where it is in them.
+"""Prepared knees for MR: few templates that hold the anatomy, and displacements that lead many subjects to them.
 
 A template (``mr-knee_template_NAME.npz``) is a label map on a fine grid; a subject (``mr-knee_GROUP_NAME.npz``) is a
 displacement field that leads to a template of the same folder. All are right knees on LPS axes: array index z runs

@@ -80,7 +80,7 @@ class Surroundings:
         fat_mm: thickness of the fat under the skin.
         muscle_factor: factor of the contrast's level of muscle.
         muscle_streaks: fraction of fat in the streaks along a muscle's fibres.
-        fascia: fraction of fat between muscles; fascia_probability: of its being seen.
+        fascia: fraction of fat between muscles; fascia_probability: that it is visible.
         pad_grain: how much the fat pads are crossed by strands.
         other_muscles_probability: of invented muscles in the place of the template's.
         decoy_probability: of pieces in soft tissue that are as bright as marrow and have a dark rim.
@@ -160,7 +160,7 @@ class ContrastDraw:
 
 @dataclass(frozen=True)
 class MrScanner:
-    """How scanners differ; probabilities say how often an ingredient takes part. Lengths in mm.
+    """How scanners differ; probabilities are those that an ingredient takes part. Lengths in mm.
 
     Attributes:
         shift_mm: of fat along the read-out.
@@ -280,7 +280,7 @@ class Variation:
 TEMPLATE_GRID = CubicGrid((-62.0, -70.0, -80.0), 0.6, (268, 228, 220))
 """Of every template: 161 mm high, 137 mm deep, 132 mm wide."""
 STEPS_GRID = CubicGrid((-76.0, -84.0, -96.0), 4.0, (49, 43, 39))
-"""Of every displacement field: a template's grid with a margin, in voxels as coarse as the fields are smooth."""
+"""Of every displacement field: larger than a template's grid by a margin."""
 PASSAGE_MM = 10.0
 """A bone of the label map passes into that of the shape model over this height where the map ends."""
 THINNEST_CARTILAGE_MM = 0.2
