@@ -1,4 +1,4 @@
-"""Numbers of reading and writing. "Not measured" says that a number was set by reasoning and not compared with others."""
+"""Numbers of reading and writing. "Not measured" says that a number was set by reasoning and not by comparison."""
 
 # Volumes that a pipeline can work on
 
