@@ -21,6 +21,8 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
+from KneeSegLib.geometry.boxes import enclose_boxes, find_mask_box
+
 NSD_TOLERANCES_MM = (0.5, 1.0)
 ROUNDING_MM = 1e-6
 """A distance of exactly the tolerance is within it, however it was rounded."""
@@ -67,9 +69,10 @@ def compare_masks(reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spa
     Returns:
         values by :attr:`Metric.key`; all NaN where either mask is empty.
     """
-    if not (reference.any() and prediction.any()):
+    boxes = find_mask_box(reference), find_mask_box(prediction)
+    if boxes[0] is None or boxes[1] is None:
         return {metric.key: float("nan") for metric in METRICS}
-    box = _common_box(reference, prediction)
+    box = enclose_boxes([boxes[0], boxes[1]])
     # What the border cuts has a surface there.
     reference, prediction = (np.pad(mask[box], 1) for mask in (reference, prediction))
     values = {
@@ -146,13 +149,3 @@ def _distance_mm(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
     image.SetSpacing([float(length) for length in reversed(spacing_mm)])
     signed = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
     return np.maximum(sitk.GetArrayViewFromImage(signed), 0)
-
-
-def _common_box(*masks: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box that holds every voxel of the masks."""
-    box = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        occupied = np.flatnonzero(np.logical_or.reduce([mask.any(axis=others) for mask in masks]))
-        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return tuple(box)

@@ -1,9 +1,9 @@
 """Whether the quality flag fires on results that are wrong, and keeps quiet on those that are right.
 
     python Testing/benchmarks/flags.py --prepared work/people --output work/flags.json
-    python Testing/benchmarks/flags.py --judge work/flags.json          # other thresholds, the same measurements
+    python Testing/benchmarks/flags.py --judge work/flags.json          # other limits, the same measurements
 
-Scans of people whom no network was trained on are rendered, spoilt as ``damage.py`` can (noise, motion, metal, lost
+Scans of subjects whom no network was trained on are rendered, degraded as ``damage.py`` can (noise, motion, metal, lost
 slices, wrong values...) and segmented. A structure is flagged when its level is "check", or, where it is missing, when
 a warning names it or the same bone of the other side, which lies in its place, is flagged. Dice is measured against the
 anatomy that was rendered. A run that refuses a scan in a sentence claims nothing; such runs are counted apart.
@@ -83,8 +83,8 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
             case = synthesize_case(person, options.spacing, side=side, seed=options.seed + number)
             scan = Scan.of(case.image, case.labels).around_the_joint()
             for name in wanted:
-                spoilt = DAMAGES[name](scan, np.random.default_rng([options.seed, number]))
-                run = {"person": path.stem, "damage": name, **segmented(spoilt, joint, side, options.quality)}
+                degraded = DAMAGES[name](scan, np.random.default_rng([options.seed, number]))
+                run = {"person": path.stem, "damage": name, **segmented(degraded, joint, side, options.quality)}
                 runs.append(as_strict_json(run))
                 options.output.write_text(json.dumps(runs, indent=1), encoding="utf-8")
                 print(f"{path.stem}, {name}: {summary(runs[-1])}", flush=True)
@@ -92,7 +92,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]:
-    """Dice and signs of every structure that is there or was found; or why the scan was refused."""
+    """Dice and quality features of every structure that is there or was found; or why the scan was refused."""
     image, truth = scan.images()
     try:
         case = ks.segment(image, pipeline=f"ct-{joint}", quality=quality, device="cpu")
@@ -132,7 +132,7 @@ class Judged:
 
 
 def judged(run: dict[str, Any]) -> Iterator[Judged]:
-    """Apply this checkout's thresholds to the signs of a run."""
+    """Apply this checkout's limits to the features of a run."""
     features = {
         key: QualityFeatures(**{name: math.nan if value is None else value for name, value in values.items()})
         for key, values in run.get("features", {}).items()

@@ -1,4 +1,4 @@
-"""Each feature on shapes and images whose answer is known."""
+"""Each feature on shapes and images that are known exactly."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_uncertainty_inside_the_bone_counts_too():
     )
 
 
-def answer_of(femur: float, tibia: float) -> JointProbabilities:
+def predict_knee(femur: float, tibia: float) -> JointProbabilities:
     grid = Grid(*(Axis(0.0, 1.0, count) for count in (9, 12, 12)))
     values = torch.zeros((5, *grid.shape), dtype=torch.float16)
     values[1], values[2], values[0] = femur, tibia, 1.0 - femur - tibia
@@ -69,10 +69,10 @@ def answer_of(femur: float, tibia: float) -> JointProbabilities:
 
 
 def test_what_fusion_changes_is_disputed():
-    fractions = measure_disputed_fractions([answer_of(0.8, 0.0)], [answer_of(0.2, 0.6)])
+    fractions = measure_disputed_fractions([predict_knee(0.8, 0.0)], [predict_knee(0.2, 0.6)])
     assert fractions["femur"] == pytest.approx(0.6 / 0.8, abs=1e-3)
     assert fractions["tibia"] == pytest.approx(1.0, abs=1e-3)
-    assert measure_disputed_fractions([answer_of(0.8, 0.1)], [answer_of(0.8, 0.1)])["femur"] == 0.0
+    assert measure_disputed_fractions([predict_knee(0.8, 0.1)], [predict_knee(0.8, 0.1)])["femur"] == 0.0
 
 
 def test_a_refinement_that_wins_a_layer_moves_the_surface_by_its_thickness():

@@ -1,4 +1,4 @@
-"""Quality features of a knee in MR, and pieces of cartilage that lie on no bone."""
+"""Quality features of a knee in MR, and components of cartilage that lie on no bone."""
 
 from types import SimpleNamespace
 
@@ -53,7 +53,7 @@ def test_cartilage_stays_where_it_lies_on_bone():
     cartilage = np.zeros(SHAPE, bool)
     cartilage[10:12, 3:20, 3:20] = True  # on the bone
     cartilage[20:23, 3:20, 3:20] = True  # in the air
-    cartilage[10, 28, 28] = True  # on the bone, a crumb
+    cartilage[10, 28, 28] = True  # on the bone, a fragment
     kept = keep_attached(cartilage, bone, (1.0, 1.0, 1.0))
     assert kept[10:12, 3:20, 3:20].all()
     assert np.count_nonzero(kept) == 2 * 17 * 17
