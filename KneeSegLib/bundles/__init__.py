@@ -16,20 +16,16 @@ Nothing else in the folder is read, and nothing in it is executed: no ``model.pt
 
 from __future__ import annotations
 
-from KneeSegLib.bundles.amending import amend_bundle
 from KneeSegLib.bundles.bundle import Bundle, find_bundle, list_bundles
 from KneeSegLib.bundles.model import Model, load_model
 from KneeSegLib.bundles.spec import ModelSpec, PatchSpec
-from KneeSegLib.bundles.writing import write_bundle
 
 __all__ = [
     "Bundle",
     "Model",
     "ModelSpec",
     "PatchSpec",
-    "amend_bundle",
     "find_bundle",
     "list_bundles",
     "load_model",
-    "write_bundle",
 ]

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from KneeSegLib import __version__
-from KneeSegLib.cli import doctor, evaluate, export, pipelines, segment, surfaces
+from KneeSegLib.cli import doctor, evaluate, pipelines, segment, surfaces
 from KneeSegLib.cli.extras import add_extra_commands
 from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
 from KneeSegLib.cli.options import Session
@@ -36,7 +36,6 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
-app.add_typer(export.app, name="export")
 add_extra_commands(app)
 
 

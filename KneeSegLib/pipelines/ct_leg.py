@@ -19,15 +19,14 @@ from KneeSegLib.ct.rois import find_rois
 from KneeSegLib.ct.semantics import predict_semantics
 from KneeSegLib.ct.settings import SIDE_CHECK_SLICE_STEP
 from KneeSegLib.ct.side_check import measure_agreement, needs_side_check, resolve_side
-from KneeSegLib.inference.labels import LegLabels, follow_cleaning
+from KneeSegLib.inference.labels import follow_cleaning
 from KneeSegLib.inference.scan import Scan
-from KneeSegLib.pipelines.findings import Findings, list_labelled
+from KneeSegLib.pipelines.findings import Findings, LegFindings, list_labelled
 from KneeSegLib.pipelines.pipeline import Pipeline
 from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.steps import Steps
 from KneeSegLib.pipelines.table import JOINT_BUNDLES, LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE
 from KneeSegLib.progress import Progress, split_progress
-from KneeSegLib.quality.features import QualityFeatures
 from KneeSegLib.quality.leg import measure_leg_features
 from KneeSegLib.quality.uncertainty import measure_disputed_fractions
 
@@ -57,26 +56,22 @@ class CtLeg(Pipeline):
                 found = [self.check_side(scan, found[0], progress)]
         legs = select_legs(found, self.info.joints, request.side, scan)
         neighbour = coarse if len(found) > 1 else None
-        results = [
-            self.segment_leg(scan, leg, neighbour, leg_steps)
-            for leg, leg_steps in zip(legs, steps.split("legs", [leg.length_mm for leg in legs]))
-        ]
-        labels = [labels for labels, _ in results]
+        parts = steps.split("legs", [leg.length_mm for leg in legs])
+        results = [self.segment_leg(scan, leg, neighbour, part) for leg, part in zip(legs, parts)]
+        labels = [result.labels for result in results]
         labelled = list_labelled(labels)
         require_bones(labelled, legs, scan.source)
         return Findings(
             scan=scan,
             legs=labels,
-            features={key: value for _, features in results for key, value in features.items()},
+            features={key: value for result in results for key, value in result.features.items()},
             warnings=describe_legs(legs, scan.grid),
             missing=describe_missing(legs, labelled),
             provenance={"legs": [record_leg(leg) for leg in legs]},
         )
 
-    def segment_leg(
-        self, scan: Scan, leg: Leg, neighbour: CoarseProbabilities | None, steps: Steps
-    ) -> tuple[LegLabels, dict[str, QualityFeatures]]:
-        """Labels of one leg, and what tells how far to rely on them."""
+    def segment_leg(self, scan: Scan, leg: Leg, neighbour: CoarseProbabilities | None, steps: Steps) -> LegFindings:
+        """Label one leg; ``neighbour`` says where the other leg's bones are."""
         refines = self.request.quality_info.refines
         steps.plan(slices=70, semantics=8, refine=60 if refines else 0, label=14, clean=4, check=4)
         with steps("slices") as progress:
@@ -99,8 +94,7 @@ class CtLeg(Pipeline):
             uncleaned = labels.labels
             follow_cleaning(labels, clean_leg(labels, leg, scan.grid))
         with steps("check", f"Checking the {leg.side} leg"):
-            features = measure_leg_features(labels, uncleaned, disputed, leg, scan, residuals)
-        return labels, features
+            return LegFindings(labels, measure_leg_features(labels, uncleaned, disputed, leg, scan, residuals))
 
     def predict_joints(self, scan: Scan, leg: Leg, slice_step: int, progress: Progress) -> list[JointProbabilities]:
         """Apply the model of each joint to its region of the leg."""
@@ -115,11 +109,9 @@ class CtLeg(Pipeline):
         if not leg.rois:
             return leg
         agreement = {}
-        for side, report in zip(SIDES, split_progress(progress, (1, 1))):
-            shown = replace(leg, side=side)
-            slicing, labelling = split_progress(report, (9, 1))
-            joints = self.predict_joints(scan, shown, SIDE_CHECK_SLICE_STEP, slicing)
-            agreement[side] = measure_agreement(
-                joints, predict_semantics(self.model(NAMING_BUNDLE), joints, side, labelling)
-            )
+        reports = iter(split_progress(progress, (9, 1) * len(SIDES)))
+        for side in SIDES:
+            joints = self.predict_joints(scan, replace(leg, side=side), SIDE_CHECK_SLICE_STEP, next(reports))
+            semantics = predict_semantics(self.model(NAMING_BUNDLE), joints, side, next(reports))
+            agreement[side] = measure_agreement(joints, semantics)
         return resolve_side(leg, agreement)

@@ -21,6 +21,14 @@ BONE_LIMITS: Mapping[str, QualityLimits] = MappingProxyType({"bone": BONE_CT_LIM
 
 
 @dataclass(frozen=True)
+class LegFindings:
+    """Labels of one leg, and what tells how far to rely on them, by structure's key."""
+
+    labels: LegLabels
+    features: Mapping[str, QualityFeatures]
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a pipeline found in one scan.
 

@@ -16,7 +16,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import nn
 
-from KneeSegLib.bundles import Bundle, amend_bundle
+from KneeSegLib.bundles import Bundle
+from KneeSegLib.training.bundle_files import amend_bundle
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.recipe_files import parse_recipe
 from KneeSegLib.training.samples import SoftLabels

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from KneeSegLib import TRAINING_STATEMENT
-from KneeSegLib.bundles import Bundle, write_bundle
+from KneeSegLib.bundles import Bundle
+from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.initialisation import build_network, initialise_network
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from KneeSegLib.bundles import Bundle, amend_bundle, find_bundle, list_bundles, load_model, write_bundle
+from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, load_model
 from KneeSegLib.bundles.bundle import METADATA, WEIGHTS
 from KneeSegLib.bundles.weights import network_from, state_as_bytes, state_from_bytes
 from KneeSegLib.errors import ModelError
 from KneeSegLib.networks import SliceUNet
 from KneeSegLib.networks.device import find_device
+from KneeSegLib.training.bundle_files import amend_bundle, write_bundle
 from Testing.networks.plain_networks import by_old_names, plain_network
 
 CONFIG = {"_target_": "KneeSegLib.networks.SliceUNet", "in_channels": 4, "out_channels": 3, "widths": [4, 6, 8]}

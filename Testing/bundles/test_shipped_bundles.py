@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from KneeSegLib import TRAINING_STATEMENT
-from KneeSegLib.bundles import Bundle, amend_bundle, list_bundles
+from KneeSegLib.bundles import Bundle, list_bundles
 from KneeSegLib.bundles.bundle import WEIGHTS
-from KneeSegLib.bundles.documents import DATA_LICENSE, LICENSE_FILE, README
 from KneeSegLib.bundles.weights import state_from_bytes
 from KneeSegLib.io.resources import models_folder
 from KneeSegLib.pipelines.table import PIPELINES
+from KneeSegLib.training.bundle_files import amend_bundle
+from KneeSegLib.training.bundle_files.documents import DATA_LICENSE, LICENSE_FILE, README
 
 SHIPPED = list_bundles()
 LIMIT_MB = 30

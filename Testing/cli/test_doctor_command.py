@@ -15,8 +15,8 @@ BUNDLES = sorted({name for choice in (*PIPELINES.values(), *QUALITIES.values()) 
 @pytest.fixture(scope="session")
 def whole_models(tmp_path_factory):
     """A models folder that has every network, each of them tiny."""
-    from KneeSegLib.bundles import write_bundle
     from KneeSegLib.networks import SliceUNet
+    from KneeSegLib.training.bundle_files import write_bundle
 
     kwargs = {"in_channels": 3, "out_channels": 2, "widths": [4, 8]}
     network = SliceUNet(**kwargs)

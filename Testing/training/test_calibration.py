@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from KneeSegLib.bundles import Bundle, amend_bundle, write_bundle
+from KneeSegLib.bundles import Bundle
 from KneeSegLib.ct.joint_slices import predict_on_grid
 from KneeSegLib.ct.leg import JointRoi
+from KneeSegLib.training.bundle_files import amend_bundle, write_bundle
 from KneeSegLib.training.calibration import calibrate_bundle, compute_class_fractions, fit_temperature
 from KneeSegLib.training.export import describe_bundle
 from KneeSegLib.training.initialisation import build_network, initialise_network

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.bundles import write_bundle
 from KneeSegLib.bundles.spec import PatchSpec
 from KneeSegLib.networks.ct_channels import patch_channels
+from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.ct_patches import PatchSource
 from KneeSegLib.training.ct_priors import PriorErrors, simulate_prior
 from KneeSegLib.training.export import describe_bundle

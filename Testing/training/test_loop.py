@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
+from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.export import describe_bundle, read_averaged_weights
 from KneeSegLib.training.initialisation import build_network, initialise_network
 from KneeSegLib.training.loop import Training

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from KneeSegLib.bundles import write_bundle
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.mr_channels import intensity_percentile, mr_slice_channels, scale_signal
+from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.export import describe_bundle, list_sources
 from KneeSegLib.training.initialisation import build_network, select_learning_parameters
 from KneeSegLib.training.loop import Training

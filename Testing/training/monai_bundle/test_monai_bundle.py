@@ -13,12 +13,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, load_model, write_bundle
+from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, load_model
 from KneeSegLib.bundles.kinds import KINDS
 from KneeSegLib.ct.joint_slices import joint_grid, predict_on_grid
 from KneeSegLib.ct.leg import JointRoi
 from KneeSegLib.errors import InputError, OutputError
-from KneeSegLib.export import export_monai_bundle
 from KneeSegLib.geometry.grid import Box, Grid
 from KneeSegLib.geometry.orientation import reorient_to_lps, restore_orientation
 from KneeSegLib.geometry.resample import resample_to
@@ -27,6 +26,8 @@ from KneeSegLib.inference.scan import Scan
 from KneeSegLib.io.resources import samples_folder
 from KneeSegLib.mr.slices import predict_sagittal
 from KneeSegLib.networks.device import find_device
+from KneeSegLib.training.bundle_files import write_bundle
+from KneeSegLib.training.monai_bundle import export_monai_bundle
 from KneeSegLib.training.synthesis.mr.cases import MrSeries, synthesize_mr_case
 from Testing.phantoms.mr_knees import cylinder_knee
 

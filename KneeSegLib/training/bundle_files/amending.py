@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from KneeSegLib.bundles.bundle import METADATA, Bundle
-from KneeSegLib.bundles.documents import DATA_LICENSE, README, as_json, data_license, readme, write_text
-from KneeSegLib.bundles.metadata import FACTS, check_facts, complete_metadata
+from KneeSegLib.bundles.metadata import FACTS
+from KneeSegLib.training.bundle_files.documents import DATA_LICENSE, README, as_json, data_license, readme, write_text
+from KneeSegLib.training.bundle_files.metadata import check_facts, complete_metadata
 
 
 def amend_bundle(bundle: Bundle, **facts: Any) -> Bundle:
@@ -20,7 +21,7 @@ def amend_bundle(bundle: Bundle, **facts: Any) -> Bundle:
 
     Raises:
         ModelError: the bundle is damaged.
-        ValueError: the facts do not fit the network, see :func:`KneeSegLib.bundles.metadata.check_facts`.
+        ValueError: the facts do not fit the network, see :func:`KneeSegLib.training.bundle_files.metadata.check_facts`.
     """
     bundle.verify()
     before = bundle.metadata

@@ -11,11 +11,16 @@ from monai.bundle.config_parser import ConfigParser
 from monai.data.meta_tensor import MetaTensor
 
 from KneeSegLib.ct.joint_slices import joint_grid
-from KneeSegLib.export.expressions import grid_entries, neighbouring_slices, percentile_scaled, slices_blurred
 from KneeSegLib.geometry.grid import Box, Grid
 from KneeSegLib.geometry.resample import resample_to
 from KneeSegLib.mr.slices import blur_across_slices, scan_percentile
 from KneeSegLib.networks.ct_channels import slice_channels
+from KneeSegLib.training.monai_bundle.expressions import (
+    grid_entries,
+    neighbouring_slices,
+    percentile_scaled,
+    slices_blurred,
+)
 
 STRIDE = 8
 

@@ -35,7 +35,7 @@ def bundle(
     """
     stream = stream_of(context)
     from KneeSegLib.bundles import find_bundle
-    from KneeSegLib.export import export_monai_bundle
+    from KneeSegLib.training.monai_bundle import export_monai_bundle
 
     stream.progress(0.0, f"Writing {name}")
     folder = export_monai_bundle(find_bundle(name), output, overwrite)

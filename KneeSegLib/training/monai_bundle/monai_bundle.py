@@ -16,15 +16,15 @@ import torch
 
 from KneeSegLib.bundles import Bundle, list_bundles
 from KneeSegLib.bundles.bundle import METADATA
-from KneeSegLib.bundles.documents import DATA_LICENSE, LICENSE_FILE, README, as_json, write_text
 from KneeSegLib.bundles.kinds import KINDS
-from KneeSegLib.bundles.metadata import describe_without_kneeseg
 from KneeSegLib.errors import InputError
-from KneeSegLib.export.readme import bundle_readme
-from KneeSegLib.export.settings import PACKAGES
-from KneeSegLib.export.workflow import inference_workflow
 from KneeSegLib.io.writing import write_folder
 from KneeSegLib.networks.ready import ready_for_inference
+from KneeSegLib.training.bundle_files.documents import DATA_LICENSE, LICENSE_FILE, README, as_json, write_text
+from KneeSegLib.training.bundle_files.metadata import describe_without_kneeseg
+from KneeSegLib.training.monai_bundle.readme import bundle_readme
+from KneeSegLib.training.monai_bundle.settings import PACKAGES
+from KneeSegLib.training.monai_bundle.workflow import inference_workflow
 
 INFERENCE = Path("configs", "inference.json")
 STATE = Path("models", "model.pt")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from KneeSegLib.bundles import ModelSpec
-from KneeSegLib.export.settings import MEMORY_BYTES, PACKAGES
+from KneeSegLib.training.monai_bundle.settings import MEMORY_BYTES, PACKAGES
 
 _TAKES = {
     "slices": (

@@ -11,11 +11,16 @@ from typing import Any
 
 from KneeSegLib.bundles import ModelSpec
 from KneeSegLib.ct.settings import HU_RANGE, OUTSIDE_HU
-from KneeSegLib.export.expressions import grid_entries, neighbouring_slices, percentile_scaled, slices_blurred
-from KneeSegLib.export.settings import SLICES_AT_ONCE
 from KneeSegLib.mr.settings import BLUR_ACROSS_MM, THINNEST_SLICE_MM
 from KneeSegLib.networks.ct_channels import BONE_WINDOW_HU
 from KneeSegLib.networks.mr_channels import CEILING
+from KneeSegLib.training.monai_bundle.expressions import (
+    grid_entries,
+    neighbouring_slices,
+    percentile_scaled,
+    slices_blurred,
+)
+from KneeSegLib.training.monai_bundle.settings import SLICES_AT_ONCE
 
 Entry = dict[str, Any]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.bundles.bundle import METADATA, WEIGHTS, Bundle
-from KneeSegLib.bundles.documents import (
+from KneeSegLib.io.writing import write_folder
+from KneeSegLib.training.bundle_files.documents import (
     DATA_LICENSE,
     LICENSE,
     LICENSE_FILE,
@@ -18,8 +19,7 @@ from KneeSegLib.bundles.documents import (
     readme,
     write_text,
 )
-from KneeSegLib.bundles.metadata import check_facts, complete_metadata
-from KneeSegLib.io.writing import write_folder
+from KneeSegLib.training.bundle_files.metadata import check_facts, complete_metadata
 
 if TYPE_CHECKING:
     import torch
