@@ -19,6 +19,7 @@ from KneeSegLib import __version__
 from KneeSegLib.cli import doctor, evaluate, pipelines, segment, surfaces
 from KneeSegLib.cli.extras import add_extra_commands
 from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
+from KneeSegLib.cli.lean_monai import import_monai_leanly
 from KneeSegLib.cli.options import Session
 from KneeSegLib.errors import Cancelled
 
@@ -55,6 +56,8 @@ def _common(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; every failure has been told in one sentence."""
     _print_any_character()
+    if arguments is None:  # this process is the command's
+        import_monai_leanly()
     session = Session()
     try:
         with session.stop.listening():
