@@ -6,13 +6,13 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pydicom
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.dicom_headers import HEADER_TAGS, Slice, ignored_as, parse_slices
+from KneeSegLib.io.dicom_headers import HEADER_TAGS, Slice, ignored_as, is_cut_short, parse_slices
 
 _IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -117,11 +117,13 @@ def _add_file(path: Path, content: FolderContent) -> None:
             content.other_files += 1
         return
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=not has_preamble)
+        with open(path, "rb") as file:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=not has_preamble)
+            cut_short = "Rows" in header and is_cut_short(header, file)
         if "Modality" not in header and "SOPClassUID" not in header:
             raise ValueError("the header ends before it tells what the file is")
         kind = ignored_as(header)
-        slices = [] if kind else list(parse_slices(header, path))
+        slices = [] if kind else [replace(plane, cut_short=cut_short) for plane in parse_slices(header, path)]
     except Exception:  # a damaged header raises anything, from struct.error to AttributeError
         if has_preamble:
             content.unreadable.append(path)

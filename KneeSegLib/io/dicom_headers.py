@@ -5,12 +5,14 @@ Pixels are not touched here. Patient name and ID are read for one purpose, to ke
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -28,6 +30,7 @@ HEADER_TAGS = [
 ]  # fmt: skip
 """All tags that are read of a file; reading the others would take most of the time."""
 
+_PIXEL_DATA = (0x7FE0, 0x0010)
 _SIDES: Mapping[str, Side] = MappingProxyType({"R": "right", "L": "left"})
 
 
@@ -43,6 +46,7 @@ class Slice:
         encoding: how stored numbers become values.
         variant: tells apart what a scanner may record more than once at one position.
         side: of the body part, where the header names one.
+        cut_short: whether the file ends before its pixels do.
     """
 
     path: Path
@@ -59,6 +63,7 @@ class Slice:
     encoding: tuple[float, ...]
     variant: dict[str, float | str] = field(hash=False)
     side: Side | None = None
+    cut_short: bool = False
 
     @property
     def normal(self) -> np.ndarray:
@@ -79,6 +84,26 @@ def ignored_as(header: Dataset) -> str | None:
     if "LOCALIZER" in _image_type(header):
         return "localisers"
     return None
+
+
+def is_cut_short(header: Dataset, file: BinaryIO) -> bool:
+    """Return whether a file ends before its uncompressed pixels do, of which some decoders make up the rest.
+
+    Args:
+        file: stands where reading the header has stopped, at the pixels.
+    """
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is None or syntax.is_private or syntax.is_compressed or syntax.is_deflated:
+        return False  # what cannot be decoded is refused by the decoder
+    element = file.read(12)
+    order = "<" if syntax.is_little_endian else ">"
+    if len(element) < 12:
+        return True
+    if struct.unpack_from(f"{order}HH", element) != _PIXEL_DATA:
+        return False
+    begin, length_at = (file.tell() - 4, 4) if syntax.is_implicit_VR else (file.tell(), 8)
+    (length,) = struct.unpack_from(f"{order}I", element, length_at)
+    return begin + length > file.seek(0, os.SEEK_END)
 
 
 def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:

@@ -138,6 +138,9 @@ def _places(places: Sequence[str]) -> str:
 
 
 def _pixels(stack: list[Slice]) -> sitk.Image:
+    cut_short = next((plane.path for plane in stack if plane.cut_short), None)
+    if cut_short is not None:
+        raise InputError(f"The pixels of {cut_short.name} cannot be read: the file is cut short; copy it again.")
     one_encoding = len({plane.encoding for plane in stack}) == 1
     if any(plane.frame is not None for plane in stack):
         return _frames(stack, one_encoding)

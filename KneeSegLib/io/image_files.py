@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-import struct
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.io.whole_files import require_whole_file
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.memory import require_memory
 
@@ -36,13 +34,13 @@ def read_image_file(path: Path) -> sitk.Image:
         reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
         size = size[:3]
     _require_scalar_volume(size, reader.GetNumberOfComponents(), reader.GetPixelID(), path.name)
-    _require_whole_nifti(path)
     # As stored, and as float32.
     bytes_per_voxel = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent() + 4
     require_memory(
         bytes_per_voxel * int(np.prod(size, dtype=np.int64)),
         f"Reading {' x '.join(map(str, size))} voxels from {path.name}",
     )
+    require_whole_file(path)
     try:
         return reader.Execute()
     except RuntimeError as error:
@@ -66,7 +64,7 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
     with write_whole(path) as partial:
         try:
             sitk.WriteImage(image, str(partial), True)
-            _require_whole_nifti(partial)  # the NIfTI writer reports no full disk
+            require_whole_file(partial)  # not every writer reports a full disk
         except (RuntimeError, InputError) as error:
             ending = path.suffix or "no ending"
             raise OutputError(
@@ -113,63 +111,3 @@ def _broken_sentence(path: Path, error: RuntimeError) -> str:
         f"{path.name} cannot be read to its end: it is cut short, damaged or a part of it is missing, "
         "expected a whole image; copy or export it again."
     )
-
-
-def _require_whole_nifti(path: Path) -> None:
-    """Check length and voxel size of a NIfTI file, where ITK fills what is missing with zeros and ones, silently.
-
-    Layout: NIfTI-1 (348-byte header) and NIfTI-2 (540-byte header), https://nifti.nimh.nih.gov.
-    """
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return
-    try:
-        with gzip.open(path, "rb") if _is_gzip(path) else open(path, "rb") as file:
-            header = file.read(540)
-    except EOFError as error:
-        raise InputError(f"{path.name} is cut short within its header; copy or export it again.") from error
-    order, version = next(
-        (
-            (order, version)
-            for order in "<>"
-            for size, version in ((348, 1), (540, 2))
-            if header[:4] == struct.pack(order + "i", size)
-        ),
-        ("", 0),
-    )
-    if not version:
-        return
-    dims = struct.unpack_from(order + ("8h" if version == 1 else "8q"), header, 40 if version == 1 else 16)
-    bits = struct.unpack_from(order + "h", header, 72 if version == 1 else 14)[0]
-    spacing = struct.unpack_from(order + ("8f" if version == 1 else "8d"), header, 76 if version == 1 else 104)[1:4]
-    start = int(struct.unpack_from(order + ("f" if version == 1 else "q"), header, 108 if version == 1 else 168)[0])
-    if any(not np.isfinite(length) or length == 0 for length in spacing):
-        raise InputError(
-            f"The voxels of {path.name} measure {' x '.join(f'{length:g}' for length in spacing)} mm, "
-            "expected a positive size; correct the header."
-        )
-    expected = start + int(np.prod(dims[1 : dims[0] + 1], dtype=np.int64)) * bits // 8
-    if _unpacked_size_is_less(path, expected):
-        raise InputError(f"{path.name} is cut short, expected {expected} bytes of image; copy or export it again.")
-
-
-def _is_gzip(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _unpacked_size_is_less(path: Path, expected: int) -> bool:
-    if not _is_gzip(path):
-        return path.stat().st_size < expected
-    with open(path, "rb") as file:
-        file.seek(-4, os.SEEK_END)
-        recorded = struct.unpack("<I", file.read(4))[0]
-    if recorded == expected % 2**32:  # the last four bytes of a whole file are its unpacked size
-        return False
-    try:  # anything else has to be unpacked to be known
-        with gzip.open(path, "rb") as file:
-            unpacked = 0
-            while block := file.read(1 << 22):
-                unpacked += len(block)
-    except (EOFError, OSError):
-        return True
-    return unpacked < expected

@@ -78,7 +78,7 @@ def unusable(name: str, folder):
     """Write the file of that name and return its path."""
     path = folder / name
     image = leg_ct()
-    if name == "cut.nii":
+    if name in ("cut.nii", "cut_raw.mha"):
         sitk.WriteImage(image, str(path))
         path.write_bytes(path.read_bytes()[:-500])
     elif name.startswith("cut."):
@@ -116,7 +116,8 @@ def unusable(name: str, folder):
         ("cut.nii", "is cut short"),
         ("cut.nii.gz", "is cut short"),
         ("cut.nrrd", "cannot be read to its end"),
-        ("cut.mha", "cannot be read to its end"),
+        ("cut.mha", "is cut short"),
+        ("cut_raw.mha", "is cut short"),
         ("four.nrrd", "has 4 dimensions \\(20 x 22 x 24 x 2\\)"),
         ("colour.nrrd", "has 3 values per voxel"),
         ("slice.nrrd", "is a single slice"),

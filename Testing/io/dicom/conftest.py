@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+WHOLE_FILE = {"enforce_file_format": True} if int(pydicom.__version_info__[0]) >= 3 else {"write_like_original": False}
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
@@ -36,7 +37,7 @@ def set_pixels(dataset: Dataset, stored: np.ndarray) -> None:
 
 def save(dataset: Dataset, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    pydicom.dcmwrite(path, dataset, **WHOLE_FILE)
 
 
 def write_slice(path: Path, stored: np.ndarray, position: Iterable[float], orientation=AXIAL, **tags) -> None:
