@@ -20,6 +20,7 @@ CANDIDATES := python3.11 python3.12 python3.10 python3
 SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for python in $(CANDIDATES); do \
 	"$$python" -c "$(SUPPORTED)" >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
@@ -39,11 +40,11 @@ $(TRAINING) $(INSTALLED) $(LINTERS): pyproject.toml setup.py $(CONSTRAINTS)
 	$(PIP_INSTALL) --no-build-isolation --editable '.[$(@:$(VENV)/.%=%)]'
 	touch $@
 
-test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## Run all tests, a file at a time on each core
+	$(PYTEST)
 
 coverage: $(INSTALLED) ## Run all tests and print which lines none of them reaches
-	$(BIN)/python -m pytest --cov --cov-report term:skip-covered
+	$(PYTEST) --cov --cov-report term:skip-covered
 
 test-lowest: $(LOWEST)/.installed ## Run what matters on the oldest versions allowed, by hand before a release (3 GB of packages)
 	OMP_NUM_THREADS=2 $(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)

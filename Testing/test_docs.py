@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from KneeSegLib.evaluation.cohorts import read_cohorts
+from KneeSegLib.evaluation.tables import page_of
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -32,6 +35,13 @@ def test_every_file_that_a_page_names_exists(page):
     named = re.findall(r"`((?:KneeSegLib|KneeSeg|Testing|Resources)/[\w/.]+\.(?:py|md|nrrd|yaml))`", text)
     missing += [name for name in named if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_the_measured_tables_are_those_of_the_benchmarks_files():
+    files = sorted((ROOT / "docs" / "measured").glob("*.json"))
+    assert len(files) > 3
+    page = page_of({file.name: read_cohorts(file) for file in files})
+    assert (ROOT / "docs" / "held_out.md").read_text(encoding="utf-8") == page
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-from KneeSegLib.geometry.boxes import box_shape, find_mask_box, grow_box
+from KneeSegLib.geometry.boxes import ArrayBox, box_shape, find_mask_box, grow_box
 from KneeSegLib.geometry.masks import label_components, measure_distance_mm
 from KneeSegLib.geometry.mesh import point_normals, points_of, triangles_of
 
@@ -38,12 +38,14 @@ def measure_edge_mm(surface: vtkPolyData, mask: np.ndarray, labels: np.ndarray, 
     chosen = np.random.default_rng(0).permutation(len(points))[:MOST_POINTS]
     points, normals = points[chosen], normals[chosen]
     to_index = np.linalg.inv(np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())
-    others = (labels > 0) & ~mask
     at = ((points - image.GetOrigin()) @ to_index.T)[:, ::-1]
     free = _lie_inside(at, labels.shape, spacing_mm)
+    box = _find_box(mask, spacing_mm, FREE_MM)
+    others = (labels[box] > 0) & ~mask[box]
     if others.any():
         away_mm = measure_distance_mm(others, spacing_mm)
-        free &= ndimage.map_coordinates(away_mm, at.T, order=1, mode="nearest") > FREE_MM
+        within = at - [side.start for side in box]
+        free &= ndimage.map_coordinates(away_mm, within.T, order=1, mode="nearest") > FREE_MM
     points, normals = points[free], normals[free]
     places = points[:, None] + ALONG_MM[None, :, None] * normals[:, None]
     index = ((places - image.GetOrigin()) @ to_index.T)[..., ::-1].reshape(-1, 3)
@@ -70,7 +72,7 @@ def find_last_fall(profiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
 def measure_spike_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> float | None:
     """Return the largest distance of a bone from itself opened by a ball of :data:`OPENED_MM`; None if all is thin."""
-    mask = _crop(mask, spacing_mm, OPENED_MM)
+    mask = mask[_find_box(mask, spacing_mm, OPENED_MM)]
     core = mask & (measure_distance_mm(~mask, spacing_mm) > OPENED_MM)
     if not core.any():
         return None
@@ -80,7 +82,7 @@ def measure_spike_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> float | N
 
 def measure_hole_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """Return the longest side of the largest component that closing with a ball of :data:`CLOSED_MM` fills, or 0."""
-    mask = _crop(mask, spacing_mm, 2.0 * CLOSED_MM)
+    mask = mask[_find_box(mask, spacing_mm, 2.0 * CLOSED_MM)]
     grown = measure_distance_mm(mask, spacing_mm) <= CLOSED_MM
     closed = measure_distance_mm(~grown, spacing_mm) > CLOSED_MM
     numbers, voxels = label_components(closed & ~mask)
@@ -99,8 +101,8 @@ def _lie_inside(at: np.ndarray, shape: Sequence[int], spacing_mm: Sequence[float
     return np.all((at >= rim) & (at <= np.asarray(shape) - 1 - rim), axis=1)
 
 
-def _crop(mask: np.ndarray, spacing_mm: Sequence[float], rim_mm: float) -> np.ndarray:
+def _find_box(mask: np.ndarray, spacing_mm: Sequence[float], rim_mm: float) -> ArrayBox:
     """The mask's box with a rim; a bone that the scan cuts goes on beyond the border, so nothing is added there."""
     box = find_mask_box(mask)
     assert box is not None  # a structure of the labels
-    return mask[grow_box(box, [int(np.ceil(rim_mm / mm)) + 1 for mm in spacing_mm], mask.shape)]
+    return grow_box(box, [int(np.ceil(rim_mm / mm)) + 1 for mm in spacing_mm], mask.shape)
