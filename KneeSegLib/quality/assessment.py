@@ -109,6 +109,8 @@ def _reasons(bone: str, features: QualityFeatures, limit: QualityLimits) -> Iter
         yield f"Over {features.edgeless_fraction:.0%} of its surface the image shows no edge of bone."
     if bone in LONG_BONES and features.continuing_fraction > limit.continuing_fraction:
         yield "It ends within the scan where the image shows that bone goes on: a part of it is missing."
+    if features.unlabelled_cm3 > limit.unlabelled_cm3:
+        yield f"Within its outline {features.unlabelled_cm3:.1f} cm3 of bone have no label: a part of it is missing."
     if features.noise_hu > limit.noise_hu:
         yield (
             f"The image is very noisy there: {features.noise_hu:.0f} HU, "

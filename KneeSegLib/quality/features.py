@@ -31,12 +31,13 @@ class QualityFeatures:
         air_fraction: fraction of its surface that lies at air.
         blank_fraction: fraction of its surface beyond which the image is exactly constant.
         continuing_fraction: fraction of the dense bone at an end of it that goes on beyond without a label.
+        unlabelled_cm3: the largest component of bone in a bay or cavity of it that has no label.
         noise_hu: standard deviation of the noise around it.
         soft_tissue_hu: median of what is neither bone nor air around it.
         ceiling_hu: the value at which its own values were cut off; NaN where they were not.
         jump_mm: largest sideways jump of its outline within 3 mm along the leg.
         sway_mm: median step of its outline from slice to slice, per mm along the leg.
-        metal_cm3: metal within 5 mm of its box.
+        metal_cm3: metal within 5 mm of it.
         shape_residual_mm: mean distance of a fitted shape's points from its surface.
         shape_lost: a shape was to be fitted and lies out of view.
     """
@@ -60,6 +61,7 @@ class QualityFeatures:
     air_fraction: float = nan
     blank_fraction: float = nan
     continuing_fraction: float = nan
+    unlabelled_cm3: float = nan
     noise_hu: float = nan
     soft_tissue_hu: float = nan
     ceiling_hu: float = nan

@@ -14,6 +14,7 @@ from KneeSegLib.geometry.boxes import crop_box, find_border_faces, find_label_bo
 from KneeSegLib.geometry.masks import label_components
 from KneeSegLib.inference.settings import MARGIN_SCALE
 from KneeSegLib.quality.agreement import measure_region_agreement
+from KneeSegLib.quality.bays import measure_unlabelled_bone_cm3
 from KneeSegLib.quality.borders import measure_border_areas_mm2
 from KneeSegLib.quality.changes import count_changed_voxels
 from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
@@ -98,11 +99,12 @@ def measure_leg_features(
             air_fraction=edges.air_fraction,
             blank_fraction=edges.blank_fraction,
             continuing_fraction=measure_continuing_fraction(mask, bones, image, soft_tissue_hu, spacing_mm),
+            unlabelled_cm3=measure_unlabelled_bone_cm3(mask, bones, image, spacing_mm),
             noise_hu=estimate_noise_hu(image),
             soft_tissue_hu=soft_tissue_hu,
             ceiling_hu=find_ceiling_hu(image, mask),
             jump_mm=steps.jump_mm,
             sway_mm=steps.sway_mm,
-            metal_cm3=measure_metal_cm3(metal, box, spacing_mm),
+            metal_cm3=measure_metal_cm3(metal, mask, around, spacing_mm),
         )
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from KneeSegLib.geometry.boxes import ArrayBox
-from KneeSegLib.geometry.masks import label_components
+from KneeSegLib.geometry.masks import label_components, measure_distance_mm
 from KneeSegLib.quality.settings import LEAST_METAL_MM3, METAL_HU, METAL_REACH_MM
 
 
@@ -29,16 +29,20 @@ def find_metal(hu: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     return np.argwhere(large[components]) + (first, 0, 0)
 
 
-def measure_metal_cm3(metal: np.ndarray, box: ArrayBox, spacing_mm: Sequence[float]) -> float:
-    """Return the volume of metal in a bone's box and :data:`METAL_REACH_MM` around it.
+def measure_metal_cm3(metal: np.ndarray, mask: np.ndarray, place: ArrayBox, spacing_mm: Sequence[float]) -> float:
+    """Return the volume of metal within :data:`METAL_REACH_MM` of a bone.
 
     Args:
         metal: see :func:`find_metal`.
-        box: of the bone, in the array in which metal was found.
+        mask: bool (Z, Y, X), the bone with what lies around it.
+        place: of ``mask`` in the array in which metal was found.
         spacing_mm: (z, y, x).
     """
-    near = np.ones(len(metal), bool)
-    for axis, (bounds, step_mm) in enumerate(zip(box, spacing_mm)):
-        reach = METAL_REACH_MM / step_mm
-        near &= (metal[:, axis] >= bounds.start - reach) & (metal[:, axis] < bounds.stop + reach)
+    reach = [int(np.ceil(METAL_REACH_MM / mm)) for mm in spacing_mm]
+    at = metal - [side.start - margin for side, margin in zip(place, reach)]
+    padded = np.pad(mask, [(margin, margin) for margin in reach])
+    at = at[np.all((at >= 0) & (at < padded.shape), axis=1)]
+    if not at.size:
+        return 0.0
+    near = measure_distance_mm(padded, spacing_mm)[tuple(at.T)] <= METAL_REACH_MM
     return float(np.count_nonzero(near) * np.prod(spacing_mm) / 1000.0)

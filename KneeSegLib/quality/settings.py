@@ -29,6 +29,8 @@ class QualityLimits:
         unseen_fraction: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of
             view is no box.
         continuing_fraction: long bones that end where they should stay below 0.4, in strong noise below 0.6.
+        unlabelled_cm3: 28 bones that were labelled well, real and synthetic, stay below 0.25; a real tibial plateau
+            whose label has a bay of 5 cm3 has 1.1.
         noise_hu: no protocol for bones is as noisy; low-contrast edges drown in less.
         soft_tissue_low_hu, soft_tissue_high_hu: beyond these, values are no Hounsfield units, or shifted ones.
         ceiling_hu: scanners that cut off early do so at 1000 HU and above; a soft-tissue window ends below.
@@ -52,6 +54,7 @@ class QualityLimits:
     blank_fraction: float = 0.04
     unseen_fraction: float = 0.005
     continuing_fraction: float = 0.6
+    unlabelled_cm3: float = 0.5
     noise_hu: float = 250.0
     soft_tissue_low_hu: float = -350.0
     soft_tissue_high_hu: float = 250.0
@@ -134,6 +137,17 @@ LEAST_OUTLINE_MM2 = 60.0
 KNOBS_MM = 15.0
 """At its ends a bone is several knobs, which appear one after the other: no jumps are searched there. Not measured."""
 
+# Bone without a label
+
+BAY_RADIUS_MM = 5.0
+"""A bone is closed with a ball of this size: clefts of a centimetre are taken in, the notch of a femur is not."""
+
+BAY_GRID_MM = 1.5
+"""Bone without a label is looked for on about this grid, see :mod:`KneeSegLib.quality.bays`. Not measured."""
+
+BAY_HU = 200.0
+"""The average of a block of bone; fluid, cartilage and muscle stay below 150."""
+
 # Metal
 
 METAL_HU = 2600.0
@@ -144,7 +158,7 @@ LEAST_METAL_MM3 = 40.0
 """A smaller component is noise on dense bone. Not measured."""
 
 METAL_REACH_MM = 5.0
-"""Metal so near to a bone's box counts as its own: streaks reach farther than metal. Not measured."""
+"""Metal no farther than this from a bone counts as its own: streaks reach farther than metal. Not measured."""
 
 # Sizes of whole bones, beyond what was seen
 

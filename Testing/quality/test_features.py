@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from KneeSegLib.ct.joint_slices import JointProbabilities
 from KneeSegLib.ct.leg import JointRoi
 from KneeSegLib.geometry.grid import Axis, Grid
 from KneeSegLib.quality.agreement import compute_tolerant_dice, measure_region_agreement
+from KneeSegLib.quality.bays import measure_unlabelled_bone_cm3
 from KneeSegLib.quality.borders import measure_border_areas_mm2
 from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
 from KneeSegLib.quality.ends import measure_continuing_fraction
@@ -227,6 +229,38 @@ def test_a_shaft_labelled_half_way_goes_on_and_one_that_ends_does_not(tilt):
     assert measure_continuing_fraction(half, half, nailed, 40.0, (1.0, 1.0, 1.0)) == 0.0
 
 
+def block_of_bone(spacing_mm: float = 0.75) -> tuple[np.ndarray, np.ndarray]:
+    """A cube of 30 mm of trabecular bone in flesh, with noise: mask and HU."""
+    count = round(45.0 / spacing_mm)
+    mask = np.zeros((count,) * 3, bool)
+    mask[(slice(count // 6, -(count // 6)),) * 3] = True
+    noise_hu = np.random.default_rng(3).normal(0.0, 60.0, mask.shape)
+    return mask, np.where(mask, 320.0, 40.0) + noise_hu
+
+
+@pytest.mark.parametrize("place", ["bay", "cavity"])
+def test_bone_that_a_label_leaves_out_is_measured(place):
+    spacing_mm = (0.75,) * 3
+    mask, hu = block_of_bone()
+    assert measure_unlabelled_bone_cm3(mask, mask, hu, spacing_mm) < 0.05
+    left_out = np.zeros_like(mask)
+    depth = slice(20, 28)  # 6 mm
+    left_out[depth, 10 if place == "bay" else 20 : 40, 20:40] = mask[depth, 10 if place == "bay" else 20 : 40, 20:40]
+    volume_cm3 = left_out.sum() * 0.75**3 / 1000.0
+    measured = measure_unlabelled_bone_cm3(mask & ~left_out, mask & ~left_out, hu, spacing_mm)
+    assert measured == pytest.approx(volume_cm3, rel=0.4)
+    # Flesh there is none, and neither is what bears the label of another bone.
+    in_flesh = np.where(left_out, 40.0, hu)
+    assert measure_unlabelled_bone_cm3(mask & ~left_out, mask & ~left_out, in_flesh, spacing_mm) < 0.05
+    assert measure_unlabelled_bone_cm3(mask & ~left_out, mask, hu, spacing_mm) < 0.05
+
+
+def test_a_rim_that_a_surface_may_be_off_by_is_no_bay():
+    mask, hu = block_of_bone()
+    drawn = ndimage.binary_erosion(mask)
+    assert measure_unlabelled_bone_cm3(drawn, drawn, hu, (0.75,) * 3) < 0.05
+
+
 def test_a_shaft_that_the_scan_ends_has_no_end_to_look_at():
     hu = tube_in_flesh()
     assert np.isnan(measure_continuing_fraction(hu > 1000.0, hu > 1000.0, hu, 40.0, (1.0, 1.0, 1.0)))
@@ -247,9 +281,25 @@ def test_metal_is_a_component_and_scattered_bright_voxels_are_not():
     hu[::7, ::5, 30::3] = 3071
     metal = find_metal(hu, (1.0, 1.0, 1.0))
     assert len(metal) == 10 * 4 * 4
-    assert measure_metal_cm3(metal, (slice(0, 30),) * 3, (1.0, 1.0, 1.0)) == pytest.approx(0.16)
-    assert measure_metal_cm3(metal, (slice(0, 30), slice(0, 30), slice(20, 30)), (1.0, 1.0, 1.0)) == 0.0
-    assert measure_metal_cm3(metal, (slice(0, 30), slice(0, 30), slice(17, 30)), (1.0, 1.0, 1.0)) == pytest.approx(0.08)
+
+
+@pytest.mark.parametrize(("bone_from", "metal_cm3"), [(16, 0.16), (17, 0.12), (19, 0.04), (20, 0.0)])
+def test_metal_counts_by_its_distance_from_the_bone(bone_from, metal_cm3):
+    hu = np.zeros((30, 40, 40), np.int16)
+    hu[5:15, 10:14, 10:14] = 3071  # 5 mm of it count
+    metal = find_metal(hu, (1.0, 1.0, 1.0))
+    plate = np.ones((30, 40, 4), bool)
+    place = (slice(0, 30), slice(0, 40), slice(bone_from - 1, bone_from + 3))
+    assert measure_metal_cm3(metal, plate, place, (1.0, 1.0, 1.0)) == pytest.approx(metal_cm3)
+
+
+def test_metal_within_the_box_of_a_bone_may_be_far_from_it():
+    hu = np.zeros((30, 40, 40), np.int16)
+    hu[5:15, 28:34, 28:34] = 3071
+    corner = np.zeros((30, 40, 40), bool)
+    corner[:, :5, :] = corner[:, :, :5] = True
+    metal = find_metal(hu, (1.0, 1.0, 1.0))
+    assert measure_metal_cm3(metal, corner, (slice(0, 30), slice(0, 40), slice(0, 40)), (1.0, 1.0, 1.0)) == 0.0
 
 
 def test_dense_bone_is_no_metal():

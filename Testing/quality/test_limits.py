@@ -41,6 +41,7 @@ def test_a_patient_who_moved_by_3_mm_between_two_slices_is_flagged(moved_mm, fla
         ("air_fraction", 0.02, 0.12),
         ("blank_fraction", 0.02, 0.06),
         ("continuing_fraction", 0.4, 0.9),
+        ("unlabelled_cm3", 0.25, 0.7),
         ("noise_hu", 150.0, 400.0),
         ("soft_tissue_hu", -100.0, -500.0),  # fat; fat shifted by 400
         ("soft_tissue_hu", 60.0, 340.0),  # muscle; bone-like values all around
