@@ -98,6 +98,7 @@ class Bundle:
         """
         from KneeSegLib.bundles.weights import network_from
 
+        self.verify()  # before anything is built by what the metadata say
         return self.load_into(network_from(self.network_config)).to(device)
 
     def load_into(self, network: torch.nn.Module) -> torch.nn.Module:

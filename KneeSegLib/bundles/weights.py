@@ -11,16 +11,22 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from KneeSegLib import networks
 from KneeSegLib.errors import ModelError
 
-TRUSTED_PACKAGES = ("KneeSegLib.networks", "monai.networks")
+KNOWN_NETWORKS = (
+    *(f"KneeSegLib.networks.{name}" for name in networks.__all__),
+    *(f"monai.networks.nets.{name}" for name in ("BasicUNet", "DynUNet", "SegResNet", "UNet", "VNet")),
+)
+"""Classes that a bundle may ask for. They build layers and do nothing else; some of MONAI's others download weights
+from an address among their arguments."""
 
 
 def network_from(config: Mapping[str, Any]) -> nn.Module:
     """Build the network that ``config`` describes: ``_target_`` is its class, the other entries are its arguments.
 
     Raises:
-        ModelError: the class lies outside :data:`TRUSTED_PACKAGES`, does not exist or does not take the arguments.
+        ModelError: the class is none of :data:`KNOWN_NETWORKS`, or does not take the arguments.
     """
     arguments = {key: value for key, value in config.items() if key != "_target_"}
     target = str(config.get("_target_"))
@@ -36,9 +42,10 @@ def network_from(config: Mapping[str, Any]) -> nn.Module:
 def network_class(target: str) -> type[nn.Module]:
     """Return the class that the dotted name ``target`` stands for; see :func:`network_from` for the errors."""
     module_name, _, class_name = target.rpartition(".")
-    if not f"{module_name}.".startswith(tuple(f"{package}." for package in TRUSTED_PACKAGES)):
-        trusted = " nor ".join(TRUSTED_PACKAGES)
-        raise ModelError(f"A model asks for the network {target!r}, which is in neither {trusted}; do not use it.")
+    if target not in KNOWN_NETWORKS:
+        raise ModelError(
+            f"A model asks for the network {target!r}, which is none of KneeSeg's or MONAI's; do not use it."
+        )
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:

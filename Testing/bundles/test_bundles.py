@@ -143,11 +143,28 @@ def test_damaged_metadata_are_an_error(bundle, text):
 
 
 @pytest.mark.parametrize(
-    "target", ["os.system", "torch.nn.Linear", "KneeSegLib.networksX.Evil", "KneeSegLib.networks.torch", ""]
+    "target",
+    [
+        "os.system",
+        "torch.nn.Linear",
+        "KneeSegLib.networksX.Evil",
+        "KneeSegLib.networks.torch",
+        "KneeSegLib.networks.coarse_unet.CoarseUNet3D",
+        "monai.networks.nets.HoVerNet",  # downloads from an address among its arguments
+        "monai.networks.utils.one_hot",
+        "",
+    ],
 )
-def test_only_networks_of_ours_and_monai_are_built(target):
-    with pytest.raises(ModelError):
+def test_only_known_networks_are_built(target):
+    with pytest.raises(ModelError, match="do not use it"):
         network_from({"_target_": target, "in_features": 1, "out_features": 1})
+
+
+def test_nothing_is_built_before_the_weights_are_verified(bundle, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.bundles.weights.network_from", lambda config: pytest.fail("built"))
+    (bundle.path / WEIGHTS).write_bytes(b"other")
+    with pytest.raises(ModelError, match="checksum"):
+        bundle.network()
 
 
 def test_networks_of_monai_are_built():
