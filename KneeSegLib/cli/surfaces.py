@@ -52,6 +52,10 @@ def surfaces(
             "--edge", min=0.1, max=20.0, metavar="MM", help="Lighter meshes, with edges of about this length."
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help='What the values stand for, if not ours: "5=femur_right,6=tibia_right".'),
+    ] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -65,7 +69,7 @@ def surfaces(
     from KneeSegLib.io.writing import require_writable, write_folder
 
     require_writable(output, overwrite)
-    from KneeSegLib.io.label_maps import read_label_map
+    from KneeSegLib.io.label_maps import parse_labels, read_noted_label_map
     from KneeSegLib.measurements.structures import measure_structures
     from KneeSegLib.output import read_saved_surfaces
     from KneeSegLib.surfaces import (
@@ -81,18 +85,20 @@ def surfaces(
     if smoothing is not None and smoothing not in SMOOTHINGS:
         raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
     stream.progress(0.0, f"Reading {segmentation.name}")
-    labels = read_label_map(segmentation)
-    found = measure_structures(labels)
+    table = parse_labels(labels) if labels is not None else None
+    label_map, notes = read_noted_label_map(segmentation, table)
+    found = measure_structures(label_map)
     if not found:
-        raise InputError(f"{segmentation} holds no structure, so there is no surface to write.")
-    saved = read_saved_surfaces(segmentation, found) if segmentation.is_dir() and smoothing is None else {}
+        raise InputError(" ".join([f"{segmentation} holds no structure, so there is no surface to write.", *notes]))
+    own = segmentation.is_dir() and smoothing is None and labels is None
+    saved = read_saved_surfaces(segmentation, found) if own else {}
     records = []
     with write_folder(output, overwrite=overwrite) as unfinished:
         for entry in report_each(found, stream.progress, "Surfaces"):
             structure = entry.structure
             polydata = saved.get(structure.key)
             if polydata is None:
-                polydata = surface_of(labels, structure, smoothing=smoothing or DEFAULT_SMOOTHING)
+                polydata = surface_of(label_map, structure, smoothing=smoothing or DEFAULT_SMOOTHING)
             record: dict[str, Any] = {"key": structure.key, "file": surface_file_name(structure, format.value)}
             if edge is not None:
                 full, polydata = polydata, decimate(polydata, edge)
@@ -100,6 +106,9 @@ def surfaces(
             record["triangles"] = polydata.GetNumberOfPolys()
             write_surface(polydata, unfinished / record["file"], structure, coordinates.value)
             records.append(record)
+
+    for note in notes:
+        stream.warning(note)
 
     def show(console: Console) -> None:
         for record in records:

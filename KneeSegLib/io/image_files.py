@@ -8,11 +8,20 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.io.image_formats import (
+    begins_like_archive,
+    read_start,
+    readable_path,
+    recognise_format,
+    shown_name,
+)
+from KneeSegLib.io.image_geometry import require_known_spacing
 from KneeSegLib.io.whole_files import require_whole_file
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.memory import require_memory
 
 _TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img")
+_NIFTI_2 = (540).to_bytes(4, "little")
 _COMPLEX = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
 
 
@@ -20,11 +29,19 @@ def read_image_file(path: Path) -> sitk.Image:
     """Return the three-dimensional scalar image in ``path``, with its own pixel type.
 
     Raises:
-        InputError: it is no image, not three-dimensional, in colour, complex, cut short, or its voxels have no size.
+        InputError: it is no image, not three-dimensional, in colour, complex, cut short, or does not say how large its
+            voxels are.
         ResourceError: not enough memory.
     """
+    with readable_path(path) as readable:
+        return _read(readable, path)
+
+
+def _read(readable: Path, path: Path) -> sitk.Image:
+    """Read ``readable``, which is the file or a link to it; messages name ``path``."""
+    name = shown_name(path)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(str(readable))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -33,14 +50,15 @@ def read_image_file(path: Path) -> sitk.Image:
     if len(size) > 3 and all(n == 1 for n in size[3:]):
         reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
         size = size[:3]
-    _require_scalar_volume(size, reader.GetNumberOfComponents(), reader.GetPixelID(), path.name)
+    _require_scalar_volume(size, reader.GetNumberOfComponents(), reader.GetPixelID(), name)
     # As stored, and as float32.
     bytes_per_voxel = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent() + 4
     require_memory(
         bytes_per_voxel * int(np.prod(size, dtype=np.int64)),
-        f"Reading {' x '.join(map(str, size))} voxels from {path.name}",
+        f"Reading {' x '.join(map(str, size))} voxels from {name}",
     )
-    require_whole_file(path)
+    require_known_spacing(path)
+    require_whole_file(readable)
     try:
         return reader.Execute()
     except RuntimeError as error:
@@ -92,22 +110,27 @@ def _require_scalar_volume(size: tuple[int, ...], components: int, pixel_type: i
 
 
 def _no_image_sentence(path: Path, error: RuntimeError) -> str:
-    if path.suffix.lower() in (".zip", ".tar", ".tgz", ".7z", ".rar"):
-        return f"{path.name} is an archive, expected an image; unpack it and give the folder that comes out."
+    name = shown_name(path)
+    if begins_like_archive(path):
+        return f"{name} is an archive, expected an image; unpack it and give the folder that comes out."
     if "orthonormal" in str(error):
-        return f"The axes of {path.name} are not perpendicular, expected a rectangular grid; resample the image to one."
+        return f"The axes of {name} are not perpendicular, expected a rectangular grid; resample the image to one."
     if path.stat().st_size == 0:
-        return f"{path.name} is empty, expected an image; copy or export it again."
+        return f"{name} is empty, expected an image; copy or export it again."
+    start = read_start(path)
+    if recognise_format(start) == "NIfTI" and _NIFTI_2 in (start[:4], start[3::-1]):
+        return f"{name} is NIfTI of version 2, which is not read here; save it as NIfTI-1, NRRD or MetaImage."
     return (
-        f"{path.name} is no image that can be read, or is damaged, expected DICOM, NRRD, NIfTI or MetaImage; "
+        f"{name} is no image that can be read, or is damaged, expected DICOM, NRRD, NIfTI or MetaImage; "
         "give such a file or a folder of DICOM images."
     )
 
 
 def _broken_sentence(path: Path, error: RuntimeError) -> str:
+    name = shown_name(path)
     if "spacing" in str(error).lower():
-        return f"The voxels of {path.name} have no valid size, expected a positive spacing in mm; correct the header."
+        return f"The voxels of {name} have no valid size, expected a positive spacing in mm; correct the header."
     return (
-        f"{path.name} cannot be read to its end: it is cut short, damaged or a part of it is missing, "
+        f"{name} cannot be read to its end: it is cut short, damaged or a part of it is missing, "
         "expected a whole image; copy or export it again."
     )

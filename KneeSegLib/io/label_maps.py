@@ -11,8 +11,18 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import STRUCTURES, Structure, structure
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.dicom_folder import is_dicom
+from KneeSegLib.io.image_formats import readable_path, shown_name
+from KneeSegLib.io.image_geometry import describe_missing_orientation, require_known_spacing
+from KneeSegLib.io.label_segments import (
+    list_values,
+    read_segments,
+    tables_by_name,
+    tables_by_number,
+    tables_by_our_values,
+)
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
-from KneeSegLib.io.settings import MOST_VALUES_NAMED
+from KneeSegLib.io.settings import WHOLE_NUMBER
 
 LARGEST_LABEL_VALUE = 65535
 """Of 16 bits without sign, the widest type that label maps are saved in."""
@@ -22,8 +32,8 @@ def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = No
     """Return a label map with the label values of :mod:`KneeSegLib.anatomy`.
 
     Args:
-        path: NRRD, NIfTI, MHA or any other format that SimpleITK reads; or a result folder. Segments of a ``.seg.nrrd``
-            are recognised by their identifier or name, whatever their label values.
+        path: NRRD, NIfTI, MHA or any other format that holds the distances of voxels; or a result folder. Segments of
+            a ``.seg.nrrd`` are recognised by their identifier or name, whatever their label values.
         labels: what the file's values stand for, where they are not KneeSeg's; values left out count as background.
 
     Returns:
@@ -32,22 +42,50 @@ def read_label_map(path: str | Path, labels: Mapping[int, Structure] | None = No
     Raises:
         InputError: no such file, unreadable, not 3D, not whole numbers, or values that stand for no known structure.
     """
+    return read_noted_label_map(path, labels)[0]
+
+
+def read_noted_label_map(
+    path: str | Path, labels: Mapping[int, Structure] | None = None, option: str = "--labels"
+) -> tuple[sitk.Image, list[str]]:
+    """Return what :func:`read_label_map` does, and notes on what the file leaves open: numbering, orientation.
+
+    Args:
+        option: of the command line by which ``labels`` are given, for the sentences.
+    """
     path = find_segmentation_file(path)
+    name = shown_name(path)
     image = _read(path)
     layers = _layers(image, path)
+    segments = read_segments(image, name)
     if labels is not None:
-        tables = [dict(labels) for _ in layers]
-    elif image.HasMetaDataKey("Segment0_LabelValue"):
-        tables = _segments(image, len(layers), path)
+        tables = tables_by_number(segments, len(layers), labels, name)
+    elif segments:
+        tables = tables_by_name(segments, len(layers), name, option)
     else:
-        tables = [{entry.label_value: entry for entry in STRUCTURES} for _ in layers]
+        tables = tables_by_our_values(len(layers), name)
     ours = np.zeros(layers[0].shape, np.uint8)
+    present = set()
     for layer, table in zip(layers, tables, strict=True):
-        translated = _translate(layer, table, path, others_allowed=labels is not None)
+        values = [int(value) for value in np.flatnonzero(np.bincount(layer.ravel())) if value != 0]
+        if labels is None:
+            _require_known(values, table, name, option)
+        present.update(values)
+        translated = _translate(layer, table)
         np.copyto(ours, translated, where=translated != 0)
     result = sitk.GetImageFromArray(ours)
     result.CopyInformation(image)
-    return result
+    notes = [describe_missing_orientation(path)]
+    if labels is not None and present and not ours.any():
+        found = list_values([str(value) for value in sorted(present)])
+        notes.append(f"{name} holds none of the values that {option} names; it holds {found}.")
+    if labels is None and not segments and present:
+        meant = ", ".join(f"{value} {tables[0][value].name}" for value in sorted(present))
+        notes.append(
+            f"{name} does not say what its values stand for; KneeSeg's own numbers were taken ({meant}). "
+            f"If they mean something else, say so with {option}."
+        )
+    return result, [note for note in notes if note]
 
 
 def find_segmentation_file(path: str | Path) -> Path:
@@ -85,13 +123,22 @@ def parse_labels(text: str) -> dict[int, Structure]:
 
 
 def _read(path: Path) -> sitk.Image:
+    if is_dicom(path):
+        raise InputError(
+            f"{shown_name(path)} is DICOM, expected a label map; open it in 3D Slicer and save the segmentation as "
+            ".seg.nrrd."
+        )
     try:
-        return sitk.ReadImage(str(path))
+        with readable_path(path) as readable:
+            image = sitk.ReadImage(str(readable))
     except RuntimeError as error:
         raise InputError(
             f"{path} cannot be read as an image; it is damaged, cut short or of an unknown format. "
             "Label maps are given as .seg.nrrd, .nrrd, .nii.gz or .mha."
         ) from error
+    if image.GetDimension() == 3:
+        require_known_spacing(path)
+    return image
 
 
 def _layers(image: sitk.Image, path: Path) -> list[np.ndarray]:
@@ -110,55 +157,31 @@ def _whole_numbers(voxels: np.ndarray, path: Path) -> np.ndarray:
     if voxels.dtype in (np.uint8, np.uint16):
         return voxels
     complaint = f"{path} is no label map: it holds %s, and a label map holds one whole number for each structure."
-    if np.issubdtype(voxels.dtype, np.floating) and not np.array_equal(voxels, np.floor(voxels)):
-        raise InputError(complaint % "fractions")
+    if np.issubdtype(voxels.dtype, np.floating):
+        whole = np.rint(voxels)
+        # Scaled to integers and back, as nibabel does, whole numbers come out a little beside themselves.
+        odd = ~(np.abs(voxels - whole) <= WHOLE_NUMBER)
+        if odd.any():
+            raise InputError(complaint % f"fractions such as {voxels[odd][0]:g}")
+        voxels = whole
     if voxels.min() < 0 or voxels.max() > LARGEST_LABEL_VALUE:
         raise InputError(complaint % f"values from {voxels.min():g} to {voxels.max():g}")
     return voxels.astype(np.uint16)
 
 
-def _segments(image: sitk.Image, layer_count: int, path: Path) -> list[dict[int, Structure]]:
-    """Return for each layer of a segmentation file which value stands for which structure."""
-    by_identity = {name.casefold(): entry for entry in STRUCTURES for name in (entry.key, entry.name)}
-    tables: list[dict[int, Structure]] = [{} for _ in range(layer_count)]
-    unknown = []
-    number = 0
-    while image.HasMetaDataKey(f"Segment{number}_LabelValue"):
-        field = {
-            key: image.GetMetaData(f"Segment{number}_{key}") if image.HasMetaDataKey(f"Segment{number}_{key}") else ""
-            for key in ("LabelValue", "Layer", "ID", "Name")
-        }
-        found = by_identity.get(field["ID"].casefold()) or by_identity.get(field["Name"].casefold())
-        if found:
-            tables[int(field["Layer"] or 0)][int(field["LabelValue"])] = found
-        else:
-            unknown.append(f'{field["LabelValue"]} ("{field["Name"]}")')
-        number += 1
+def _require_known(values: list[int], table: Mapping[int, Structure], name: str, option: str) -> None:
+    unknown = [str(value) for value in values if value not in table]
     if unknown:
         raise InputError(
-            f"{path} has segments that are no structure of KneeSeg: {_listed(unknown)}. Name them like "
-            '"Right femur", or say what the values stand for with --labels "5=femur_right,6=tibia_right".'
+            f"{name} holds {list_values(unknown)}, which {'stands' if len(unknown) == 1 else 'stand'} for no structure "
+            f'of KneeSeg. Say what the values stand for with {option} "{unknown[0]}=femur_right".'
         )
-    return tables
 
 
-def _translate(layer: np.ndarray, table: Mapping[int, Structure], path: Path, others_allowed: bool) -> np.ndarray:
-    counts = np.bincount(layer.ravel())
-    present = [int(value) for value in np.flatnonzero(counts) if value != 0]
-    unknown = [str(value) for value in present if value not in table]
-    if unknown and not others_allowed:
-        raise InputError(
-            f"{path} holds {_listed(unknown)}, which stand for no structure of KneeSeg. Say what the values stand for "
-            'with --labels "5=femur_right,6=tibia_right".'
-        )
-    our_value = np.zeros(len(counts), np.uint8)
-    for value in present:
-        if value in table:
-            our_value[value] = table[value].label_value
+def _translate(layer: np.ndarray, table: Mapping[int, Structure]) -> np.ndarray:
+    """Return the layer with our label values; what the table leaves out becomes 0."""
+    our_value = np.zeros(int(layer.max()) + 1, np.uint8)
+    for value, entry in table.items():
+        if value < len(our_value):
+            our_value[value] = entry.label_value
     return our_value[layer]
-
-
-def _listed(names: list[str]) -> str:
-    shown = names[:MOST_VALUES_NAMED]
-    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return f"{'the value' if len(names) == 1 else 'the values'} {', '.join(shown)}{more}"

@@ -25,6 +25,10 @@ BONE_ABOVE_HU = 200
 FAT_BELOW_HU = -50
 """A body part without such values holds no fat, which has -100: it was windowed or normalised. Not measured."""
 
+WHOLE_NUMBER = 0.01
+"""A value of a label map this near to a whole number is that number: labels scaled to 16 bits and back miss it by up to
+half of their range / 65535, to 8 bits by half of their range / 255. Not measured."""
+
 # DICOM slices that belong together
 
 SAME_POSITION_MM = 0.01

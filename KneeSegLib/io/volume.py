@@ -22,6 +22,8 @@ from KneeSegLib.io.dicom_folder import FolderContent, is_dicom, read_folder, rea
 from KneeSegLib.io.dicom_series import choose_series, group_series
 from KneeSegLib.io.dicom_stack import read_stack
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume
+from KneeSegLib.io.image_formats import shown_name
+from KneeSegLib.io.image_geometry import describe_missing_orientation
 from KneeSegLib.io.intensities import (
     Modality,
     check_hounsfield,
@@ -89,7 +91,9 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None, modali
         raise InputError(
             f"{path.name} is a single image, and a series is chosen only in a DICOM folder; leave the series out."
         )
-    return _volume(read_image_file(path), modality, path.name, [])
+    image = read_image_file(path)
+    unknown = describe_missing_orientation(path)
+    return _volume(image, modality, shown_name(path), [unknown] if unknown else [])
 
 
 def check_ct(volume: Volume) -> None:

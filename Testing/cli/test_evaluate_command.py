@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import SimpleITK as sitk
 
 
 def test_two_label_maps_give_a_table(kneeseg, label_file):
@@ -12,7 +13,8 @@ def test_two_label_maps_give_a_table(kneeseg, label_file):
     prediction = label_file("prediction.nii.gz", "femur_right", "tibia_right", shorter=1)
     outcome = kneeseg("evaluate", reference, prediction, "--progress", "none")
     assert outcome.status == 0
-    assert outcome.err == ""
+    assert outcome.err.count("KneeSeg's own numbers were taken (2 Right femur, 4 Right tibia)") == 2
+    assert len(outcome.err.splitlines()) == 2
     femur = next(line for line in outcome.out.splitlines() if "Right femur" in line)
     assert "0.9474" in femur  # Dice: 9 of 10 columns, 2 * 9 / 19
 
@@ -48,6 +50,17 @@ def test_other_values_are_given_a_meaning(kneeseg, label_file):
 
     labels = f"{structure('femur_left').label_value}=femur_right"
     assert "1.0000" in kneeseg("evaluate", left, right, "--labels", labels).out
+
+
+def test_values_of_the_prediction_are_given_a_meaning(kneeseg, label_file):
+    reference = label_file("reference.nrrd", "femur_right")
+    mask = label_file("mask.nii.gz", "femur_right")
+    image = sitk.ReadImage(str(mask))
+    sitk.WriteImage(sitk.Cast(image != 0, sitk.sitkUInt8) * 255, str(mask))
+    outcome = kneeseg("evaluate", reference, mask, "--labels", "2=femur_right", "--progress", "none")
+    assert outcome.status == 2 and "mask.nii.gz holds the value 255, which stands for no structure" in outcome.err
+    assert '--prediction-labels "255=femur_right"' in outcome.err
+    assert "1.0000" in kneeseg("evaluate", reference, mask, "--prediction-labels", "255=femur_right").out
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,22 @@ def test_person_is_told_the_files_and_the_coordinates(kneeseg, label_file, tmp_p
     assert "LPS, mm" in outcome.out
 
 
+def test_values_of_another_program_are_given_a_meaning(kneeseg, tmp_path):
+    mask = np.zeros((14, 16, 20), np.uint8)
+    mask[3:11, 3:13, 4:14] = 255
+    sitk.WriteImage(sitk.GetImageFromArray(mask), str(tmp_path / "mask.nii.gz"))
+    outcome = kneeseg("surfaces", tmp_path / "mask.nii.gz", "-o", tmp_path / "out", "--progress", "none")
+    assert outcome.status == 2 and '--labels "255=femur_right"' in outcome.err
+    options = ("--labels", "255=patella_left", "--progress", "none")
+    assert kneeseg("surfaces", tmp_path / "mask.nii.gz", "-o", tmp_path / "out", *options).err == ""
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["patella_left.stl"]
+
+
+def test_numbers_that_were_assumed_are_told(kneeseg, label_file, tmp_path):
+    outcome = kneeseg("surfaces", label_file("labels.nrrd", "hip_bone_right"), "-o", tmp_path / "out")
+    assert "does not say what its values stand for" in outcome.err and "(1 Right hip bone)" in outcome.err
+
+
 def test_help_names_every_smoothing(kneeseg):
     text = " ".join(kneeseg("surfaces", "--help").out.split()).replace("- ", "-")
     assert [name for name in SMOOTHINGS if name not in text] == []

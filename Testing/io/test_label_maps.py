@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.label_maps import parse_labels, read_label_map
+from KneeSegLib.io.label_maps import parse_labels, read_label_map, read_noted_label_map
 
 FEMUR, TIBIA = structure("femur_right"), structure("tibia_right")
 
@@ -99,7 +100,7 @@ def test_a_ct_is_no_label_map(tmp_path):
 
 
 def test_probabilities_are_no_label_map(tmp_path):
-    with pytest.raises(InputError, match="no label map: it holds fractions"):
+    with pytest.raises(InputError, match="no label map: it holds fractions such as 0.5"):
         read_label_map(write(tmp_path / "probabilities.nrrd", two_blocks(0.5, 1, np.float32)))
 
 
@@ -113,6 +114,86 @@ def test_missing_damaged_and_flat_files_are_refused_in_a_sentence(tmp_path):
         read_label_map(tmp_path)
     with pytest.raises(InputError, match="2 dimensions"):
         read_label_map(write(tmp_path / "flat.nrrd", np.zeros((4, 4), np.uint8)))
+
+
+def old_slicer(path, names: tuple[str, ...], layers: int = 2):
+    """Write a segmentation as 3D Slicer 4.10 did: a component of zeros and ones for each segment, and no values."""
+    voxels = np.stack([two_blocks(1, 0), two_blocks(0, 1), two_blocks(0, 0)][:layers], axis=-1)
+    fields = {f"Segment{number}_Name": name for number, name in enumerate(names)}
+    fields |= {f"Segment{number}_ID": f"Segment_{number + 1}" for number in range(len(names))}
+    return write(path, voxels, fields, is_vector=True)
+
+
+def test_segments_without_values_are_told_apart_by_their_layers(tmp_path):
+    path = old_slicer(tmp_path / "old.seg.nrrd", ("Right femur", "Right tibia"))
+    assert values_by_slice(read_label_map(path)) == [0, FEMUR.label_value, TIBIA.label_value, 0]
+    assert read_noted_label_map(path)[1] == []
+
+
+def test_segments_without_values_are_numbered_by_their_order(tmp_path):
+    path = old_slicer(tmp_path / "old.seg.nrrd", ("Segment_1", "Segment_2"))
+    with pytest.raises(InputError, match=re.escape('the values 1 ("Segment_1"), 2 ("Segment_2")')):
+        read_label_map(path)
+    image = read_label_map(path, parse_labels("1=tibia_right,2=femur_right"))
+    assert values_by_slice(image) == [0, TIBIA.label_value, FEMUR.label_value, 0]
+
+
+def test_one_segment_without_a_value_is_the_ones(tmp_path):
+    path = write(tmp_path / "old.seg.nrrd", two_blocks(1, 1), {"Segment0_Name": "Right tibia"})
+    assert values_by_slice(read_label_map(path)) == [0, TIBIA.label_value, TIBIA.label_value, 0]
+
+
+@pytest.mark.parametrize("names, layers", [(("Right femur",), 2), (("Right femur", "Right tibia"), 3)])
+def test_segments_without_values_that_do_not_match_the_layers_are_refused(names, layers, tmp_path):
+    with pytest.raises(InputError, match=f"lists {len(names)} segments without label values for {layers} layers"):
+        read_label_map(old_slicer(tmp_path / "old.seg.nrrd", names, layers))
+
+
+@pytest.mark.parametrize("labels", [None, {1: FEMUR}])
+def test_layers_without_names_are_refused(labels, tmp_path):
+    with pytest.raises(InputError, match="has 2 layers and does not say what they are"):
+        read_label_map(old_slicer(tmp_path / "nameless.seg.nrrd", ()), labels)
+
+
+def test_value_of_several_segments_is_not_given_one_meaning(tmp_path):
+    fields = {
+        "Segment0_LabelValue": "1", "Segment0_Layer": "0", "Segment0_Name": "Femur",
+        "Segment1_LabelValue": "1", "Segment1_Layer": "1", "Segment1_Name": "Tibia",
+    }  # fmt: skip
+    path = write(tmp_path / "a.seg.nrrd", np.stack([two_blocks(1, 0), two_blocks(0, 1)], -1), fields, is_vector=True)
+    with pytest.raises(InputError, match='value 1 of a.seg.nrrd stands for several segments, "Femur" and "Tibia"'):
+        read_label_map(path, {1: FEMUR})
+
+
+@pytest.mark.parametrize("field, value", [("LabelValue", "one"), ("Layer", "-1"), ("Layer", "1")])
+def test_odd_fields_of_segments_are_refused(field, value, tmp_path):
+    fields = {"Segment0_LabelValue": "1", "Segment0_Layer": "0", "Segment0_Name": "Right femur"}
+    path = write(tmp_path / "odd.seg.nrrd", two_blocks(1, 0), fields | {f"Segment0_{field}": value})
+    with pytest.raises(InputError, match="open it in 3D Slicer and save it again"):
+        read_label_map(path)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_labels_scaled_by_nibabel_are_whole_numbers(dtype, tmp_path):
+    scaled = nib.Nifti1Image(two_blocks(FEMUR.label_value, TIBIA.label_value, np.float64).T, np.eye(4))
+    scaled.header.set_data_dtype(dtype)
+    nib.save(scaled, tmp_path / "scaled.nii.gz")
+    image = read_label_map(tmp_path / "scaled.nii.gz")
+    assert values_by_slice(image) == [0, FEMUR.label_value, TIBIA.label_value, 0]
+
+
+def test_numbers_taken_for_ours_and_values_that_nothing_names_are_noted(tmp_path):
+    path = write(tmp_path / "mask.nrrd", two_blocks(1, 1))
+    (note,) = read_noted_label_map(path)[1]
+    assert "KneeSeg's own numbers were taken (1 Right hip bone)" in note
+    (note,) = read_noted_label_map(path, {5: FEMUR})[1]
+    assert note == "mask.nrrd holds none of the values that --labels names; it holds the value 1."
+
+
+def test_dicom_is_no_label_map(tmp_path):
+    (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM" + bytes(64))
+    with pytest.raises(InputError, match="is DICOM, expected a label map; open it in 3D Slicer"):
+        read_label_map(tmp_path / "seg.dcm")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,147 @@
+"""What an image file is by its contents, whatever its name, and how to hand it to readers that go by names."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from KneeSegLib.errors import InputError
+
+Format = Literal["NIfTI", "NRRD", "MetaImage"]
+
+HEADER_BYTES = 1 << 16
+"""More than any header of a MetaImage or NIfTI file, and than the fields of an NRRD that matter here."""
+
+_GZIP = b"\x1f\x8b"
+_ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".7z", ".rar")
+_ENDINGS: dict[Format, tuple[str, ...]] = {
+    "NIfTI": (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"),
+    "NRRD": (".nrrd", ".nhdr"),
+    "MetaImage": (".mha", ".mhd"),
+}
+
+
+def shown_name(path: Path) -> str:
+    """Return the file's name for messages and results; bytes of it that are no UTF-8 become a question mark."""
+    return path.name.encode("utf-8", "replace").decode("utf-8")
+
+
+def begins_like_archive(path: Path) -> bool:
+    """Return whether the file is an archive or compressed as a whole in a way that no image reader knows."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return start.startswith(_ARCHIVES) or path.suffix.lower() in _ARCHIVE_ENDINGS
+
+
+def read_start(path: Path) -> bytes:
+    """Return the first bytes of a file, unpacked where it is compressed with gzip as a whole."""
+    with open(path, "rb") as file:
+        start = file.read(HEADER_BYTES)
+    if not start.startswith(_GZIP):
+        return start
+    try:
+        with gzip.open(path, "rb") as file:
+            return file.read(HEADER_BYTES)
+    except (EOFError, OSError, zlib.error):
+        return b""
+
+
+def recognise_format(start: bytes) -> Format | None:
+    """Return the format of a file that begins with these bytes; None for one that is not among the three."""
+    if start.startswith(b"NRRD0"):
+        return "NRRD"
+    if any(start[:4] == struct.pack(order + "i", size) for order in "<>" for size in (348, 540)):
+        return "NIfTI"
+    first = start[:200].partition(b"=")[0].strip()
+    return "MetaImage" if first in (b"ObjectType", b"NDims", b"Comment") else None
+
+
+@contextmanager
+def readable_path(path: Path) -> Iterator[Path]:
+    """Yield a path under which image readers find the file: its own, or a link to it with the ending of its contents.
+
+    Readers choose the format by the name's ending, and take only names that are UTF-8.
+
+    Raises:
+        InputError: an NRRD or MetaImage that was compressed as a whole.
+    """
+    ending = _right_ending(path)
+    if ending is None:
+        with encodable_paths([path]) as (found,):
+            yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="kneeseg-") as folder:
+        link = Path(folder, shown_name(path).replace("?", "_") + ending)
+        _link(path, link)
+        yield link
+
+
+@contextmanager
+def encodable_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield the paths, those that are no UTF-8 replaced by links that are: C++ libraries take no other names."""
+    if all(map(_is_encodable, paths)):
+        yield list(paths)
+        return
+    with tempfile.TemporaryDirectory(prefix="kneeseg-") as folder:
+        links: list[Path] = []
+        for number, path in enumerate(paths):
+            if _is_encodable(path):
+                links.append(path)
+                continue
+            if _is_encodable(Path(path.name)):  # a link to the folder: a header may name a file beside it
+                parent = Path(folder, str(number))
+                _link(path.parent, parent)
+                links.append(parent / path.name)
+            else:
+                links.append(Path(folder, f"{number}-{shown_name(path).replace('?', '_')}"))
+                _link(path, links[-1])
+        yield links
+
+
+def _right_ending(path: Path) -> str | None:
+    """Return the ending that the contents ask for and the name lacks; None where the name will do."""
+    start = read_start(path)
+    kind = recognise_format(start)
+    if kind is None:
+        return None
+    with open(path, "rb") as file:
+        packed = file.read(2) == _GZIP
+    name = path.name.lower()
+    if packed and kind != "NIfTI":
+        raise InputError(
+            f"{shown_name(path)} is {'an' if kind == 'NRRD' else 'a'} {kind} file compressed with gzip as a whole, "
+            "which image readers do not open; unpack it and give what comes out."
+        )
+    if kind == "NIfTI" and packed:
+        return None if name.endswith(".gz") and name.endswith(_ENDINGS[kind]) else ".nii.gz"
+    if name.endswith(_ENDINGS[kind]):
+        return None
+    return {"NIfTI": ".nii", "NRRD": ".nrrd", "MetaImage": ".mha"}[kind]
+
+
+def _is_encodable(path: Path) -> bool:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _link(path: Path, link: Path) -> None:
+    """Link to a file or folder; where the system allows no links, copy it."""
+    try:
+        os.symlink(path.resolve(), link, target_is_directory=path.is_dir())
+    except OSError:
+        if path.is_dir():
+            shutil.copytree(path, link)
+        else:
+            shutil.copyfile(path, link)
