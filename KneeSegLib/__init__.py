@@ -9,7 +9,10 @@ Importing this package loads neither torch nor VTK.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from KneeSegLib.segmentation import segment
 
 __version__ = "0.1.0"
 __all__ = ["segment", "__version__", "TRAINING_STATEMENT"]

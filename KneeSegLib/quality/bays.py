@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from KneeSegLib.cleaning.closing import close_with_ball
+from KneeSegLib.cleaning.components import Spacing
 from KneeSegLib.geometry.boxes import find_mask_box
 from KneeSegLib.geometry.masks import label_components
 from KneeSegLib.quality.settings import BAY_GRID_MM, BAY_HU, BAY_RADIUS_MM
 
 
-def measure_unlabelled_bone_cm3(
-    mask: np.ndarray, bones: np.ndarray, hu: np.ndarray, spacing_mm: Sequence[float]
-) -> float:
+def measure_unlabelled_bone_cm3(mask: np.ndarray, bones: np.ndarray, hu: np.ndarray, spacing_mm: Spacing) -> float:
     """Return the volume of the largest component of unlabelled bone that closing a bone with a ball takes in.
 
     Looked for on a coarse grid, whose blocks are averaged: noise is no bone then, nor is the rim of a voxel that a
@@ -27,7 +26,7 @@ def measure_unlabelled_bone_cm3(
         spacing_mm: (z, y, x).
     """
     steps = [max(round(BAY_GRID_MM / mm), 1) for mm in spacing_mm]
-    coarse_mm = [step * mm for step, mm in zip(steps, spacing_mm)]
+    coarse_mm: Spacing = (steps[0] * spacing_mm[0], steps[1] * spacing_mm[1], steps[2] * spacing_mm[2])
     own = _cut_into_blocks(mask, steps)[:, steps[0] // 2, :, steps[1] // 2, :, steps[2] // 2]
     unlabelled = ~_cut_into_blocks(bones, steps).any(axis=(1, 3, 5))
     taken_in = close_with_ball(own, BAY_RADIUS_MM, coarse_mm) & unlabelled
