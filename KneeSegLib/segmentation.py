@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,12 @@ def segment(
     reading, running, finishing = split_progress(progress, (5, 90, 5))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
-    volume = read_volume(input, request.series, request.known_modality)
+    volume = read_volume(input, request.series, request.known_modality, request.presumed_modality)
     seconds = {"read": time.perf_counter() - started}
     info = choose_pipeline(request, volume)
+    if volume.modality is None and request.pipeline == AUTO:
+        open_question = f"Nothing says whether '{volume.source}' is a CT or an MR; it was taken for a {info.modality}."
+        volume = replace(volume, notes=(*volume.notes, f"{open_question} If it is an MR, choose --pipeline mr-knee."))
     # torch and MONAI take seconds to import: not before the image is known to be fit.
     findings = create_pipeline(info, request).segment(volume, running)
     from KneeSegLib.assembly import add_cartilage, assemble_case

@@ -11,7 +11,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.settings import AIR_BELOW_HU, BONE_ABOVE_HU, FAT_BELOW_HU, LOWEST_HU
+from KneeSegLib.io.settings import (
+    AIR_BELOW_HU,
+    AIR_CENTRE_BELOW_HU,
+    AIR_FRACTION,
+    BONE_ABOVE_HU,
+    FAT_BELOW_HU,
+    LOWEST_HU,
+)
 
 Modality = Literal["CT", "MR"]
 
@@ -58,9 +65,22 @@ def replace_padding_values(image: sitk.Image) -> sitk.Image:
 
 
 def guess_modality(image: sitk.Image) -> Modality | None:
-    """Return "CT" where the values can only be Hounsfield units with air and bone among them, else None."""
+    """Return "CT" where the values can only be Hounsfield units with air and bone among them, else None.
+
+    Air gathers at -1000 HU. Values that grow rarer the darker they are, are what resampling an MR with splines leaves
+    beside bright fat.
+    """
+    if not looks_like_hounsfield(image):
+        return None
+    values = sitk.GetArrayViewFromImage(image)
+    dark = np.count_nonzero(values <= AIR_BELOW_HU)
+    return "CT" if np.count_nonzero(values <= AIR_CENTRE_BELOW_HU) >= AIR_FRACTION * dark else None
+
+
+def looks_like_hounsfield(image: sitk.Image) -> bool:
+    """Return whether the lowest and the highest value are such as air and bone have in a CT."""
     low, high = find_value_range(image)
-    return "CT" if low <= AIR_BELOW_HU and high >= BONE_ABOVE_HU else None
+    return low <= AIR_BELOW_HU and high >= BONE_ABOVE_HU
 
 
 def find_value_range(image: sitk.Image) -> tuple[float, float]:

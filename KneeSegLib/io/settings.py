@@ -19,6 +19,13 @@ LOWEST_HU = -1024
 AIR_BELOW_HU = -500
 """An image that holds values this low and bone is taken for a CT: air has -1000. Not measured."""
 
+AIR_CENTRE_BELOW_HU = -800
+"""Air gathers at -1000 HU: of the values that are as dark as air, most are this low. Not measured."""
+
+AIR_FRACTION = 0.75
+"""How many of them at least: in a knee MR resampled with splines 1 to 17 % were, in a synthetic one with sharp edges
+60 %."""
+
 BONE_ABOVE_HU = 200
 """An image without such values holds no bone, which has 800 and more where it is cortical. Not measured."""
 

@@ -56,7 +56,12 @@ class Volume:
     side: Side | None = None
 
 
-def read_volume(path: str | Path | sitk.Image, series: str | None = None, modality: Modality | None = None) -> Volume:
+def read_volume(
+    path: str | Path | sitk.Image,
+    series: str | None = None,
+    modality: Modality | None = None,
+    presumed: Modality | None = None,
+) -> Volume:
     """Read a folder of DICOM slices (sub-folders included), a DICOM, NRRD, NIfTI or MetaImage file, or take an image.
 
     The grid of the image is that of the file, with one exception: where slices lean (tilted gantry) it is a
@@ -69,6 +74,8 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None, modali
             it the largest CT is read, else the largest MR, and a note tells which.
         modality: of an image whose file does not hold it, where the caller knows; without it a CT is recognised by its
             values.
+        presumed: as which to take an image whose modality neither its file nor ``modality`` says, whatever its values
+            look like: what the pipeline that the caller chose works on.
 
     Raises:
         InputError: nothing usable there; one sentence tells what was found, what was expected and what to do.
@@ -76,7 +83,7 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None, modali
     """
     if isinstance(path, sitk.Image):
         require_scalar_volume(path, "The image")
-        return _volume(path, modality, Volume.source, [])
+        return _volume(path, modality or presumed, Volume.source, [])
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the path.")
@@ -93,7 +100,7 @@ def read_volume(path: str | Path | sitk.Image, series: str | None = None, modali
         )
     image = read_image_file(path)
     unknown = describe_missing_orientation(path)
-    return _volume(image, modality, shown_name(path), [unknown] if unknown else [])
+    return _volume(image, modality or presumed, shown_name(path), [unknown] if unknown else [])
 
 
 def check_ct(volume: Volume) -> None:
@@ -137,11 +144,18 @@ def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Vol
             f"{len(content.unreadable)} damaged files were left out; the first of them is {content.unreadable[0].name}."
         )
     sides = {plane.side for plane in chosen.stack}
-    return replace(_volume(image, chosen.modality, chosen.name, notes), side=sides.pop() if len(sides) == 1 else None)
+    return replace(
+        _volume(image, chosen.modality, chosen.name, notes, from_header=True),
+        side=sides.pop() if len(sides) == 1 else None,
+    )
 
 
-def _volume(image: sitk.Image, modality: Modality | None, source: str, notes: list[str]) -> Volume:
+def _volume(
+    image: sitk.Image, modality: Modality | None, source: str, notes: list[str], from_header: bool = False
+) -> Volume:
     image = convert_to_compact_type(image, f"'{source}'")
+    if modality == "MR" and not from_header and guess_modality(image) == "CT":
+        notes = [*notes, f"The values of '{source}' look like those of a CT; it was taken for an MR, as you said."]
     modality = modality or guess_modality(image)
     if modality == "CT":
         image = replace_padding_values(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.intensities import guess_modality, looks_like_hounsfield
 from KneeSegLib.io.volume import Volume, check_ct, check_mr
 from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.table import AUTO, PIPELINES, PipelineInfo
@@ -51,6 +52,8 @@ def _try_ct(volume: Volume) -> PipelineInfo:
     check_mr(volume)  # asks for nothing that does not hold for a CT as well
     try:
         check_ct(volume)
+        if looks_like_hounsfield(volume.image) and guess_modality(volume.image) is None:
+            raise InputError("Its dark values are not those of air.")
     except InputError:
         raise InputError(
             f"It cannot be told whether '{volume.source}' is a CT or an MR; for an MR of the knee choose "

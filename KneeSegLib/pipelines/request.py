@@ -63,6 +63,11 @@ class Request:
         return "MR" if self.modality == "MR" else None
 
     @property
+    def presumed_modality(self) -> Modality | None:
+        """The modality that the chosen pipeline works on; None where the pipeline is to be chosen by the image."""
+        return None if self.pipeline == AUTO else PIPELINES[self.pipeline].modality
+
+    @property
     def quality_info(self) -> Quality:
         """The row of the table of qualities."""
         return QUALITIES[self.quality]

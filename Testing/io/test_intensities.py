@@ -41,10 +41,24 @@ def test_padding_below_air_is_clipped_and_metal_is_kept():
 
 @pytest.mark.parametrize(
     "low, high, expected",
-    [(-1024, 1500, "CT"), (-600, 300, "CT"), (0, 4095, None), (-100, 900, None), (-1024, 100, None), (-1, 1, None)],
+    [
+        (-1024, 1500, "CT"),
+        (-900, 300, "CT"),
+        (-600, 300, None),
+        (0, 4095, None),
+        (-100, 900, None),
+        (-1024, 100, None),
+        (-1, 1, None),
+    ],
 )
 def test_ct_is_guessed_only_from_air_and_bone_together(low, high, expected):
     assert guess_modality(image_of(low, 0, high)) == expected
+
+
+def test_dark_values_that_thin_out_are_not_air():
+    overshoot = image_of(*[-520] * 4, *[-700] * 2, -900, -1000, *[0] * 30, 9000)
+    assert guess_modality(overshoot) is None
+    assert guess_modality(image_of(*[-520] * 2, -900, *[-1000] * 5, *[0] * 30, 2000)) == "CT"
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,19 @@ def test_mr_passes_as_mr_and_is_refused_as_ct():
         check_ct(volume)
 
 
+def test_image_is_what_the_caller_says_whatever_its_values_look_like(tmp_path):
+    path = tmp_path / "mr.nii.gz"
+    write_image(leg_ct(), path)
+    taken, presumed = read_volume(path, modality="MR"), read_volume(path, presumed="MR")
+    for volume in (taken, presumed):
+        assert volume.modality == "MR" and "look like those of a CT; it was taken for an MR" in volume.notes[0]
+        check_mr(volume)
+    assert read_volume(path, modality="CT", presumed="MR").modality == "CT"
+    dark = leg_ct() * 2  # below -1024: no padding in an MR
+    write_image(dark, path)
+    assert sitk.GetArrayViewFromImage(read_volume(path, presumed="MR").image).min() == -2000
+
+
 @pytest.mark.parametrize("check", [check_ct, check_mr])
 @pytest.mark.parametrize(
     "image, reason",
