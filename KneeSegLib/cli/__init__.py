@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,10 +19,11 @@ import typer
 from KneeSegLib import __version__
 from KneeSegLib.cli import doctor, evaluate, pipelines, segment, surfaces
 from KneeSegLib.cli.extras import add_extra_commands
-from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, save_details
+from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, describe_cancel, save_details
 from KneeSegLib.cli.lean_monai import import_monai_leanly
 from KneeSegLib.cli.options import Session
 from KneeSegLib.errors import Cancelled
+from KneeSegLib.io.writing import list_placed
 
 app = typer.Typer(
     name="kneeseg",
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # this process is the command's
         import_monai_leanly()
     session = Session()
+    placed_before = len(list_placed())
     try:
         with session.stop.listening():
             status = app(
@@ -71,18 +74,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return UNEXPECTED_STATUS
     except BaseException as error:
-        return _failed(session, error)
+        return _failed(session, error, list_placed()[placed_before:])
     finally:
         session.close()
 
 
-def _failed(session: Session, error: BaseException) -> int:
+def _failed(session: Session, error: BaseException, placed: Sequence[Path]) -> int:
     known = as_known_error(error)
     if known is None and not isinstance(error, Exception):
         raise error  # SystemExit and the like: not a failure of ours
     if session.debug:
         traceback.print_exception(type(error), error, error.__traceback__)
-    if known is not None:
+    if isinstance(known, Cancelled):
+        sentence, status = describe_cancel(known, placed), known.exit_status
+    elif known is not None:
         sentence, status = str(known), known.exit_status
     elif session.debug:
         sentence, status = f"Something unexpected happened ({type(error).__name__}); see above.", UNEXPECTED_STATUS

@@ -7,11 +7,15 @@ import os
 import platform
 import tempfile
 import traceback
+from collections.abc import Sequence
+from pathlib import Path
 
 from KneeSegLib import __version__
 from KneeSegLib.errors import Cancelled, InputError, KneeSegError, OutputError, ResourceError
 
 UNEXPECTED_STATUS = 1
+
+_NOTHING_WRITTEN = "nothing was written"
 
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -37,6 +41,13 @@ def as_known_error(error: BaseException) -> KneeSegError | None:
         complaint = format_message().strip()
         return InputError(f"{complaint}{'' if complaint.endswith(('.', '?')) else '.'} See the command's --help.")
     return None
+
+
+def describe_cancel(error: Cancelled, placed: Sequence[Path]) -> str:
+    """Return the sentence of a cancelled run that had written ``placed`` when it was stopped."""
+    if not placed:
+        return str(error)
+    return str(error).replace(_NOTHING_WRITTEN, f"{placed[-1]} had been written before and is complete")
 
 
 def save_details(error: BaseException) -> str:

@@ -2,23 +2,38 @@
 
 Work is written beside its final name, under a name that begins with ``.partial-``, and renamed when it is complete.
 Whatever goes wrong in between (an error, a full disk, a cancel) removes it again and leaves what was there before as
-it was.
+it was. :func:`list_placed` knows what has taken its name.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from KneeSegLib.errors import OutputError
+from KneeSegLib.io.placing import (
+    exchange,
+    keep_own_files,
+    partial_name,
+    place_new,
+    postpone_signals,
+    undo_interrupted_exchange,
+)
+from KneeSegLib.io.write_errors import concerns_output, explain_write_error
 
-_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_placed: list[Path] = []
+
+
+def list_placed() -> list[Path]:
+    """Return the files and folders that have been written by this process, in order; not those inside another one."""
+    return list(_placed)
+
+
+def _no_files(folder: Path) -> Set[Path]:
+    return frozenset()
 
 
 @contextmanager
@@ -38,32 +53,46 @@ def write_whole(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
         raise OutputError(
             f"{path} exists already and is not replaced without being told to; choose another name or --overwrite."
         )
-    partial = _name_beside(target, "partial")
+    partial = partial_name(target)
     with _remove_on_failure(target, partial):
         yield partial
         if not partial.exists():
             raise OutputError(f"{path} was to be written but nothing was produced; the target is unchanged.")
-        os.replace(partial, target)
+        with postpone_signals():
+            _place_file(partial, target, overwrite)
+            _note_placed(target)
 
 
 @contextmanager
-def write_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
+def write_folder(
+    target: str | Path, overwrite: bool = False, list_superseded: Callable[[Path], Set[Path]] = _no_files
+) -> Iterator[Path]:
     """Yield a new empty folder to fill; it takes the name ``target`` when the block ends without an error.
 
-    With ``overwrite`` an existing folder is replaced at that moment and not before. Files and folders directly in it
-    that the new one has under no name of its own are kept: nothing is deleted that the new result does not replace.
+    With ``overwrite`` an existing folder is replaced at that moment and not before, in one step. Files in it, at any
+    depth, that the new one has under no name of its own are kept.
+
+    Args:
+        list_superseded: is given the folder to be replaced and returns the files below it that are certainly of an
+            earlier result; those are not kept.
 
     Raises:
-        OutputError: ``target`` exists and ``overwrite`` is false (raised before the block runs), it is a file, its
-            parent cannot be written to, or the disk is full.
+        OutputError: ``target`` exists and ``overwrite`` is false (raised before the block runs, and after it where
+            another program has made it meanwhile), it is a file, its parent cannot be written to, or the disk is full.
     """
     final = _resolve_target(target)
+    undo_interrupted_exchange(final)
     _require_replaceable(target, final, overwrite)
-    partial = _name_beside(final, "partial")
+    partial = partial_name(final)
     with _remove_on_failure(final, partial):
         partial.mkdir()
         yield partial
-        _move_into_place(partial, final)
+        superseded = list_superseded(final) if overwrite and final.is_dir() else frozenset()
+        if final.is_dir() and overwrite:
+            keep_own_files(final, partial, superseded)
+        with postpone_signals():
+            _place_folder(partial, final, overwrite, superseded)
+            _note_placed(final)
 
 
 def require_writable(target: str | Path, overwrite: bool = False) -> None:
@@ -73,13 +102,14 @@ def require_writable(target: str | Path, overwrite: bool = False) -> None:
         OutputError: as :func:`write_folder`.
     """
     final = _resolve_target(target)
+    undo_interrupted_exchange(final)
     _require_replaceable(target, final, overwrite)
-    trial = _name_beside(final, "partial")
+    trial = partial_name(final)
     created = _list_missing_parents(final)
     try:
         trial.mkdir(parents=True)
     except OSError as error:
-        raise _explain_os_error(error, final) from error
+        raise explain_write_error(error, final) from error
     finally:
         _remove(trial)
         _remove_empty(created)
@@ -88,10 +118,6 @@ def require_writable(target: str | Path, overwrite: bool = False) -> None:
 def _resolve_target(path: str | Path) -> Path:
     # A link is followed, so that its target is replaced and the link stays.
     return Path(path).expanduser().resolve()
-
-
-def _name_beside(target: Path, role: str) -> Path:
-    return target.parent / f".{role}-{uuid.uuid4().hex[:8]}-{target.name}"
 
 
 def _require_replaceable(given: str | Path, final: Path, overwrite: bool) -> None:
@@ -113,54 +139,52 @@ def _remove_on_failure(target: Path, partial: Path) -> Iterator[None]:
         yield
         whole = True
     except OSError as error:
-        if error.errno not in _NO_SPACE and not _is_about(error, partial, target):
+        if not concerns_output(error, partial, target):
             raise
-        raise _explain_os_error(error, target) from error
+        raise explain_write_error(error, target) from error
     finally:
         if not whole:
             _remove(partial)
             _remove_empty(created)
 
 
-def _is_about(error: OSError, partial: Path, target: Path) -> bool:
-    names = (str(name) for name in (error.filename, error.filename2) if name)
-    return any(name.startswith((str(partial), str(target))) or name in map(str, target.parents) for name in names)
-
-
-def _explain_os_error(error: OSError, target: Path) -> OutputError:
-    if error.errno in _NO_SPACE:
-        free_mb = shutil.disk_usage(_find_existing(target)).free / 2**20
-        return OutputError(
-            f"The disk is full ({free_mb:.0f} MB free at {_find_existing(target)}); nothing was left of {target.name}: "
-            "free some space or choose another place."
-        )
-    if error.errno in _NO_ACCESS:
-        return OutputError(
-            f"{target.parent} cannot be written to ({error.strerror}); choose a folder that you may write to."
-        )
-    return OutputError(f"{target} could not be written ({error.strerror or error}); choose another place.")
-
-
-def _move_into_place(partial: Path, target: Path) -> None:
-    if not target.exists():
-        os.rename(partial, target)
+def _place_file(partial: Path, target: Path, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(partial, target)
         return
-    replaced = _name_beside(target, "replaced")
     try:
-        os.rename(target, replaced)
-        os.rename(partial, target)
-    except BaseException:  # an interrupt between the two as well
-        if not target.exists():
-            os.rename(replaced, target)
-        raise
-    for entry in replaced.iterdir():
-        if not (target / entry.name).exists():
-            os.rename(entry, target / entry.name)
-    shutil.rmtree(replaced)
+        place_new(partial, target)
+    except FileExistsError:
+        raise _appeared(target) from None
 
 
-def _find_existing(path: Path) -> Path:
-    return next(parent for parent in (path, *path.parents) if parent.exists())
+def _place_folder(partial: Path, target: Path, overwrite: bool, superseded: Set[Path]) -> None:
+    try:
+        place_new(partial, target)
+        return
+    except FileExistsError:
+        if not overwrite:
+            raise _appeared(target) from None
+    exchange(partial, target)
+    # What has been put into the old folder since it was searched, which from here on has the other name.
+    try:
+        keep_own_files(partial, target, {partial / path.relative_to(target) for path in superseded})
+    except (OSError, OutputError):  # stays, under a name that can be seen
+        os.rename(partial, target.with_name(f"{target.name}-replaced-{partial.name[9:17]}"))
+        return
+    _remove(partial)
+
+
+def _appeared(target: Path) -> OutputError:
+    return OutputError(
+        f"{target} has appeared while this run worked and was left as it is, so this run's result was not kept; run "
+        "again with another name or with --overwrite."
+    )
+
+
+def _note_placed(target: Path) -> None:
+    if not any(parent.name.startswith(".partial-") for parent in target.parents):
+        _placed.append(target)
 
 
 def _list_missing_parents(path: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from KneeSegLib.errors import Cancelled, OutputError
+from KneeSegLib.io import placing
 from KneeSegLib.io.writing import require_writable, write_folder, write_whole
 
 
@@ -71,7 +72,8 @@ def test_failure_while_overwriting_keeps_the_old_folder(tmp_path):
 
 
 @pytest.mark.parametrize("renames_done", [0, 1])
-def test_interrupt_while_the_new_folder_is_put_in_place_keeps_the_old_one(renames_done, tmp_path, monkeypatch):
+def test_failure_while_the_new_folder_is_put_in_place_keeps_the_old_one(renames_done, tmp_path, monkeypatch):
+    monkeypatch.setattr(placing, "_rename_specially", lambda *arguments: False)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "case.json").write_text("old")
     rename, done = os.rename, []
@@ -89,7 +91,7 @@ def test_interrupt_while_the_new_folder_is_put_in_place_keeps_the_old_one(rename
 
 
 def test_overwriting_replaces_what_is_new_and_keeps_what_is_not_ours(tmp_path):
-    for name in ("case.json", "surfaces/stale.stl", "IM0001.dcm"):
+    for name in ("case.json", "surfaces/own.stl", "IM0001.dcm"):
         (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out" / name).write_text("old")
     with write_folder(tmp_path / "out", overwrite=True) as partial:
@@ -97,7 +99,7 @@ def test_overwriting_replaces_what_is_new_and_keeps_what_is_not_ours(tmp_path):
         (partial / "surfaces").mkdir()
     assert (tmp_path / "out" / "case.json").read_text() == "new"
     assert names(tmp_path / "out") == ["IM0001.dcm", "case.json", "surfaces"]
-    assert names(tmp_path / "out" / "surfaces") == [] and names(tmp_path) == ["out"]
+    assert names(tmp_path / "out" / "surfaces") == ["own.stl"] and names(tmp_path) == ["out"]
 
 
 def test_link_to_a_folder_stays_a_link(tmp_path):
@@ -121,7 +123,7 @@ def test_place_that_cannot_be_written_to_is_said(tmp_path):
 
 
 def test_full_disk_is_said_and_leaves_nothing(tmp_path):
-    with pytest.raises(OutputError, match="disk is full .*free some space"), write_folder(tmp_path / "out"):
+    with pytest.raises(OutputError, match="disk is full .*out was not .*free some"), write_folder(tmp_path / "out"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert names(tmp_path) == []
 
