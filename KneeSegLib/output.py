@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 
 from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.case_reading import list_recorded_files, read_scan_records
 from KneeSegLib.case_record import (
     MAPS_NAME,
     RECORD_NAME,
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
 def save_case(case: Case, folder: str | Path, overwrite: bool = False, progress: Progress = no_progress) -> None:
     """Write label maps, surfaces, report and record: all or nothing.
 
+    With ``overwrite`` the files of an earlier case give way, as far as its record names them and they are as they were
+    written; any other file in the folder is kept.
+
     Raises:
         OutputError: ``folder`` exists and ``overwrite`` is false, it cannot be written to, or the disk is full.
         Cancelled: raised by ``progress``; nothing was written.
@@ -61,7 +65,7 @@ def save_case(case: Case, folder: str | Path, overwrite: bool = False, progress:
     timings: dict[str, float] = dict(case.provenance.get("timings", {}))
     software = describe_software()
     provenance = {"statement": TRAINING_STATEMENT, "software": software, **case.provenance, "timings": timings}
-    with write_folder(Path(folder), overwrite=overwrite) as unfinished:
+    with write_folder(Path(folder), overwrite, list_recorded_files) as unfinished:
         with _timed("surfaces", timings):
             case.surfaces(meshing)
         with _timed("files", timings):
@@ -76,18 +80,6 @@ def save_case(case: Case, folder: str | Path, overwrite: bool = False, progress:
     progress(1.0, "Saved")
 
 
-def read_scan_records(folder: Path) -> list[dict[str, Any]]:
-    """Return the record of each scan from ``case.json`` in a case's folder; nothing where there is no such file.
-
-    Of one scan it is the whole record, of several the entries of ``scans``. Files are named relative to ``folder``.
-    """
-    try:
-        record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # a folder that only holds a segmentation
-        return []
-    return record.get("scans", [record])
-
-
 def read_saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[str, vtkPolyData]:
     """Return the surfaces (LPS, mm) saved beside a segmentation of the structures that are still as saved, by key.
 
@@ -97,6 +89,9 @@ def read_saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[s
     Args:
         folder: that of a case of one scan, or of one scan in a case of several.
         found: what the segmentation in it holds now.
+
+    Raises:
+        InputError: ``case.json`` or a surface is damaged, or it names a surface outside its folder.
     """
     from KneeSegLib.surfaces import read_surface
 

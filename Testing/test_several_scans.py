@@ -11,11 +11,12 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case
+from KneeSegLib.case_reading import read_scan_records
 from KneeSegLib.errors import Cancelled, InputError
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.label_maps import read_label_map
 from KneeSegLib.measurements.structures import measure_structures
-from KneeSegLib.output import read_saved_surfaces, read_scan_records
+from KneeSegLib.output import read_saved_surfaces
 from KneeSegLib.surfaces import read_surface
 from Testing.phantoms.blocks import blocks_case
 from Testing.phantoms.cases import knee_case
