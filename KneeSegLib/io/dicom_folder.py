@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.dicom_headers import HEADER_TAGS, Slice, ignored_as, is_cut_short, parse_slices
+from KneeSegLib.io.dicom_headers import (
+    HEADER_TAGS,
+    Slice,
+    describe_missing_place,
+    ignored_as,
+    is_cut_short,
+    parse_slices,
+)
+from KneeSegLib.io.dicom_numbers import describe_unreadable_number, repair_decimal_commas
+from KneeSegLib.io.dicom_walk import Walk
+from KneeSegLib.io.image_formats import shown_name
 
 _IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -24,14 +34,20 @@ class FolderContent:
     Attributes:
         slices: planes of pixels of CT and MR.
         ignored: how many other DICOM objects, by their kind.
-        unreadable: files that are DICOM by their beginning or their name, and damaged.
+        unreadable: files that are DICOM by their beginning or their name and cannot be read, and why.
+        directories: DICOMDIR files, which list images and are none.
+        broken_links: links whose file is not there.
+        closed: folders that may not be opened.
         image_files: volumes of other formats.
         other_files: how many there are.
     """
 
     slices: list[Slice] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
-    unreadable: list[Path] = field(default_factory=list)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+    directories: list[Path] = field(default_factory=list)
+    broken_links: list[Path] = field(default_factory=list)
+    closed: list[Path] = field(default_factory=list)
     image_files: list[Path] = field(default_factory=list)
     other_files: int = 0
 
@@ -39,26 +55,44 @@ class FolderContent:
 def read_folder(folder: Path) -> FolderContent:
     """Read the headers of every file in ``folder`` and below it, but for names that begin with a dot.
 
+    Links are followed. A DICOMDIR stands for the folder that it lies in.
+
     Raises:
         InputError: there is no such folder.
     """
     if not folder.exists():
         raise InputError(f"There is no file or folder {folder}; check the path.")
+    if is_directory_file(folder):
+        folder = folder.parent
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, expected a folder of DICOM images; give the folder that it lies in.")
     content = FolderContent()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom comments on every odd value of tags that do not matter here
-        for path in _files_below(folder):
+        walk = Walk()
+        for path in walk.files_below(folder):
             _add_file(path, content)
+    content.broken_links, content.closed = walk.broken_links, walk.closed
     return content
 
 
-def read_slices(path: Path) -> list[Slice]:
-    """Return the slices of one DICOM file: one, or one per frame; none where it holds no slice of a CT or MR."""
+def read_dicom_file(path: Path) -> FolderContent:
+    """Return what one DICOM file holds: a slice, or one per frame, or something else."""
     content = FolderContent()
-    _add_file(path, content)
-    return content.slices
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _add_file(path, content)
+    return content
+
+
+def is_directory_file(path: Path) -> bool:
+    """Return whether the file is a DICOMDIR, which a CD may call ``DICOMDIR;1`` and an exporter ``dicomdir.dcm``."""
+    if not path.is_file() or not is_dicom(path):
+        return False
+    try:
+        return _is_directory(pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True))
+    except Exception:  # damaged: what reads it next says so
+        return False
 
 
 def is_dicom(path: Path) -> bool:
@@ -77,11 +111,25 @@ def describe_missing_slices(content: FolderContent, folder: Path) -> str:
         )
     if content.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in content.ignored.most_common())
-        return f"{folder} holds no volume ({kinds}), {expected}; give another folder."
+        export = ", or export the images with what they lack" if " without " in kinds else ""
+        return f"{folder} holds no volume ({kinds}), {expected}; give another folder{export}."
     if content.unreadable:
+        (first, reason), count = next(iter(content.unreadable.items())), len(content.unreadable)
         return (
-            f"{folder} holds {len(content.unreadable)} DICOM files that cannot be read (the first is "
-            f"{content.unreadable[0].name}), {expected}; copy or export them again."
+            f"{folder} holds {count} DICOM {'file' if count == 1 else 'files'} that cannot be read (the first is "
+            f"{shown_name(first)}: {reason}), {expected}; copy or export them again."
+        )
+    if content.broken_links:
+        return (
+            f"{folder} holds {len(content.broken_links)} links to files that are not there (the first is "
+            f"{shown_name(content.broken_links[0])}), {expected}; fetch those files, or give the folder they lie in."
+        )
+    if content.closed:
+        return f"The folder {content.closed[0]} may not be opened, {expected}; ask for the right to read it."
+    if content.directories:
+        return (
+            f"{folder} holds a DICOMDIR and none of the images that it lists, {expected}; copy the whole disc and give "
+            "its folder."
         )
     if content.other_files:
         return f"{folder} holds {content.other_files} files but no image, {expected}; give the folder of the images."
@@ -92,27 +140,19 @@ def _begins_without_preamble(start: bytes) -> bool:
     return start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00" and len(start) == 132
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and name.upper() != "DICOMDIR":
-                yield Path(parent, name)
-
-
 def _add_file(path: Path, content: FolderContent) -> None:
     try:
         with open(path, "rb") as file:
             start = file.read(132)
     except OSError:
-        content.unreadable.append(path)
+        content.unreadable[path] = "it cannot be opened"
         return
     has_preamble = start[128:] == b"DICM"
     if not has_preamble and not _begins_without_preamble(start):
         if path.name.lower().endswith(_IMAGE_FILE_ENDINGS):
             content.image_files.append(path)
         elif path.suffix.lower() in (".dcm", ".dicom"):
-            content.unreadable.append(path)
+            content.unreadable[path] = "it is empty" if not start else "it does not begin like DICOM"
         else:
             content.other_files += 1
         return
@@ -120,17 +160,46 @@ def _add_file(path: Path, content: FolderContent) -> None:
         with open(path, "rb") as file:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=not has_preamble)
             cut_short = "Rows" in header and is_cut_short(header, file)
+        if _is_directory(header):
+            content.directories.append(path)
+            return
         if "Modality" not in header and "SOPClassUID" not in header:
             raise ValueError("the header ends before it tells what the file is")
-        kind = ignored_as(header)
-        slices = [] if kind else [replace(plane, cut_short=cut_short) for plane in parse_slices(header, path)]
+        kind, slices = _parse(header, path, cut_short)
     except Exception:  # a damaged header raises anything, from struct.error to AttributeError
         if has_preamble:
-            content.unreadable.append(path)
+            content.unreadable[path] = _why_unreadable(path)
         else:
             content.other_files += 1
         return
     if slices:
         content.slices.extend(slices)
     else:
-        content.ignored[kind or "images without a position in space"] += 1
+        content.ignored[kind or describe_missing_place(header)] += 1
+
+
+def _parse(header: Dataset, path: Path, cut_short: bool) -> tuple[str | None, list[Slice]]:
+    """Return what else the file is, or its slices; numbers with decimal commas are repaired where they are met."""
+    try:
+        kind = ignored_as(header)
+        return kind, [] if kind else [replace(plane, cut_short=cut_short) for plane in parse_slices(header, path)]
+    except (ValueError, TypeError):
+        if not repair_decimal_commas(header):
+            raise
+    kind = ignored_as(header)
+    slices = [] if kind else list(parse_slices(header, path))
+    return kind, [replace(plane, cut_short=cut_short, has_commas=True) for plane in slices]
+
+
+def _is_directory(header: Dataset) -> bool:
+    return header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+
+
+def _why_unreadable(path: Path) -> str:
+    damaged = "it is cut short or damaged"
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+        found = describe_unreadable_number(header)
+    except Exception:  # as above
+        return damaged
+    return f"{found}, expected a number" if found else damaged

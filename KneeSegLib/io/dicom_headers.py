@@ -23,6 +23,7 @@ from KneeSegLib.io.intensities import Modality
 HEADER_TAGS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "PatientName", "PatientID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+    "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
     "Laterality", "ImageLaterality", "FrameLaterality",
@@ -47,6 +48,8 @@ class Slice:
         variant: tells apart what a scanner may record more than once at one position.
         side: of the body part, where the header names one.
         cut_short: whether the file ends before its pixels do.
+        has_commas: whether numbers of the header are written with decimal commas, which other readers cut off.
+        derived: whether the position was derived from the file's first frame and SpacingBetweenSlices.
     """
 
     path: Path
@@ -64,6 +67,8 @@ class Slice:
     variant: dict[str, float | str] = field(hash=False)
     side: Side | None = None
     cut_short: bool = False
+    has_commas: bool = False
+    derived: bool = False
 
     @property
     def normal(self) -> np.ndarray:
@@ -121,6 +126,11 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             or not np.any(np.cross(orientation[:3], orientation[3:]))
         ):
             continue
+        step_mm = _frame_distance_mm(header) if frame is not None else 0.0
+        if step_mm:
+            normal = np.cross(orientation[:3], orientation[3:])
+            shift_mm = (frame or 0) * step_mm * normal / np.linalg.norm(normal)
+            position = tuple(float(value) for value in position + shift_mm)
         yield Slice(
             path=path,
             frame=frame,
@@ -141,18 +151,41 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             ),
             variant=_variant(header, places),
             side=_side(header, places),
+            derived=bool(step_mm),
         )
+
+
+def describe_missing_place(header: Dataset) -> str:
+    """Return the plural by which images are counted that do not say where they lie: what is missing of them."""
+    if "PerFrameFunctionalGroupsSequence" not in header:
+        needed = ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"]
+        frames = int(header.get("NumberOfFrames") or 1)
+        needed += ["SpacingBetweenSlices or a position for each frame"] if frames > 1 else []
+        missing = [keyword for keyword in needed if header.get(keyword.split()[0]) in (None, "")]
+        if missing:
+            return f"{header.Modality} images without {', '.join(missing)}"
+    return f"{header.Modality} images whose position, orientation or pixel spacing cannot be used"
 
 
 def _planes(header: Dataset) -> Iterator[tuple[int | None, list[Dataset]]]:
     """Yield the frame number of every plane and the datasets that describe it, the nearest first."""
     if "PerFrameFunctionalGroupsSequence" not in header:
-        if int(header.get("NumberOfFrames") or 1) == 1:
+        frames = int(header.get("NumberOfFrames") or 1)
+        if frames == 1:
             yield None, [header]
+        elif _frame_distance_mm(header):
+            yield from ((frame, [header]) for frame in range(frames))
         return
     shared = [macro for group in header.get("SharedFunctionalGroupsSequence") or [] for macro in _macros(group)]
     for frame, group in enumerate(header.PerFrameFunctionalGroupsSequence):
         yield frame, [*_macros(group), *shared]
+
+
+def _frame_distance_mm(header: Dataset) -> float:
+    """Return how far the frames of a file lie apart that has one position for all; 0 where each has its own."""
+    if "PerFrameFunctionalGroupsSequence" in header:
+        return 0.0
+    return float(header.get("SpacingBetweenSlices") or 0.0)
 
 
 def _macros(group: Dataset) -> list[Dataset]:
@@ -169,6 +202,11 @@ def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | str]:
             _first(places, "TemporalPositionIdentifier") or _first(places, "TemporalPositionIndex") or 0
         ),
         "acquisition": float(_first([header, *places], "AcquisitionNumber") or 0),
+        "series number": float(header.get("SeriesNumber") or 0),
+        "description": _description(header),
+        "kernel": str(_first(places, "ConvolutionKernel") or ""),
+        "slice thickness": float(_first(places, "SliceThickness") or 0.0),
+        "trigger time": float(_first([header, *places], "TriggerTime") or 0.0),
     }
 
 

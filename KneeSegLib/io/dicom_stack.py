@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ import SimpleITK as sitk
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.dicom_headers import Slice
+from KneeSegLib.io.dicom_numbers import repair_decimal_commas
 from KneeSegLib.io.dicom_series import Series, measure_positions_mm
+from KneeSegLib.io.image_formats import encodable_paths, shown_name
 from KneeSegLib.io.intensities import find_value_range, replace_padding_values
 from KneeSegLib.io.settings import (
     DICOM_BYTES_PER_VOXEL,
@@ -146,14 +149,29 @@ def _pixels(stack: list[Slice]) -> sitk.Image:
         return _frames(stack, one_encoding)
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames([str(plane.path) for plane in stack])
     if not one_encoding:  # the type of the first slice may not hold the values of the others
         reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        with _itk_silent():
-            return reader.Execute()
-    except RuntimeError as error:
-        raise InputError(_unreadable_sentence([plane.path for plane in stack])) from error
+    with _decodable_files(stack) as paths:
+        reader.SetFileNames([str(path) for path in paths])
+        try:
+            with _itk_silent():
+                return reader.Execute()
+        except RuntimeError as error:
+            raise InputError(_unreadable_sentence(paths)) from error
+
+
+@contextmanager
+def _decodable_files(stack: Sequence[Slice]) -> Iterator[list[Path]]:
+    """Yield a file for each slice that GDCM reads right: a copy where numbers have commas, at which it stops."""
+    with tempfile.TemporaryDirectory(prefix="kneeseg-") as folder:
+        copies = {}
+        for number, path in enumerate(sorted({plane.path for plane in stack if plane.has_commas})):
+            dataset = pydicom.dcmread(path, force=True)
+            repair_decimal_commas(dataset)
+            copies[path] = Path(folder, f"{number}-{shown_name(path).replace('?', '_')}")
+            dataset.save_as(copies[path])
+        with encodable_paths([copies.get(plane.path, plane.path) for plane in stack]) as paths:
+            yield paths
 
 
 @contextmanager
@@ -173,12 +191,15 @@ def _frames(stack: list[Slice], one_encoding: bool) -> sitk.Image:
             f"The frames of {stack[0].path.name} have different rescale values, expected one for all; "
             "export the series as single-frame DICOM."
         )
-    volumes = {}
-    for path in {plane.path for plane in stack}:
-        try:
-            volumes[path] = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
-        except RuntimeError as error:
-            raise InputError(_unreadable_sentence([path])) from error
+    volumes: dict[Path, np.ndarray] = {}
+    with _decodable_files(stack) as paths:
+        for plane, path in zip(stack, paths, strict=True):
+            if plane.path in volumes:
+                continue
+            try:
+                volumes[plane.path] = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+            except RuntimeError as error:
+                raise InputError(_unreadable_sentence([path])) from error
     return sitk.GetImageFromArray(np.stack([volumes[plane.path][plane.frame or 0] for plane in stack]))
 
 

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import Side
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
-from KneeSegLib.io.dicom_folder import FolderContent, is_dicom, read_folder, read_slices
+from KneeSegLib.io.dicom_folder import FolderContent, is_dicom, is_directory_file, read_dicom_file, read_folder
 from KneeSegLib.io.dicom_series import choose_series, group_series
 from KneeSegLib.io.dicom_stack import read_stack
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume
@@ -89,7 +89,7 @@ def read_volume(
         raise InputError(f"There is no file or folder {path}; check the path.")
     if modality is not None and (path.is_dir() or is_dicom(path)):
         raise InputError(f"{path.name} is DICOM, whose header holds the modality; leave --modality out.")
-    if path.is_dir():
+    if path.is_dir() or is_directory_file(path):
         content = read_folder(path)
         return _dicom_volume(content, path, series)
     if is_dicom(path):
@@ -121,14 +121,18 @@ def check_mr(volume: Volume) -> None:
 
 
 def _multi_frame(path: Path) -> FolderContent:
-    slices = read_slices(path)
-    if len(slices) == 1:
+    content = read_dicom_file(path)
+    name = shown_name(path)
+    if len(content.slices) == 1:
         raise InputError(
-            f"{path.name} is one slice of a DICOM series, expected a volume; give the folder with all its slices."
+            f"{name} is one slice of a DICOM series, expected a volume; give the folder with all its slices."
         )
-    if not slices:
-        raise InputError(f"{path.name} is DICOM but no CT or MR volume; give the folder of a CT or MR series.")
-    return FolderContent(slices=slices)
+    if content.slices:
+        return content
+    if content.unreadable:
+        raise InputError(f"{name} is DICOM that cannot be read: {content.unreadable[path]}; copy or export it again.")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in content.ignored.items()) or "no image"
+    raise InputError(f"{name} is DICOM but no volume ({kinds}), expected a CT or MR; give the folder of such a series.")
 
 
 def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Volume:
@@ -139,15 +143,31 @@ def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Vol
         notes.insert(
             0, f"Of {len(found)} series the largest {chosen.modality} was read, number {chosen}; others by --series."
         )
-    if content.unreadable:
+    notes += _remarks(content)
+    if any(plane.derived for plane in chosen.stack):
         notes.append(
-            f"{len(content.unreadable)} damaged files were left out; the first of them is {content.unreadable[0].name}."
+            "The file holds one position for all its frames; the others were derived from SpacingBetweenSlices along "
+            "the normal of the frames. Check that head and foot, or left and right, are not exchanged."
         )
     sides = {plane.side for plane in chosen.stack}
     return replace(
         _volume(image, chosen.modality, chosen.name, notes, from_header=True),
         side=sides.pop() if len(sides) == 1 else None,
     )
+
+
+def _remarks(content: FolderContent) -> list[str]:
+    """Return notes on what was left out of a folder."""
+    found = []
+    if content.unreadable:
+        (first, reason), count = next(iter(content.unreadable.items())), len(content.unreadable)
+        counted = "1 damaged file was" if count == 1 else f"{count} damaged files were"
+        found.append(f"{counted} left out; the first of them is {shown_name(first)}: {reason}.")
+    if content.broken_links:
+        found.append(f"Links to files that are not there were left out: {len(content.broken_links)}.")
+    if content.closed:
+        found.append(f"Folders that may not be opened were left out: {len(content.closed)}.")
+    return found
 
 
 def _volume(

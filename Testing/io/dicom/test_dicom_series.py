@@ -128,7 +128,7 @@ def test_folder_of_damaged_dicom_names_the_first_file(tmp_path):
 def test_damaged_file_beside_a_whole_series_is_noted(dicom_series, tmp_path):
     dicom_series(tmp_path, SIX)
     (tmp_path / "zero.dcm").write_bytes(b"")
-    assert "1 damaged files were left out" in read_volume(tmp_path).notes[0]
+    assert "1 damaged file was left out; the first of them is zero.dcm: it is empty." in read_volume(tmp_path).notes[0]
 
 
 def test_missing_folder_is_named(tmp_path):
