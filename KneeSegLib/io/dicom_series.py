@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import FolderContent, describe_missing_slices, read_folder
+from KneeSegLib.io.dicom_grid import fit_distance_mm, has_repeats, is_even, measure_positions_mm
+from KneeSegLib.io.dicom_grouping import Stack, group_slices
 from KneeSegLib.io.dicom_headers import Slice
 from KneeSegLib.io.intensities import Modality
-from KneeSegLib.io.settings import MOST_SERIES_NAMED, SAME_DIRECTION, SAME_POSITION_MM, SAME_SPACING
-
-_VARIANTS = (("echo time",), ("image type",), ("time point",), ("acquisition",))
+from KneeSegLib.io.settings import MOST_SERIES_NAMED, SAME_POSITION_MM
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,10 @@ class Series:
         slices: how many there are.
         size: columns, rows, slices.
         spacing: between columns, rows and slices, in mm; the third is the median distance (0 for a single slice).
-        number: counts from 1 in the list that the series was found in.
+        number: in the list that the series was found in: DICOM's series number, or counted from 1 where that does not
+            tell all of them apart.
         stack: the slices, in no order.
+        blocks: how many blocks with nothing between them the DICOM series falls into; this is one of them.
     """
 
     uid: str
@@ -40,6 +41,7 @@ class Series:
     spacing: tuple[float, float, float]
     number: int = 1
     stack: tuple[Slice, ...] = field(default=(), repr=False, compare=False)
+    blocks: int = 1
 
     @property
     def name(self) -> str:
@@ -52,7 +54,7 @@ class Series:
         plural = "slice" if slices == 1 else "slices"
         return (
             f"{self.number}: {self.name} ({self.modality}, {slices} {plural} of {columns} x {rows}, {spacing} mm, "
-            f"UID ...{self.uid[-12:]})"
+            f"{f'UID ...{self.uid[-12:]}' if self.uid else 'no UID'})"
         )
 
 
@@ -75,10 +77,12 @@ def group_series(content: FolderContent, folder: Path) -> list[Series]:
     """
     if not content.slices:
         raise InputError(describe_missing_slices(content, folder))
-    stacks = (part for stack in _same_plane(content.slices) for part in _told_apart(stack))
-    found = [_series(stack, suffix) for suffix, stack in stacks]
+    found = [_series(stack) for stack in group_slices(content.slices)]
     found.sort(key=lambda series: (series.stack[0].series_number, series.uid))
-    return [replace(series, number=number) for number, series in enumerate(found, start=1)]
+    numbers = [series.stack[0].series_number for series in found]
+    if len(set(numbers)) < len(numbers) or min(numbers) < 1:
+        numbers = list(range(1, len(found) + 1))
+    return [replace(series, number=number) for number, series in zip(numbers, found, strict=True)]
 
 
 def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
@@ -95,7 +99,9 @@ def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
     text = wanted.strip().lstrip(".…")
     for fits in _criteria(text):
         fitting = [series for series in found if fits(series)]
-        if len({series.uid for series in fitting}) == 1 and (len(fitting) == 1 or fitting[0].uid.endswith(text)):
+        if len(fitting) == 1:
+            return fitting[0]
+        if len({series.uid for series in fitting}) == 1 and _means_first(fitting[0], text):
             return fitting[0]
         if fitting:
             raise InputError(f"'{wanted}' fits {len(fitting)} series; name one by its number: {_listed(fitting)}.")
@@ -104,9 +110,14 @@ def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
     )
 
 
+def _means_first(series: Series, text: str) -> bool:
+    """Return whether ``text`` is a UID and stands for echoes or time points, of which the first is taken."""
+    return bool(text) and series.uid.endswith(text) and series.blocks == 1
+
+
 def _criteria(text: str) -> Iterable[Callable[[Series], bool]]:
     folded = text.casefold()
-    yield lambda series: series.uid == text
+    yield lambda series: bool(text) and series.uid == text
     yield lambda series: str(series.number) == text
     if text:
         yield lambda series: series.description.casefold() == folded
@@ -124,66 +135,21 @@ def _listed(found: Sequence[Series]) -> str:
     return "; ".join(map(str, found[:MOST_SERIES_NAMED])) + more
 
 
-def _series(stack: list[Slice], suffix: str) -> Series:
-    first = stack[0]
-    distances = np.diff(np.sort(measure_positions_mm(stack)))
+def _series(stack: Stack) -> Series:
+    first = stack.slices[0]
+    along = np.sort(measure_positions_mm(stack.slices))
+    distances = np.diff(along)
     apart = distances[distances > SAME_POSITION_MM]
     gap_mm = float(np.median(apart)) if len(apart) else 0.0
+    if len(along) > 2 and is_even(stack.slices) and not has_repeats(stack.slices):
+        gap_mm = fit_distance_mm(along)[0]
     return Series(
         uid=first.series_uid,
-        description=", ".join(filter(None, (first.description, suffix))),
+        description=", ".join(filter(None, (first.description, stack.told_by))),
         modality=first.modality,
-        slices=len(stack),
-        size=(*first.size, len(stack)),
+        slices=len(stack.slices),
+        size=(*first.size, len(stack.slices)),
         spacing=(*first.spacing, round(gap_mm, 4)),
-        stack=tuple(stack),
+        stack=tuple(stack.slices),
+        blocks=stack.blocks,
     )
-
-
-def measure_positions_mm(stack: Sequence[Slice]) -> np.ndarray:
-    """Return the distances (mm) of the slices from the origin along the normal of the first."""
-    return np.array([plane.position for plane in stack]) @ stack[0].normal
-
-
-def _same_plane(slices: Iterable[Slice]) -> list[list[Slice]]:
-    """Group slices that could be stacked: same series, matrix, pixel size and orientation."""
-    by_series: dict[tuple, list[list[Slice]]] = defaultdict(list)
-    for plane in slices:
-        groups = by_series[plane.series_uid, plane.modality, plane.size]
-        for group in groups:
-            if _parallel(group[0], plane):
-                group.append(plane)
-                break
-        else:
-            groups.append([plane])
-    return [group for groups in by_series.values() for group in groups]
-
-
-def _parallel(one: Slice, other: Slice) -> bool:
-    same_direction = max(abs(a - b) for a, b in zip(one.orientation, other.orientation)) < SAME_DIRECTION
-    return same_direction and all(abs(a - b) < SAME_SPACING * a for a, b in zip(one.spacing, other.spacing))
-
-
-def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
-    """Split a stack with repeated positions by echo, image type, time point or acquisition, whichever explains them."""
-    if _repeats(stack):
-        for names in (*_VARIANTS, tuple(name for (name,) in _VARIANTS)):
-            parts: dict[tuple, list[Slice]] = defaultdict(list)
-            for plane in stack:
-                parts[tuple(plane.variant[name] for name in names)].append(plane)
-            sizes = [len(part) for part in parts.values()]
-            if not any(map(_repeats, parts.values())) and 2 * min(sizes) >= max(sizes):
-                return [(_variant_name(names, values), parts[values]) for values in sorted(parts)]
-    return [("", stack)]
-
-
-def _repeats(stack: Sequence[Slice]) -> bool:
-    return bool((np.diff(np.sort(measure_positions_mm(stack))) < SAME_POSITION_MM).any())
-
-
-def _variant_name(names: tuple[str, ...], values: tuple) -> str:
-    units = {"echo time": " ms"}
-    texts = (
-        f"{value:g}{units.get(name, '')}" if isinstance(value, float) else value for name, value in zip(names, values)
-    )
-    return ", ".join(f"{name} {text}" for name, text in zip(names, texts))

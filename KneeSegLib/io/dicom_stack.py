@@ -13,15 +13,14 @@ import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
+from KneeSegLib.io.dicom_grid import fit_distance_mm, is_even, measure_positions_mm, measure_tolerance_mm
 from KneeSegLib.io.dicom_headers import Slice
 from KneeSegLib.io.dicom_numbers import repair_decimal_commas
-from KneeSegLib.io.dicom_series import Series, measure_positions_mm
+from KneeSegLib.io.dicom_series import Series
 from KneeSegLib.io.image_formats import encodable_paths, shown_name
 from KneeSegLib.io.intensities import find_value_range, replace_padding_values
 from KneeSegLib.io.settings import (
     DICOM_BYTES_PER_VOXEL,
-    EVEN_FRACTION,
-    EVEN_MM,
     LOWEST_HU,
     MOST_PLACES_NAMED,
     SAME_POSITION_MM,
@@ -45,25 +44,33 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
         ResourceError: not enough memory.
     """
     stack = _in_order(series)
-    step = _even_step(stack, series)
+    first, step = _fit_grid(stack, series)
     columns, rows, slices = series.size
     require_memory(DICOM_BYTES_PER_VOXEL * columns * rows * slices, f"Reading {columns} x {rows} x {slices} voxels")
     image = _pixels(stack)
     length_mm = round(float(np.linalg.norm(step)), 6)  # 0.4, not 0.39999999999999997
     across, down = (np.array(direction) / np.linalg.norm(direction) for direction in _directions(stack[0]))
-    image.SetOrigin(stack[0].position)
+    image.SetOrigin(first.tolist())
     image.SetSpacing([*stack[0].spacing, length_mm])
     image.SetDirection(np.column_stack([across, down, step / np.linalg.norm(step)]).ravel())
     if series.modality == "CT":
         image = replace_padding_values(image)
     straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else find_value_range(image)[0])
+    notes = _notes(stack, length_mm)
     if not lean:
         image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
-        return image, []
+        return image, notes
     return straight, [
+        *notes,
         f"The slices lean by {lean:.1f} degrees (tilted gantry); they were shifted by position onto a rectangular grid "
-        f"of {' x '.join(map(str, straight.GetSize()))} voxels, on which the labels lie."
+        f"of {' x '.join(map(str, straight.GetSize()))} voxels, on which the labels lie.",
     ]
+
+
+def _notes(stack: list[Slice], length_mm: float) -> list[str]:
+    if len(stack) < 3 or not _is_rounded(measure_positions_mm(stack)):
+        return []
+    return [f"The slices' positions are rounded or drift; they were placed evenly, {length_mm:.4g} mm apart."]
 
 
 def _directions(plane: Slice) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -79,8 +86,8 @@ def _in_order(series: Series) -> list[Slice]:
     return [series.stack[i] for i in np.argsort(along, kind="stable")]
 
 
-def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
-    """Return the displacement (mm) from each slice to the next, which must be the same throughout."""
+def _fit_grid(stack: list[Slice], series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first position (mm) and the displacement from each slice to the next, the same throughout."""
     along = measure_positions_mm(stack)
     shown_mm = along * _sign_of_main_axis(stack[0].normal)
     gaps = np.diff(along)
@@ -90,14 +97,13 @@ def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
             f"'{series.name}' holds more than one slice at {_places([f'{shown_mm[i]:.2f} mm' for i in doubled])}, "
             "expected one at each position; remove the doubled slices or name another series."
         )
-    gap = float(np.median(gaps))
-    tolerance = max(EVEN_FRACTION * gap, EVEN_MM)
-    uneven = np.flatnonzero(np.abs(gaps - gap) > tolerance)
-    if len(uneven):
-        raise InputError(_uneven_sentence(series, shown_mm, gaps, gap, tolerance, uneven))
+    if not is_even(stack):
+        raise InputError(_uneven_sentence(series, shown_mm, gaps))
     positions = np.array([plane.position for plane in stack])
-    step = (positions[-1] - positions[0]) / (len(stack) - 1)
-    sideways = (positions - positions[0] - np.arange(len(stack))[:, None] * step) @ np.array(_directions(stack[0])).T
+    first, step = positions[0], (positions[-1] - positions[0]) / (len(stack) - 1)
+    if _is_rounded(along):
+        step, first = np.polyfit(np.arange(len(stack)), positions, 1)
+    sideways = (positions - first - np.arange(len(stack))[:, None] * step) @ np.array(_directions(stack[0])).T
     off_line = np.flatnonzero((np.abs(sideways) / stack[0].spacing).max(axis=1) > SIDEWAYS_PIXELS)
     if len(off_line):
         raise InputError(
@@ -105,12 +111,21 @@ def _even_step(stack: list[Slice], series: Series) -> np.ndarray:
             f"(at {_places([f'{shown_mm[i]:.2f} mm' for i in off_line])}), expected them in one line; "
             "reconstruct the series with one centre."
         )
-    return step
+    return first, step
 
 
-def _uneven_sentence(
-    series: Series, shown_mm: np.ndarray, gaps: np.ndarray, gap: float, tolerance: float, uneven: np.ndarray
-) -> str:
+def _is_rounded(along: np.ndarray) -> bool:
+    """Return whether the positions are off an even grid by more than a distance may be: then a grid is fitted."""
+    gap, deviation_mm = fit_distance_mm(along)
+    return deviation_mm > measure_tolerance_mm(gap)
+
+
+def _uneven_sentence(series: Series, shown_mm: np.ndarray, gaps: np.ndarray) -> str:
+    gap = float(np.median(gaps))
+    tolerance = measure_tolerance_mm(gap)
+    uneven = np.flatnonzero(np.abs(gaps - gap) > tolerance)
+    if not len(uneven):  # each distance is right, and they drift
+        uneven = np.array([np.argmax(np.abs(gaps - gap))])
     missing = np.rint(gaps[uneven] / gap) - 1
     if (missing >= 1).all() and (np.abs(gaps[uneven] - (missing + 1) * gap) <= tolerance * (missing + 1)).all():
         step = gap if shown_mm[1] > shown_mm[0] else -gap

@@ -53,6 +53,19 @@ EVEN_FRACTION = 0.05
 EVEN_MM = 0.02
 """... or by this, where positions were rounded."""
 
+MOST_DECIMALS = 4
+"""Positions that are written with more decimals count as exact."""
+
+ROUNDED_FRACTION = 0.25
+"""Positions rounded more coarsely than this fraction of the distance do not tell a missing slice. Not measured."""
+
+BLOCK_GAP_MM = 20.0
+"""A way without slices that is longer parts a series into blocks, as planning scans have them of hip, knee and ankle; a
+shorter one is slices that are missing. Not measured."""
+
+BLOCK_GAPS = 3.0
+"""... if it is also this many times the usual distance. Not measured."""
+
 SIDEWAYS_PIXELS = 0.5
 """A slice may miss the line on which the others lie by this much: more would be seen. Not measured."""
 

@@ -143,6 +143,11 @@ def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Vol
         notes.insert(
             0, f"Of {len(found)} series the largest {chosen.modality} was read, number {chosen}; others by --series."
         )
+    if chosen.blocks > 1:
+        notes.append(
+            f"The series holds {chosen.blocks} blocks of slices with nothing or other distances between them; one was "
+            "read, others by --series. If it is one scan, slices are missing: copy or export it again."
+        )
     notes += _remarks(content)
     if any(plane.derived for plane in chosen.stack):
         notes.append(
