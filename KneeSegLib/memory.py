@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -10,23 +11,61 @@ from KneeSegLib.errors import ResourceError
 
 _GIB = 2**30
 
-# A container's own limit and use (control groups, version 2 and version 1); absent on Windows and macOS.
-_CONTAINER_FILES = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
+
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+"""Names of the limit's file, of the use's file, and of the entry of ``memory.stat`` that can be given back at once."""
 
 
 def measure_available_memory() -> int:
-    """Return the bytes that can still be taken without swapping: the machine's, or the container's if less."""
+    """Return the bytes that can still be taken without swapping: the machine's, or those of a control group if less.
+
+    Containers and job schedulers limit a program by control groups (version 1 or 2; Linux only), each within another
+    one; the lowest of their limits counts.
+    """
     available = psutil.virtual_memory().available
-    for limit_file, use_file in _CONTAINER_FILES:
-        try:
-            limit, use = (int(Path(name).read_text()) for name in (limit_file, use_file))
-        except (OSError, ValueError):  # no such file here, or "max": no limit
-            continue
-        available = min(available, max(limit - use, 0))
+    for folder, names in _list_control_groups():
+        left = _measure_left(folder, names)
+        if left is not None:
+            available = min(available, left)
     return available
+
+
+def _list_control_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Yield the folders of the control groups that this process is in, with the names of the files in them."""
+    try:
+        lines = _OWN_CGROUPS.read_text().splitlines()
+    except OSError:  # Windows, macOS
+        lines = []
+    own = [fields for line in lines if len(fields := line.split(":", 2)) == 3]
+    version_1 = [path for _, controllers, path in own if "memory" in controllers.split(",")]
+    version_2 = [path for _, controllers, path in own if not controllers]
+    # In a container the path may be that of the host, of which only the root is to be seen.
+    for names, root, paths in (
+        (_VERSION_1, _CGROUPS / "memory", version_1),
+        (_VERSION_2, _CGROUPS, version_2),
+        (_VERSION_2, _CGROUPS / "unified", version_2),
+    ):
+        inner = PurePosixPath((paths or ["/"])[0].lstrip("/"))
+        for group in (inner, *inner.parents):
+            if ".." not in group.parts:
+                yield root / group, names
+
+
+def _measure_left(folder: Path, names: tuple[str, str, str]) -> int | None:
+    limit_name, use_name, reclaimable_name = names
+    try:
+        limit, use = (int((folder / name).read_text()) for name in (limit_name, use_name))
+    except (OSError, ValueError):  # no such group here, or "max": no limit
+        return None
+    try:
+        entries = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        reclaimable = int(entries.get(reclaimable_name, 0))
+    except (OSError, ValueError):
+        reclaimable = 0
+    return max(limit - use + min(reclaimable, use), 0)
 
 
 def require_memory(bytes_needed: float, purpose: str, advice: str = "close other programs or crop the scan") -> None:

@@ -21,15 +21,74 @@ def test_need_and_supply_are_said(monkeypatch):
         memory.require_memory(3 * 2**30, "Reading 2 voxels", "crop")
 
 
-def test_limit_of_a_container_counts(monkeypatch, tmp_path):
-    for name, value in (("limit", 10_000_000), ("use", 4_000_000)):
-        (tmp_path / name).write_text(f"{value}\n")
-    monkeypatch.setattr(memory, "_CONTAINER_FILES", ((str(tmp_path / "limit"), str(tmp_path / "use")),))
+@pytest.fixture
+def cgroups(monkeypatch, tmp_path):
+    """Put files in the place of the system's control groups, and say which group this process is in."""
+
+    def install(own: str, **files: object) -> None:
+        (tmp_path / "own").write_text(own)
+        for name, value in files.items():
+            path = tmp_path / "groups" / name.replace("__", "/").replace("dot", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{value}\n")
+        monkeypatch.setattr(memory, "_CGROUPS", tmp_path / "groups")
+        monkeypatch.setattr(memory, "_OWN_CGROUPS", tmp_path / "own")
+
+    return install
+
+
+def test_limit_of_a_container_counts(cgroups):
+    cgroups("0::/\n", memorydotmax=10_000_000, memorydotcurrent=4_000_000)
     assert memory.measure_available_memory() == 6_000_000
 
 
-def test_container_without_limit_leaves_the_machines_memory(monkeypatch, tmp_path):
-    for name, value in (("limit", "max"), ("use", 4_000_000)):
-        (tmp_path / name).write_text(f"{value}\n")
-    monkeypatch.setattr(memory, "_CONTAINER_FILES", ((str(tmp_path / "limit"), str(tmp_path / "use")),))
-    assert memory.measure_available_memory() > 6_000_000
+def test_limit_of_a_job_within_other_groups_counts(cgroups):
+    cgroups(
+        "0::/slurm/job_7/task\n",
+        slurm__job_7__memorydotmax=10_000_000,
+        slurm__job_7__memorydotcurrent=4_000_000,
+        slurm__job_7__task__memorydotmax="max",
+        slurm__job_7__task__memorydotcurrent=4_000_000,
+    )
+    assert memory.measure_available_memory() == 6_000_000
+
+
+def test_limit_of_a_group_of_version_1_counts(cgroups):
+    cgroups(
+        "7:cpu,cpuacct:/\n4:memory:/slurm/job_7\n0::/\n",
+        memory__slurm__job_7__memorydotlimit_in_bytes=10_000_000,
+        memory__slurm__job_7__memorydotusage_in_bytes=4_000_000,
+        memory__memorydotlimit_in_bytes=2**63 - 4096,
+        memory__memorydotusage_in_bytes=5_000_000,
+    )
+    assert memory.measure_available_memory() == 6_000_000
+
+
+def test_limit_of_version_1_is_found_in_a_container_that_sees_its_hosts_path(cgroups):
+    cgroups(
+        "4:memory:/docker/0123\n",
+        memory__memorydotlimit_in_bytes=10_000_000,
+        memory__memorydotusage_in_bytes=4_000_000,
+    )
+    assert memory.measure_available_memory() == 6_000_000
+
+
+def test_files_kept_in_memory_count_as_free(cgroups):
+    cgroups(
+        "0::/\n",
+        memorydotmax=10_000_000,
+        memorydotcurrent=4_000_000,
+        memorydotstat="anon 1000000\ninactive_file 3000000",
+    )
+    assert memory.measure_available_memory() == 9_000_000
+
+
+def test_container_without_limit_leaves_the_machines_memory(cgroups):
+    cgroups("0::/\n", memorydotmax="max", memorydotcurrent=4_000_000)
+    assert memory.measure_available_memory() > 10_000_000
+
+
+def test_system_without_control_groups_leaves_the_machines_memory(cgroups, tmp_path):
+    cgroups("")
+    (tmp_path / "own").unlink()
+    assert memory.measure_available_memory() > 10_000_000
