@@ -23,6 +23,7 @@ from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
 from KneeSegLib.io.writing import write_whole
+from KneeSegLib.surfaces.file_checks import require_plausible_vtp, require_sound_ply, require_sound_triangles
 
 CoordinateSystem = Literal["LPS", "RAS"]
 COORDINATE_SYSTEMS: tuple[CoordinateSystem, ...] = ("LPS", "RAS")
@@ -75,7 +76,13 @@ def write_surface(
         file_format.write(in_file, unfinished, _title(structure, coordinate_system))
         if not unfinished.exists():
             raise OutputError(f"{path} could not be written; check that the folder is writable and the disk not full.")
-        _compare(in_file, file_format.read(unfinished)[0], path)
+        try:
+            written = _read_sound(file_format, unfinished)[0]
+        except InputError as error:
+            raise OutputError(
+                f"{path} could not be written whole, so it was not kept; check that the disk is not full."
+            ) from error
+        _compare(in_file, written, path)
 
 
 def read_surface(path: str | Path) -> vtkPolyData:
@@ -88,7 +95,7 @@ def read_surface(path: str | Path) -> vtkPolyData:
     file_format = _format_of(path)
     if not path.is_file():
         raise InputError(f"There is no surface file {path}; give an existing one.")
-    polydata, text = file_format.read(path)
+    polydata, text = _read_sound(file_format, path)
     if polydata.GetNumberOfPolys() == 0:
         raise InputError(f"{path} holds no triangles; it may be truncated or of another format.")
     named = re.search(r"SPACE=(\w+)", text)
@@ -97,6 +104,13 @@ def read_surface(path: str | Path) -> vtkPolyData:
     if named and named[1] != "LPS":
         raise InputError(f"{path} says that its coordinates are {named[1]!r}; only LPS and RAS are known.")
     return polydata
+
+
+def _read_sound(file_format: SurfaceFormat, path: Path) -> tuple[vtkPolyData, str]:
+    """Return what a file holds, and the text with its title; raise where a triangle names a point that is not there."""
+    polydata, text = file_format.read(path)
+    require_sound_triangles(polydata, path)
+    return polydata, text
 
 
 def _title(structure: Named, coordinate_system: CoordinateSystem) -> str:
@@ -148,6 +162,7 @@ def _write_ply(polydata: vtkPolyData, path: Path, title: str) -> None:
 def _read_ply(path: Path) -> tuple[vtkPolyData, str]:
     with path.open("rb") as file:
         header = file.read(4096).partition(b"end_header")[0]
+    require_sound_ply(path)
     return _output_of(vtkPLYReader(), path), header.decode("latin-1")
 
 
@@ -182,6 +197,7 @@ def _write_vtp(polydata: vtkPolyData, path: Path, title: str) -> None:
 
 
 def _read_vtp(path: Path) -> tuple[vtkPolyData, str]:
+    require_plausible_vtp(path)
     polydata = _output_of(vtkXMLPolyDataReader(), path)
     space = polydata.GetFieldData().GetAbstractArray("SPACE")
     return polydata, f"SPACE={space.GetValue(0)}" if space else ""
