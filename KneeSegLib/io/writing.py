@@ -121,6 +121,11 @@ def _resolve_target(path: str | Path) -> Path:
 
 
 def _require_replaceable(given: str | Path, final: Path, overwrite: bool) -> None:
+    shown = str(final).encode("utf-8", "replace").decode("utf-8")
+    if shown != str(final):
+        raise OutputError(
+            f"The path {shown} holds bytes that are no UTF-8; surfaces cannot be written there. Choose another place."
+        )
     if final.exists() and not final.is_dir():
         raise OutputError(f"{given} is a file and a folder was to be written there; choose another name.")
     if final.exists() and not overwrite:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,11 @@ def test_writability_is_known_before_the_work_and_leaves_no_trace(tmp_path):
         require_writable(tmp_path / "file" / "out")
     with pytest.raises(OutputError, match="exists already"):
         require_writable(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not Unicode")
+def test_folder_whose_name_is_not_utf8_is_refused_before_work_begins(tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/Sch\xe4del")
+    with pytest.raises(OutputError, match="Sch.del holds bytes that are no UTF-8.*Choose another place"):
+        require_writable(odd)
+    assert list(tmp_path.iterdir()) == []
