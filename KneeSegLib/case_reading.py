@@ -86,7 +86,7 @@ def is_inside(folder: Path, name: str) -> bool:
         return False
     try:
         return (folder / name).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # links that run in a circle
+    except (OSError, RuntimeError, ValueError):  # links that run in a circle; what no file name can hold
         return False
 
 
@@ -122,19 +122,19 @@ def _check_scan(scan: Any, path: Path, named: bool) -> None:
 def _check_structure(structure: Any, path: Path) -> None:
     if not isinstance(structure, dict) or not isinstance(structure.get("key"), str):
         raise _damaged(path, f'a structure is {_shorten(structure)} instead of an object with a "key"')
-    key = structure["key"]
+    key, told = structure["key"], _shorten(structure["key"])
     if not _is_count(structure.get("voxels")):
-        raise _damaged(path, f'"voxels" of {key} is {_shorten(structure.get("voxels"))} instead of a whole number')
+        raise _damaged(path, f'"voxels" of {told} is {_shorten(structure.get("voxels"))} instead of a whole number')
     box = structure.get("box_index")
     if not isinstance(box, dict) or not all(_is_index(box.get(corner)) for corner in ("first", "last")):
-        raise _damaged(path, f'"box_index" of {key} is {_shorten(box)} instead of two corners of three whole numbers')
+        raise _damaged(path, f'"box_index" of {told} is {_shorten(box)} instead of two corners of three whole numbers')
     surface = structure.get("surface")
     name = surface.get("file") if isinstance(surface, dict) else None
     if not isinstance(name, str):
-        raise _damaged(path, f'"surface" of {key} is {_shorten(surface)} instead of an object with a "file"')
+        raise _damaged(path, f'"surface" of {told} is {_shorten(surface)} instead of an object with a "file"')
     if not is_inside(path.parent, name) or Path(name).stem != key:
         raise InputError(
-            f"{path} names {_shorten(name)} as the surface of {key}, and only a file {key} within its own folder is "
+            f"{path} names {_shorten(name)} as the surface of {told}, and only a file {told} within its own folder is "
             f"read; take {RECORD_NAME} away to have the surfaces made from the labels."
         )
 

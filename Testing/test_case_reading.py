@@ -55,6 +55,7 @@ def change(folder: Path, *path: object, to: object) -> None:
         (("structures",), {"patella_right": 1}),
         (("structures", 0), "patella_right"),
         (("structures", 0, "key"), 7),
+        (("structures", 0), {"key": "a\n" * 1000}),
         (("structures", 0, "voxels"), "many"),
         (("structures", 0, "voxels"), float("nan")),
         (("structures", 0, "box_index"), [1, 2]),
@@ -107,6 +108,7 @@ def test_record_of_a_newer_version_is_said(out):
         "surfaces/femur_right.stl",
         "",
         "surfaces/\0/patella_right.stl",
+        "\ud800/patella_right.stl",
         "a" * 5000 + "/patella_right.stl",
     ],
 )
@@ -117,7 +119,7 @@ def test_surface_outside_the_folder_or_of_another_bone_is_refused(case, out, tmp
         file.write_bytes((out / "surfaces" / "patella_right.stl").read_bytes())
     (out / "surfaces" / "link").symlink_to(other)
     change(out, "structures", 0, "surface", "file", to=name)
-    with pytest.raises(InputError, match="only a file patella_right within its own folder is read"):
+    with pytest.raises(InputError, match="only a file .patella_right. within its own folder is read"):
         read_saved_surfaces(out, case.structures)
 
 
