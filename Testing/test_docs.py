@@ -39,7 +39,7 @@ def test_every_file_that_a_page_names_exists(page):
 
 def test_the_measured_tables_are_those_of_the_benchmarks_files():
     files = sorted((ROOT / "docs" / "measured").glob("*.json"))
-    assert len(files) > 3
+    assert {file.stem for file in files} >= {"knee_ct"}
     page = page_of({file.name: read_cohorts(file) for file in files})
     assert (ROOT / "docs" / "held_out.md").read_text(encoding="utf-8") == page
 
