@@ -156,7 +156,7 @@ def test_a_network_of_monai_is_exported_as_its_state(tmp_path):
     network = BasicUNet(**config)
     spec = find_bundle("ct-knee").metadata["kneeseg"]
     facts = {**spec, "name": "ct-test", "channels": {}, "classes": ["background", "bone"]}
-    target = {"_target_": "monai.networks.nets.basic_unet.BasicUNet", **config}
+    target = {"_target_": "monai.networks.nets.BasicUNet", **config}
     bundle = write_bundle(tmp_path / "ct-test", network, target, network.state_dict(), facts)
     folder = export_monai_bundle(bundle, tmp_path / "exported" / "ct-test")
     workflow = ConfigWorkflow(
