@@ -26,7 +26,7 @@ _LINUX_FLAGS = {_NO_REPLACE: 1, _EXCHANGE: 2}
 _MACOS_FLAGS = {_EXCHANGE: 2, _NO_REPLACE: 4}
 _LINUX_CURRENT_FOLDER = -100
 _NOT_KNOWN = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What a kernel or file system answers that cannot do this kind of rename."""
+"""Errors of a kernel or file system that cannot do this kind of rename."""
 
 
 def partial_name(target: Path) -> Path:
