@@ -36,7 +36,7 @@ def measure_available_memory() -> int:
 def _list_control_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
     """Yield the folders of the control groups that this process is in, with the names of the files in them."""
     try:
-        lines = _OWN_CGROUPS.read_text().splitlines()
+        lines = _OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:  # Windows, macOS
         lines = []
     own = [fields for line in lines if len(fields := line.split(":", 2)) == 3]

@@ -51,14 +51,16 @@ endfunction()
 
 
 def run(*command: str | Path, **options: object) -> str:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace", **options)
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, encoding="utf-8", errors="replace", **options
+    )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done.stdout
 
 
 def test_every_file_of_module_and_library_is_listed_in_cmake():
     check = [sys.executable, str(ROOT / "Testing" / "update_cmake_lists.py"), "--check"]
-    done = subprocess.run(check, capture_output=True, text=True)
+    done = subprocess.run(check, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, f"run `make cmake-lists`\n{done.stdout}{done.stderr}"
 
 
@@ -106,6 +108,6 @@ def test_slicers_tree_holds_no_training_and_the_command_line_says_how_to_get_it(
         "sys.exit(main(['train', 'ct-knee']))"
     )
     command = [sys.executable, "-I", "-c", program, str(modules_folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path)
     assert done.returncode == ResourceError.exit_status
     assert "which this installation, such as the one in Slicer, does not contain" in done.stderr

@@ -113,7 +113,7 @@ def _dry_run(site: Path, torch: str, numpy: str, *arguments: str) -> list[dict]:
     report = site / "report.json"
     command = [sys.executable, "-I", "-S", "-c", script, "install", "--dry-run", "--quiet", "--report", str(report)]
     command += ["--retries", "0", "--timeout", "20"]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    done = subprocess.run([*command, *arguments], capture_output=True, encoding="utf-8")
     if done.returncode and ("from versions: none" in done.stderr or "onnection" in done.stderr):
         pytest.skip("the package index cannot be reached")
     assert done.returncode == 0, done.stderr

@@ -24,6 +24,6 @@ HEAVY = ("torch", "monai", "vtk", "vtkmodules", "SimpleITK", "scipy", "jinja2", 
 )
 def test_import_loads_nothing_heavy(module):
     program = f"import sys, {module}; print(*[name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []

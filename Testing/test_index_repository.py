@@ -75,7 +75,9 @@ FILES = {
 
 def git(folder: Path, *words: str) -> str:
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
-    return subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *identity, *words], cwd=folder, check=True, capture_output=True, encoding="utf-8"
+    ).stdout
 
 
 def write(folder: Path, files: Mapping[str, str | bytes | None]) -> None:

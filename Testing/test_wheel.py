@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def run(*command: str | Path, cwd: Path) -> str:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "KNEESEG_RESOURCES")}
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", errors="replace")
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done.stdout
 

@@ -145,7 +145,11 @@ def timed(work: Callable):
 def peak_memory_gb() -> float:
     """The most memory this process has held; on Linux not from ``getrusage``, which remembers the parent's."""
     if sys.platform == "linux":
-        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        line = next(
+            line
+            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+            if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) / 2**20
     if sys.platform == "win32":
         import psutil

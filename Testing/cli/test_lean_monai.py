@@ -38,7 +38,7 @@ for statement in sys.argv[1:]:
 
 def run(*statements: str, arguments: list[str] | None = None) -> str:
     command = [sys.executable, "-c", "\n".join(statements), *(arguments or [])]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -57,7 +57,7 @@ BAD_SCANS = {
 
 
 def _text(path: Path) -> Path:
-    path.write_text("This is no image.")
+    path.write_text("This is no image.", encoding="utf-8")
     return path
 
 

@@ -71,13 +71,13 @@ def test_json_events_hold_each_case_and_a_warning_without_a_source(kneeseg, labe
 )
 def test_bad_input_is_one_sentence(kneeseg, label_maps, tmp_path, monkeypatch, arguments, status, complaint):
     monkeypatch.chdir(tmp_path)
-    Path("old").write_text("precious")
+    Path("old").write_text("precious", encoding="utf-8")
     outcome = kneeseg("shape-model", *arguments)
     assert outcome.status == status
     assert complaint in outcome.sentence
     assert len([line for line in outcome.err.splitlines() if line.startswith("Error")]) == 1
     assert not Path("new").exists()
-    assert Path("old").read_text() == "precious"
+    assert Path("old").read_text(encoding="utf-8") == "precious"
 
 
 def test_an_existing_model_is_replaced_when_told(kneeseg, label_maps, tmp_path):

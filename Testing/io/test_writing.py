@@ -131,7 +131,7 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path):
 
 def test_error_that_does_not_concern_the_output_passes_unchanged(tmp_path):
     with pytest.raises(FileNotFoundError), write_folder(tmp_path / "out"):
-        Path("/nowhere/at/all").read_text()
+        Path("/nowhere/at/all").read_text(encoding="utf-8")
 
 
 def test_writability_is_known_before_the_work_and_leaves_no_trace(tmp_path):

@@ -350,7 +350,7 @@ try:
 except InputError:
     print("refused,", "with" if "torch" in sys.modules else "without", "torch")
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.stdout == "refused, without torch\n", done.stderr
 
 

@@ -175,7 +175,7 @@ def test_module_is_found_in_developer_mode_from_its_own_folder():
         "print(KneeSegLib.__file__)"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert os.path.samefile(done.stdout.strip(), REPOSITORY / "KneeSegLib" / "__init__.py")
 
@@ -188,7 +188,7 @@ def test_loading_the_module_into_slicer_costs_little():
         "import KneeSeg\n"
         "print(sorted({'SimpleITK', 'scipy', 'torch', 'typer', 'jinja2', 'qt'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8")
     assert done.stdout.strip() == "[]", done.stderr
 
 

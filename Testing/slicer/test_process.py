@@ -118,7 +118,7 @@ def test_child_finds_this_library_from_any_folder(tmp_path, monkeypatch):
     environment = makeChildEnvironment()
     command = [sys.executable, "-c", "import KneeSegLib, os; print(os.path.dirname(KneeSegLib.__file__))"]
     found = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=True
     ).stdout.strip()
     import KneeSegLib
 

@@ -51,7 +51,9 @@ def read_elsewhere(path: Path) -> str:
         "try: read_surface(sys.argv[1])\n"
         "except InputError as error: print(error)"
     )
-    ended = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, encoding="utf-8", timeout=120
+    )
     assert ended.returncode == 0, ended.stderr[-500:]
     return ended.stdout.strip()
 
@@ -146,7 +148,9 @@ def test_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(tmp_path, endin
         "try: write_surface(surface, sys.argv[1], TIBIA)\n"
         "except OutputError as error: print(error)"
     )
-    ended = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, encoding="utf-8", timeout=120
+    )
     assert ended.returncode == 0, ended.stderr[-500:]
     assert len(ended.stdout.splitlines()) == 1 and "disk" in ended.stdout
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -42,7 +42,7 @@ def test_two_processes_end_with_the_same_network_from_different_samples(tmp_path
     launched = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path],
         cwd=house, env={**os.environ, "PYTHONPATH": str(house), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, encoding="utf-8", timeout=300,
     )  # fmt: skip
     assert launched.returncode == 0, launched.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))

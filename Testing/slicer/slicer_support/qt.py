@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -16,7 +17,11 @@ UI_FILE = REPOSITORY / "KneeSeg" / "Resources" / "UI" / "KneeSeg.ui"
 
 
 def application() -> QApplication:
-    return QApplication.instance() or QApplication(["tests"])
+    """The application, made without its change of the process's locale: tests of other rooms run here as well."""
+    before = locale.setlocale(locale.LC_ALL)
+    made = QApplication.instance() or QApplication(["tests"])
+    locale.setlocale(locale.LC_ALL, before)
+    return made
 
 
 class CollapsibleButton(QWidget):

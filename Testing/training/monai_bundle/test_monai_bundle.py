@@ -52,7 +52,12 @@ def run_without_kneeseg(folder: Path, *arguments: str) -> subprocess.CompletedPr
     (blocking / "sitecustomize.py").write_text(NO_KNEESEG, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(blocking), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, errors="replace"
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     )
 
 
