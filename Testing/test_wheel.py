@@ -77,7 +77,7 @@ def files_of(name: str, *subfolders: str) -> set[str]:
 
 def test_wheel_holds_every_file_of_library_and_resources_and_no_other(wheel):
     expected = {f"KneeSegLib/{path}" for path in files_of("KneeSegLib")}
-    shared = files_of("Resources", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
+    shared = files_of("Resources", "LabelMappings", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
     expected |= {f"KneeSegLib/Resources/{path}" for path in shared}
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert sorted(found) == sorted(expected)

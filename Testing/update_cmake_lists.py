@@ -34,7 +34,8 @@ def wanted_lists() -> dict[Path, dict[str, list[str]]]:
             "MODULE_PYTHON_SCRIPTS": [path for path in files if path.endswith(".py")],
             "MODULE_PYTHON_RESOURCES": [path for path in files if not path.endswith(".py")],
         }
-    shared = files_below(ROOT / "Resources", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
+    homes = ("LabelMappings", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
+    shared = files_below(ROOT / "Resources", *homes)
     shared = [path for path in shared if not path.endswith(PREPARED_ANATOMY)]
     wanted[ROOT / "KneeSegLib" / "CMakeLists.txt"]["SHARED_RESOURCES"] = shared
     return wanted

@@ -60,6 +60,11 @@ def terminology_file() -> Path:
     return _existing(resources_folder() / "Terminology" / "KneeSeg.term.json", "terminology")
 
 
+def label_mappings_folder() -> Path:
+    """Return the folder with label mappings of published networks and data sets; raises ``ModelError`` if missing."""
+    return _existing(resources_folder() / "LabelMappings", "label mappings")
+
+
 def _holds_resources(folder: Path) -> bool:
     return (folder / "Models").is_dir() or (folder / "Terminology").is_dir()
 
