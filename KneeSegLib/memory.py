@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -84,3 +85,15 @@ def require_memory(bytes_needed: float, purpose: str, advice: str = "close other
             f"{purpose} needs about {bytes_needed / _GIB:.1f} GB of memory "
             f"and {available / _GIB:.1f} GB are free; {advice}."
         )
+
+
+def measure_peak_memory() -> int:
+    """Return the most bytes that this process has held at once; memory of a GPU and of child processes is not in it."""
+    if sys.platform == "linux":  # not from `getrusage`, which begins with what the parent held
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

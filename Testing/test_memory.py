@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from KneeSegLib import memory
@@ -92,3 +95,19 @@ def test_system_without_control_groups_leaves_the_machines_memory(cgroups, tmp_p
     cgroups("")
     (tmp_path / "own").unlink()
     assert memory.measure_available_memory() > 10_000_000
+
+
+GROW = """
+from KneeSegLib.memory import measure_peak_memory
+before = measure_peak_memory()
+held = bytearray(b"x") * (300 * 2**20)
+del held
+print(before, measure_peak_memory())
+"""
+
+
+def test_the_peak_is_what_a_process_held_and_gave_back_and_not_what_its_parent_held():
+    held = bytearray(b"x") * (500 * 2**20)
+    done = subprocess.run([sys.executable, "-c", GROW], capture_output=True, encoding="utf-8", check=True)
+    before, after = (int(word) for word in done.stdout.split())
+    assert before < len(held) and 295 * 2**20 < after - before < 310 * 2**20

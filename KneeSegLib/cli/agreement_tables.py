@@ -37,7 +37,7 @@ def print_case(console: Console, agreements: Mapping[str, Agreement], title: str
 
 
 def print_summary(console: Console, cases: Cases) -> None:
-    """Print every structure over all cases: rows for mean, standard deviation, median and interquartile range."""
+    """Print every structure over all cases: rows for mean, standard deviation, median, interquartile range, ends."""
     summaries = summarize(cases)
     for columns, heading in _column_groups(console.width):
         table = _table(f"{len(cases)} cases{heading}", columns)
@@ -58,6 +58,8 @@ _STATISTICS: tuple[tuple[str, Callable[[Spread], float]], ...] = (
     ("± SD", lambda spread: spread.sd),
     ("median", lambda spread: spread.median),
     ("IQR", lambda spread: spread.upper_quartile - spread.lower_quartile),
+    ("min", lambda spread: spread.minimum),
+    ("max", lambda spread: spread.maximum),
 )
 
 

@@ -9,11 +9,15 @@ import typer
 
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
-from KneeSegLib.errors import OutputError
+from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
     from rich.console import Console
+
+    from KneeSegLib.anatomy import Structure
+    from KneeSegLib.report.error_maps import ErrorCase
 
 MOST_NOTES = 4
 """Remarks on files that are shown; of folders of many cases each would have the same."""
@@ -39,6 +43,13 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write everything to this file as well.")
     ] = None,
+    error_maps: Annotated[
+        Path | None,
+        typer.Option("--error-maps", metavar="FILE", help="Write a page that shows where errors are to this file."),
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Scan to draw error maps on, or a folder of scans named like the references.")
+    ] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -46,19 +57,26 @@ def evaluate(
 
     Prints Dice, surface distances and more for each structure; for several cases also mean, deviation, median and IQR.
     Both are label maps (.seg.nrrd, .nrrd, .nii.gz, .mha), result folders, or folders of several with the same names.
+
+    --error-maps draws false positives green and false negatives red on slices, and on surfaces how far they are off.
     """
-    if json_file is not None and json_file.exists() and not overwrite:
-        raise OutputError(f"{json_file} exists already; choose another name or replace it with --overwrite.")
+    for path in (json_file, error_maps):
+        if path is not None and path.exists() and not overwrite:
+            raise OutputError(f"{path} exists already; choose another name or replace it with --overwrite.")
+    if image is not None and error_maps is None:
+        raise InputError("A scan is only drawn on error maps; say where they go with --error-maps FILE.html.")
     from KneeSegLib.io.label_maps import parse_labels, read_noted_label_map
     from KneeSegLib.measurements.comparison import evaluate as compare
-    from KneeSegLib.measurements.pairs import pairs_of
+    from KneeSegLib.measurements.pairs import find_images, pairs_of
     from KneeSegLib.measurements.summary import as_json
 
     stream = stream_of(context)
     table = parse_labels(labels) if labels is not None else None
     prediction_table = parse_labels(prediction_labels) if prediction_labels is not None else None
     pairs = pairs_of(reference, prediction)
+    images = find_images(image, [pair.case for pair in pairs]) if image is not None else {}
     cases = {}
+    drawn: list[ErrorCase] = []
     notes: list[str] = []
     for pair, watch in zip(pairs, split_progress(stream.progress, [1] * len(pairs)), strict=True):
         watch(0.0, f"Reading {pair.case}")
@@ -66,6 +84,10 @@ def evaluate(
         predicted, of_prediction = read_noted_label_map(pair.prediction, prediction_table, "--prediction-labels")
         notes += [*of_reference, *of_prediction]
         cases[pair.case] = compare(expected, predicted, within_reference=within_reference, progress=watch)
+        if error_maps is not None:
+            watch(1.0, f"Drawing {pair.case}")
+            structures = frozenset(agreement.structure for agreement in cases[pair.case].values())
+            drawn.append(_draw(pair.case, expected, predicted, structures, images.get(pair.case)))
 
     for note in notes[:MOST_NOTES]:
         stream.warning(note)
@@ -74,6 +96,8 @@ def evaluate(
     record = as_json(cases)
     if json_file is not None:
         _write_json(record, json_file)
+    if error_maps is not None:
+        _write_error_maps(drawn, error_maps)
 
     def show(console: Console) -> None:
         from KneeSegLib.cli.agreement_tables import print_case, print_summary
@@ -84,6 +108,25 @@ def evaluate(
             print_summary(console, cases)
 
     stream.result(record, show)
+
+
+def _draw(
+    case: str, expected: sitk.Image, predicted: sitk.Image, structures: frozenset[Structure], image: Path | None
+) -> ErrorCase:
+    from KneeSegLib.io.volume import read_volume
+    from KneeSegLib.report.error_maps import draw_error_case
+    from KneeSegLib.report.error_slices import JudgedPrediction
+
+    volume = read_volume(image) if image is not None else None
+    return draw_error_case(case, expected, [JudgedPrediction("", predicted, structures)], volume)
+
+
+def _write_error_maps(cases: list[ErrorCase], path: Path) -> None:
+    from KneeSegLib.io.writing import write_whole
+    from KneeSegLib.report.error_maps import render_error_maps
+
+    with write_whole(path) as unfinished:
+        unfinished.write_text(render_error_maps(cases), encoding="utf-8", newline="\n")
 
 
 def _write_json(record: dict[str, Any], path: Path) -> None:

@@ -74,11 +74,15 @@ def evaluate(
     return agreements
 
 
-def check_same_grid(reference: sitk.Image, prediction: sitk.Image) -> None:
-    """Raise :class:`InputError` unless both images have the same voxels at the same places."""
+def check_same_grid(reference: sitk.Image, prediction: sitk.Image, second: str = "prediction") -> None:
+    """Raise :class:`InputError` unless both images have the same voxels at the same places.
+
+    Args:
+        second: what sentences call the second image.
+    """
     if reference.GetSize() != prediction.GetSize():
         raise InputError(
-            f"The reference has {_times(reference.GetSize())} voxels and the prediction {_times(prediction.GetSize())};"
+            f"The reference has {_times(reference.GetSize())} voxels and the {second} {_times(prediction.GetSize())};"
             " both must be on the same grid. Compare with the labels of the same scan, not resampled or cropped."
         )
     opposite = [size - 1 for size in reference.GetSize()]
@@ -89,7 +93,7 @@ def check_same_grid(reference: sitk.Image, prediction: sitk.Image) -> None:
     )
     if shift_mm > GRID_TOLERANCE_VOXELS * min(reference.GetSpacing()):
         raise InputError(
-            f"The voxels of reference and prediction lie up to {shift_mm:.2f} mm apart (spacing {_mm(reference)} "
+            f"The voxels of reference and {second} lie up to {shift_mm:.2f} mm apart (spacing {_mm(reference)} "
             f"and {_mm(prediction)}); both must be on the same grid. Compare with the labels of the same scan, "
             "not resampled."
         )

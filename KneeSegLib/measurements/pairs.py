@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
 
 ENDINGS = (".seg.nrrd", ".nii.gz", ".nrrd", ".nii", ".mha", ".mhd", ".nhdr")
+
+FIRST_CHANNEL = "_0000"
+"""What nnU-Net's image files have behind the name of their case."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,9 @@ def pairs_of(reference: str | Path, prediction: str | Path) -> list[Pair]:
     references, predictions = _cases_in(reference), _cases_in(prediction)
     missing = [case for case in references if case not in predictions]
     if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise InputError(f"{prediction} has no prediction called {shown}; each reference needs one of its name.")
+        raise InputError(
+            f"{prediction} has no prediction called {_shorten(missing)}; each reference needs one of its name."
+        )
     return [Pair(case, path, predictions[case]) for case, path in references.items()]
 
 
@@ -66,9 +71,35 @@ def _cases_in(folder: Path) -> dict[str, Path]:
     return cases
 
 
+def find_images(image: str | Path, cases: Sequence[str]) -> dict[str, Path]:
+    """Return the scan of each of ``cases`` by its name: ``image`` itself, or the entry of that name in the folder.
+
+    An entry is an image file or a folder of DICOM slices; ``NAME_0000.nii.gz``, as nnU-Net names the image of a case,
+    is one of ``NAME`` too. Of one case ``image`` may be its folder of DICOM slices.
+
+    Raises:
+        InputError: nothing is there, or a case has no scan of its name.
+    """
+    image = Path(image)
+    if not image.exists():
+        raise InputError(f"There is no file or folder {image}; check the spelling.")
+    entries = {case_name(entry): entry for entry in sorted(image.iterdir())} if image.is_dir() else {}
+    found = {case: entries.get(case) or entries.get(f"{case}{FIRST_CHANNEL}") for case in cases}
+    missing = [case for case, path in found.items() if path is None]
+    if missing and len(cases) == 1:
+        return {cases[0]: image}
+    if missing:
+        raise InputError(f"{image} holds no scan called {_shorten(missing)}; each case needs one of its name.")
+    return {case: path for case, path in found.items() if path is not None}
+
+
 def case_name(path: Path) -> str:
     """The name of a case: that of its result folder, or of its label map without the ending."""
     if path.is_dir():
         return path.resolve().name
     ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), path.suffix)
     return path.name[: len(path.name) - len(ending)]
+
+
+def _shorten(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ Cases = Mapping[str, Mapping[str, Agreement]]
 
 @dataclass(frozen=True)
 class Spread:
-    """A metric over the cases where it is defined: how many, mean, sample standard deviation, median, quartiles."""
+    """A metric over the cases where it is defined: how many, mean, sample standard deviation, median, quartiles, ends.
+
+    Records that were written before ``minimum`` and ``maximum`` were measured lack them.
+    """
 
     count: int
     mean: float
@@ -28,6 +31,8 @@ class Spread:
     median: float
     lower_quartile: float
     upper_quartile: float
+    minimum: float = math.nan
+    maximum: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,17 @@ def summarize(cases: Cases) -> dict[str, StructureSummary]:
     return {key: _summary([agreements[key] for agreements in cases.values() if key in agreements]) for key in keys}
 
 
+def summarize_values(values: Sequence[float]) -> Spread:
+    """Return the spread of those values that are defined (not NaN); all of it is NaN where none is."""
+    defined = np.array([value for value in values if not math.isnan(value)])
+    if not len(defined):
+        return Spread(0, *[math.nan] * 5)
+    lower, median, upper = (float(quartile) for quartile in np.percentile(defined, (25, 50, 75)))
+    sd = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
+    ends = float(defined.min()), float(defined.max())
+    return Spread(len(defined), float(defined.mean()), sd, median, lower, upper, *ends)
+
+
 def _summary(agreements: list[Agreement]) -> StructureSummary:
     presences = [agreement.presence for agreement in agreements]
     return StructureSummary(
@@ -53,18 +69,10 @@ def _summary(agreements: list[Agreement]) -> StructureSummary:
         reference_only=presences.count("reference only"),
         prediction_only=presences.count("prediction only"),
         metrics={
-            metric.key: _spread([agreement.metrics[metric.key] for agreement in agreements]) for metric in METRICS
+            metric.key: summarize_values([agreement.metrics[metric.key] for agreement in agreements])
+            for metric in METRICS
         },
     )
-
-
-def _spread(values: list[float]) -> Spread:
-    defined = np.array([value for value in values if not math.isnan(value)])
-    if not len(defined):
-        return Spread(0, *[math.nan] * 5)
-    lower, median, upper = np.percentile(defined, (25, 50, 75))
-    sd = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
-    return Spread(len(defined), float(defined.mean()), sd, float(median), float(lower), float(upper))
 
 
 def as_json(cases: Cases) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def color_thickness(thickness_mm: np.ndarray) -> np.ndarray:
     return np.where((thickness_mm > 0)[:, None], shown, BARE_BONE_COLOR)
 
 
-def format_css_gradient() -> str:
-    """Return the scale as CSS colours, from left to right."""
-    return ", ".join("rgb({}, {}, {})".format(*color) for color in CARTILAGE_COLORS)
+def format_css_gradient(colors: Sequence[tuple[int, int, int]] = CARTILAGE_COLORS) -> str:
+    """Return a scale, that of the thickness if no other is given, as CSS colours from left to right."""
+    return ", ".join("rgb({}, {}, {})".format(*color) for color in colors)
 
 
 def _draw_joint_surface(entry: CartilageMeasurement) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,10 +12,9 @@ from KneeSegLib.report.cartilage import format_css_gradient
 from KneeSegLib.report.content import collect_warnings, find_shared_limits, show_scan, title_structures
 from KneeSegLib.report.settings import CARTILAGE_SCALE_MM, TILT_TOLD_FROM_DEGREES
 from KneeSegLib.report.solids import draw_solids
+from KneeSegLib.report.templates import load_template
 
 if TYPE_CHECKING:
-    import jinja2
-
     from KneeSegLib.case import Case
 
 
@@ -45,7 +43,7 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
     shading(1.0, "3D pictures")
     tilt = max(shown.tilt_degrees for shown in scans)
     timings = provenance.get("timings", {})
-    return _load_template().render(
+    return load_template("report.html.j2").render(
         title=title_structures([entry.structure for entry in found]),
         scans=scans,
         all_found=found,
@@ -65,24 +63,6 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
     )
 
 
-def _load_template() -> jinja2.Template:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.ChainableUndefined,
-    )
-    environment.filters["data_uri"] = _format_data_uri
-    environment.filters["css_color"] = _format_css_color
-    environment.filters["cm3"] = _format_cm3
-    environment.filters["mm"] = lambda length: f"{length:.2f}"
-    environment.filters["duration"] = _format_duration
-    return environment.get_template("report.html.j2")
-
-
 def _format_date(text: str | None) -> str:
     if not text:
         return "date not recorded"
@@ -94,22 +74,3 @@ def _format_date(text: str | None) -> str:
         return f"{moment.day} {moment:%B %Y, %H:%M}"
     moment = moment.astimezone(timezone.utc)
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-
-
-def _format_data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _format_css_color(color: tuple[int, int, int]) -> str:
-    return "rgb({}, {}, {})".format(*color)
-
-
-def _format_cm3(volume_mm3: float) -> str:
-    volume = volume_mm3 / 1000
-    return f"{volume:.1f}" if volume >= 10 else f"{volume:.2f}"
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -50,7 +50,7 @@ def choose_bar_mm(picture_mm: float) -> int:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Return ``pixels`` (uint8; gray ``(h, w)`` or RGBA ``(h, w, 4)``) as a PNG file."""
+    """Return ``pixels`` (uint8; gray ``(h, w)``, RGB ``(h, w, 3)`` or RGBA ``(h, w, 4)``) as a PNG file."""
     from PIL import Image
 
     buffer = io.BytesIO()

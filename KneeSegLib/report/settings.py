@@ -135,3 +135,36 @@ CARTILAGE_FRAME = 1.16
 
 CARTILAGE_TEXT_FRACTION = 0.045
 """Height of the letters on a joint surface's picture, as a fraction of its longer edge."""
+
+ADDED_COLOR = (40, 190, 75)
+MISSED_COLOR = (225, 45, 45)
+CONFUSED_COLOR = (245, 175, 30)
+"""8-bit sRGB of voxels that only the prediction has (false positives), that only the reference has (false negatives),
+and that each gives to another structure."""
+
+ERROR_OPACITY = 0.7
+"""Of these colours over the image: the edge below them stays visible."""
+
+CORRECT_GRAY = 110
+"""Of voxels that agree, where there is no image to draw on."""
+
+REFERENCE_OUTLINE_COLOR = (255, 255, 255)
+"""Of the reference's outline on error maps, 8-bit sRGB: no colour of an error or of the image."""
+
+DISTANCE_SCALE_MM = 2.0
+"""End of the colour scale of error maps on surfaces, either way: several times what good results are off, so that a
+lost osteophyte stands out, and a voxel can still be told from none."""
+
+DISTANCE_COLORS = ((33, 80, 175), (120, 165, 225), (232, 230, 226), (240, 150, 95), (180, 30, 35))
+"""From too small by the scale's end over no error to too large by it, 8-bit sRGB: blue and orange are told apart by the
+colour-blind."""
+
+ABSENT_COLOR = (72, 70, 76)
+"""Of a structure that the prediction does not have at all, 8-bit sRGB: no colour of the scale."""
+
+ERROR_SOLIDS_PIXELS = (420, 1260)
+"""Rows and columns of the error maps on the surfaces of one prediction: several predictions stand one above another."""
+
+NEAR_SURFACE_VOXELS = 2.0
+"""Up to so many voxels from the other surface's nearest point the distance is that to its plane; the points of a
+surface lie a voxel apart."""

@@ -14,7 +14,15 @@ from KneeSegLib.report.settings import (
     SOLID_MARGIN_FRACTION,
     SOLID_TEXT_FRACTION,
 )
-from KneeSegLib.report.shading import FROM_LEFT, FROM_RIGHT, FRONT, ColoredMesh, Viewpoint, draw_meshes
+from KneeSegLib.report.shading import (
+    FROM_BEHIND,
+    FROM_LEFT,
+    FROM_RIGHT,
+    FRONT,
+    ColoredMesh,
+    Viewpoint,
+    draw_meshes,
+)
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -28,10 +36,28 @@ def draw_solids(surfaces: Sequence[tuple[Structure, vtkPolyData]]) -> list[Pictu
     Args:
         surfaces: closed surfaces in common LPS, mm; empty ones are skipped.
     """
-    meshes = [(structure, _color(surface, structure)) for structure, surface in surfaces if surface.GetNumberOfCells()]
+    return draw_solid_meshes(
+        [(structure, _color(surface, structure)) for structure, surface in surfaces if surface.GetNumberOfCells()]
+    )
+
+
+def draw_solid_meshes(
+    meshes: Sequence[tuple[Structure, ColoredMesh]],
+    most_pixels: tuple[int, int] = LARGEST_SOLIDS_PIXELS,
+    from_behind: bool = False,
+) -> list[Picture]:
+    """Return what :func:`draw_solids` does, of meshes that have their colours.
+
+    Args:
+        most_pixels: rows and columns of all pictures side by side.
+        from_behind: add a view from behind.
+    """
     if not meshes:
         return []
-    views: list[tuple[str, Viewpoint, list[ColoredMesh]]] = [("Front view", FRONT, [mesh for _, mesh in meshes])]
+    every_mesh = [mesh for _, mesh in meshes]
+    views: list[tuple[str, Viewpoint, list[ColoredMesh]]] = [("Front view", FRONT, every_mesh)]
+    if from_behind:
+        views.append(("From behind", FROM_BEHIND, every_mesh))
     for side in SIDES:
         of_side = [mesh for structure, mesh in meshes if structure.side == side]
         if of_side:
@@ -49,7 +75,7 @@ def draw_solids(surfaces: Sequence[tuple[Structure, vtkPolyData]]) -> list[Pictu
         center[2] = (bottom + top) / 2
         centers.append(center)
         widths_mm.append(float(np.ptp(across)) + 2 * SOLID_MARGIN_FRACTION * height_mm)
-    rows, columns = LARGEST_SOLIDS_PIXELS
+    rows, columns = most_pixels
     pixel_mm = max(height_mm / rows, sum(widths_mm) / columns)
     bar_mm = choose_bar_mm(min(height_mm / 2, *(1.5 * width_mm for width_mm in widths_mm)))
     return [

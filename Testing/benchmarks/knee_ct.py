@@ -143,21 +143,10 @@ def timed(work: Callable):
 
 
 def peak_memory_gb() -> float:
-    """The most memory this process has held; on Linux not from ``getrusage``, which remembers the parent's."""
-    if sys.platform == "linux":
-        line = next(
-            line
-            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-            if line.startswith("VmHWM")
-        )
-        return int(line.split()[1]) / 2**20
-    if sys.platform == "win32":
-        import psutil
+    """The most memory this process has held."""
+    from KneeSegLib.memory import measure_peak_memory
 
-        return psutil.Process().memory_info().peak_wset / 2**30
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30
+    return measure_peak_memory() / 2**30
 
 
 def floors(path: Path, case, joint, patches: int) -> dict[str, tuple[float, str]]:

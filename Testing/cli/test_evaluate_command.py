@@ -84,3 +84,30 @@ def test_bad_input_is_one_sentence(kneeseg, label_file, tmp_path, monkeypatch, a
     assert len(outcome.err.splitlines()) == 1
     assert complaint in outcome.err
     assert (tmp_path / "existing.json").read_text() == ""
+
+
+def test_error_maps_are_written_to_a_page(kneeseg, label_file, tmp_path):
+    reference = label_file("reference.nrrd", "femur_right", "tibia_right")
+    label_file("prediction.nrrd", "femur_right", "tibia_right", shorter=2)
+    scan = sitk.Cast(sitk.ReadImage(str(reference)), sitk.sitkInt16) * 100
+    sitk.WriteImage(scan, str(tmp_path / "scan.nrrd"))
+    options = ("--error-maps", tmp_path / "errors.html", "--progress", "none")
+    files = (reference, tmp_path / "prediction.nrrd")
+    assert kneeseg("evaluate", *files, *options, "--image", tmp_path / "scan.nrrd").status == 0
+    page = (tmp_path / "errors.html").read_text(encoding="utf-8")
+    assert "<h2>reference</h2>" in page and "Right knee" in page and "data:image/png" in page
+    assert "errors.html exists already" in kneeseg("evaluate", *files, *options).err
+    assert (tmp_path / "errors.html").read_text(encoding="utf-8") == page
+
+
+def test_scans_of_a_folder_belong_to_the_references_of_their_name(kneeseg, label_file, tmp_path):
+    for case in ("anna", "bert"):
+        label_file(f"references/{case}.nrrd", "femur_right")
+    (tmp_path / "scans").mkdir()
+    sitk.WriteImage(sitk.Image([6, 6, 6], sitk.sitkInt16), str(tmp_path / "scans" / "anna_0000.nii.gz"))
+    folder = tmp_path / "references"
+    arguments = ("evaluate", folder, folder, "--image", tmp_path / "scans")
+    assert "say where they go with --error-maps" in kneeseg(*arguments, "--progress", "none").err
+    outcome = kneeseg(*arguments, "--error-maps", tmp_path / "errors.html", "--progress", "none")
+    assert outcome.status == 2 and "scans holds no scan called bert" in outcome.err
+    assert not (tmp_path / "errors.html").exists()

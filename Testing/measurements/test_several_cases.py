@@ -45,6 +45,7 @@ def test_spread_is_mean_sample_deviation_median_and_quartiles_of_the_defined_val
     assert dice.mean == pytest.approx(0.8)
     assert dice.sd == pytest.approx(0.1)
     assert (dice.lower_quartile, dice.median, dice.upper_quartile) == pytest.approx((0.75, 0.8, 0.85))
+    assert (dice.minimum, dice.maximum) == (0.7, 0.9)
 
 
 def test_deviation_of_one_case_is_undefined():

@@ -1,0 +1,48 @@
+"""Templates of pages: each becomes one HTML file with everything in it, no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def load_template(name: str, *folders: Path) -> jinja2.Template:
+    """Return a template of this room, or of one of ``folders``; what is put into it is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, Path(__file__).parent]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.ChainableUndefined,
+    )
+    environment.filters["data_uri"] = _format_data_uri
+    environment.filters["css_color"] = _format_css_color
+    environment.filters["cm3"] = _format_cm3
+    environment.filters["mm"] = lambda length: f"{length:.2f}"
+    environment.filters["duration"] = _format_duration
+    return environment.get_template(name)
+
+
+def _format_data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _format_css_color(color: tuple[int, int, int]) -> str:
+    return "rgb({}, {}, {})".format(*color)
+
+
+def _format_cm3(volume_mm3: float) -> str:
+    volume = volume_mm3 / 1000
+    return f"{volume:.1f}" if volume >= 10 else f"{volume:.2f}"
+
+
+def _format_duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
