@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from KneeSegLib.anatomy import KNEE_MR_CLASSES
 
@@ -27,6 +28,15 @@ class Kind:
     gives: str = "labels"
     step: str = ""
 
+
+VolumeInput = Literal["gradient", "image"]
+VOLUME_INPUTS: Mapping[VolumeInput, str] = MappingProxyType(
+    {
+        "gradient": "gradient magnitude of the full CT, down-sampled, scaled to 0..1",
+        "image": "CT, down-sampled, scaled to 0..1",
+    }
+)
+"""What a network of kind ``ct-volume`` sees, by the ``input`` in its metadata, and what its channel holds."""
 
 _SIGNAL = "signal as a fraction of its 99th percentile"
 
@@ -58,6 +68,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             modality="CT",
             value_range=(0.0, 1.0),
             step="refines the predicted probability of one bone in patches along its surface",
+        ),
+        "ct-volume": Kind(
+            channels=("CT or its gradient magnitude",),
+            modality="CT",
+            value_range=(0.0, 1.0),
+            step="labels the femur in its box, which is brought to a grid of one size",
         ),
         "mr-slices": Kind(channels=(_SIGNAL,), modality="MR", value_range=(0.0, 2.0)),
         "mr-patches": Kind(

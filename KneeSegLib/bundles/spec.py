@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from KneeSegLib.bundles.kinds import KINDS
+from KneeSegLib.bundles.kinds import KINDS, VOLUME_INPUTS, VolumeInput
 from KneeSegLib.bundles.metadata import FACTS, channel_names
 from KneeSegLib.errors import ModelError
 
@@ -26,6 +26,17 @@ class PatchSpec:
 
 
 @dataclass(frozen=True)
+class VolumeSpec:
+    """What a network of whole bones sees: ``shape`` (slices, rows, columns) of its grid, and the image or its gradient.
+
+    A bone's box is brought to this grid, whatever spacings that takes.
+    """
+
+    shape: tuple[int, int, int]
+    input: VolumeInput
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """A network's description.
 
@@ -39,6 +50,7 @@ class ModelSpec:
         neighbour_offsets_mm: of the neighbouring slices among the channels; empty where there are none.
         temperature: logits are divided by it before the softmax.
         patch: of networks that take patches.
+        volume: of networks of whole bones.
         bone: of shape networks, the bone that they fit.
         shape_variances_mm2: of shape networks, the variances of the modes of the shape model they were trained with.
         recipe: how the network was trained.
@@ -57,6 +69,7 @@ class ModelSpec:
     neighbour_offsets_mm: tuple[float, ...] = ()
     temperature: float = 1.0
     patch: PatchSpec | None = None
+    volume: VolumeSpec | None = None
     bone: str | None = None
     shape_variances_mm2: tuple[float, ...] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +90,19 @@ class ModelSpec:
             )
         return self.patch
 
+    def require_volume(self) -> VolumeSpec:
+        """Return what the network sees of a bone's box.
+
+        Raises:
+            ModelError: the description does not say it.
+        """
+        if self.volume is None:
+            raise ModelError(
+                f"The description of the model {self.name} does not say which grid and which input it takes; "
+                "install the weights that belong to this version."
+            )
+        return self.volume
+
     @classmethod
     def of_metadata(cls, metadata: Mapping[str, Any]) -> ModelSpec:
         """Read the content of ``metadata.json``, which has all required entries.
@@ -90,6 +116,7 @@ class ModelSpec:
             raise entries.error("kind", kind, "a kind of network that this version of KneeSeg knows")
         neighbours = entries.section("channels")
         offsets_mm = neighbours.numbers("neighbour_offsets_mm") if neighbours.has("neighbour_offsets_mm") else ()
+        volume = _volume(entries.section("volume")) if entries.has("volume") else None
         shape_model = entries.section("shape_model") if entries.has("shape_model") else None
         return cls(
             name=entries.model,
@@ -102,6 +129,7 @@ class ModelSpec:
             neighbour_offsets_mm=offsets_mm,
             temperature=entries.positive_number("temperature") if entries.has("temperature") else 1.0,
             patch=_patch(entries.section("patches")) if entries.has("patches") else None,
+            volume=volume,
             bone=entries.text("bone") if entries.has("bone") else None,
             shape_variances_mm2=shape_model.numbers("variances_mm2") if shape_model is not None else None,
             recipe=entries.table("recipe"),
@@ -178,6 +206,14 @@ def _patch(entries: _Entries) -> PatchSpec:
     shape = _three(entries.positive_numbers("shape", 3))
     finest, coarsest = entries.positive_numbers("spacing_range_mm", 2)
     return PatchSpec((int(shape[0]), int(shape[1]), int(shape[2])), (finest, coarsest))
+
+
+def _volume(entries: _Entries) -> VolumeSpec:
+    shape, wanted = _three(entries.positive_numbers("shape", 3)), entries.text("input")
+    for known in VOLUME_INPUTS:
+        if wanted == known:
+            return VolumeSpec((int(shape[0]), int(shape[1]), int(shape[2])), known)
+    raise entries.error("input", wanted, f"one of {', '.join(VOLUME_INPUTS)}")
 
 
 def _three(numbers: tuple[float, ...]) -> tuple[float, float, float]:

@@ -32,3 +32,6 @@ LABEL_SLICES = 8
 
 MARGIN_SCALE = 127
 """Margins are stored as int8: -127 stands for -1, 127 for 1."""
+
+VOLUME_HU = (-1024.0, 3071.0)
+"""Networks of whole bones see values clipped to these: one of padding or metal would set the scale of all others."""

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from KneeSegLib.networks.shape_layer import ShapeLayer
     from KneeSegLib.networks.shape_regressor import ShapeRegressor
     from KneeSegLib.networks.slice_unet import SliceUNet
+    from KneeSegLib.networks.vnet import VNet
 
-__all__ = ["CoarseUNet3D", "ShapeLayer", "ShapeRegressor", "SliceUNet"]
+__all__ = ["CoarseUNet3D", "ShapeLayer", "ShapeRegressor", "SliceUNet", "VNet"]
 
 _MODULES = {
     "CoarseUNet3D": "coarse_unet",
     "ShapeLayer": "shape_layer",
     "ShapeRegressor": "shape_regressor",
     "SliceUNet": "slice_unet",
+    "VNet": "vnet",
 }
 
 

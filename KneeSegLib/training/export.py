@@ -25,6 +25,7 @@ _DESCRIPTIONS = {
     "localiser": "Coarse 3D U-Net that localises the bones of each leg in a CT scan, averaged to 4 mm.",
     "naming": "Coarse 3D U-Net that labels the parts of a bone mask ({classes}); it sees no grey values.",
     "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
+    "ct-volume": "V-Net that labels the femur of a right leg (a left one in a mirror) in its box of a CT scan.",
     "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
     "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees probabilities, no grey values.",
     "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",
@@ -99,6 +100,8 @@ def describe_bundle(
 
 def _describe_kind(recipe: Recipe) -> dict[str, Any]:
     """Metadata that only one kind of network has."""
+    if recipe.kind == "ct-volume":
+        return {"volume": {"shape": list(recipe.shapes[0]), "input": recipe.volume.input}}
     if recipe.kind == "mr-patches":
         return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": [recipe.spacing_mm] * 2}}
     if recipe.kind == "mr-shape":

@@ -157,7 +157,7 @@ class Training:
     def _train_step(self) -> float:
         recipe = self.recipe
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * compute_learning_rate_factor(self.step, recipe.steps)
+            group["lr"] = recipe.learning_rate * compute_learning_rate_factor(self.step, recipe.steps, recipe.schedule)
         samples = self._draw_batch()
         self.network.train()
         inputs = samples.inputs.to(self.device).contiguous(memory_format=self.layout)

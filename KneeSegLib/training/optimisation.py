@@ -11,8 +11,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from KneeSegLib.training.settings import FINAL_LEARNING_RATE, WARM_UP
 
 
-def compute_learning_rate_factor(step: int, steps: int) -> float:
-    """Return the factor of the learning rate: a linear rise, then half a cosine down to what is left at the end."""
+def compute_learning_rate_factor(step: int, steps: int, schedule: str = "cosine") -> float:
+    """Return the factor of the learning rate: a linear rise, then half a cosine down to what is left at the end.
+
+    Args:
+        schedule: ``"cosine"``, or ``"constant"`` for 1 at every step.
+    """
+    if schedule == "constant":
+        return 1.0
     rise = max(1, int(WARM_UP * steps))
     if step < rise:
         return (step + 1) / rise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER
+from KneeSegLib.bundles.kinds import VolumeInput
 from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.training.ct_priors import PriorErrors
 from KneeSegLib.training.mr_sampling import MrSampling
@@ -15,7 +16,7 @@ from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES as MR_CLASSES
 from KneeSegLib.training.synthesis.settings import CtSynthesis
 
-Kind = Literal["slices", "localiser", "naming", "patches", "mr-slices", "mr-patches", "mr-shape"]
+Kind = Literal["slices", "localiser", "naming", "patches", "ct-volume", "mr-slices", "mr-patches", "mr-shape"]
 MR_PREFIX = "mr-"
 
 
@@ -44,6 +45,23 @@ class Patches:
     per_box: int = 12
     slices_apart_mm: tuple[float, float] = (0.4, 1.6)
     errors: PriorErrors = field(default_factory=PriorErrors)
+
+
+@dataclass(frozen=True)
+class VolumeCrops:
+    """What a network of whole femora learns from.
+
+    Attributes:
+        input: what it sees, the magnitude of the CT's gradient or the CT itself.
+        finest_spacing_mm: the voxels of a CT are drawn between this and the recipe's ``spacing_mm``.
+        per_render: crops taken of each rendered CT: the first as long as the CT, the others cut short at random.
+        margin_mm: bounds of what each side of a crop leaves around the femur; a localiser's box is not exact.
+    """
+
+    input: VolumeInput = "gradient"
+    finest_spacing_mm: float = 1.2
+    per_render: int = 4
+    margin_mm: tuple[float, float] = (4.0, 26.0)
 
 
 @dataclass(frozen=True)
@@ -79,12 +97,13 @@ class Recipe:
     Attributes:
         name: of the bundle that comes out.
         kind: ``slices`` (2D joint model), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask
-            alone), ``patches`` (3D, refines one bone at a time); of knee MR ``mr-slices`` (2D, sagittal),
+            alone), ``patches`` (3D, refines one bone at a time), ``ct-volume`` (3D, whole femora on a grid of one
+            size); of knee MR ``mr-slices`` (2D, sagittal),
             ``mr-patches`` (3D, where cartilage is) and ``mr-shape`` (3D, fits the shape model of a bone).
         joints: prepared subjects to train on (``hip``, ``knee``, ``ankle``, ``body``; ``mr-knee`` alone for MR).
         spacing_mm: isotropic grid of the samples; of patches the coarsest; of sagittal slices the pixels'.
         shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
-            drawn per step.
+            drawn per step; of ``ct-volume`` the one grid that a femur's box is brought to.
         neighbour_offsets_mm: further slices as channels (2D only).
         widths: feature channels of the network per level.
         slab_slices: slices used of each rendered slab (``slices``), or rendered for it (``mr-slices``).
@@ -95,13 +114,15 @@ class Recipe:
         batch: samples of a step, over all processes.
         steps: of the whole training.
         learning_rate: the highest, after the rise at the start.
-        weight_decay: of AdamW.
+        schedule: ``cosine`` (a rise, then half a cosine down) or ``constant``.
+        weight_decay: of AdamW, which is Adam where it is 0.
         ema: decay of the exponential moving average of the weights, which is what is exported.
         validate_every: steps between two validations.
         seed: of the first weights and of all that is drawn at random.
         learning: beginnings of the names of the layers that learn, all where there are none; the others keep the
             weights that they start from, but for the statistics of their norms.
         patches: how patches are made (``patches`` only).
+        volume: how crops are made (``ct-volume`` only).
         mr: how samples of MR are taken (MR only).
         shape: what a shape network learns (``mr-shape`` only).
         synthesis: how images are made: of CT, or of MR where ``kind`` says so.
@@ -121,6 +142,7 @@ class Recipe:
     batch: int = 8
     steps: int = 2500
     learning_rate: float = 3e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = 1e-4
     ema: float = 0.997
     validate_every: int = 500
@@ -128,6 +150,7 @@ class Recipe:
     learning: tuple[str, ...] = ()
     losses: Losses = field(default_factory=Losses)
     patches: Patches = field(default_factory=Patches)
+    volume: VolumeCrops = field(default_factory=VolumeCrops)
     mr: MrSampling = field(default_factory=MrSampling)
     shape: ShapeFit = field(default_factory=ShapeFit)
     synthesis: CtSynthesis | MrSynthesis = field(default_factory=CtSynthesis)
@@ -146,6 +169,8 @@ class Recipe:
             return (OTHER, *BONES)
         if self.kind == "patches":
             return ("background", "bone")
+        if self.kind == "ct-volume":
+            return ("background", "femur")
         if self.kind == "mr-shape":
             return parameter_names(self.shape.modes)
         if self.kind.startswith(MR_PREFIX):
@@ -172,6 +197,7 @@ class Recipe:
             "localiser": 2,
             "naming": 1,
             "patches": 3,
+            "ct-volume": 1,
             "mr-slices": 1,
             "mr-patches": len(MR_CLASSES),
             "mr-shape": 2,
@@ -188,7 +214,7 @@ class Recipe:
                 "modes": self.shape.modes,
                 "widths": list(self.widths),
             }
-        network = "SliceUNet" if self.planar else "CoarseUNet3D"
+        network = "SliceUNet" if self.planar else "VNet" if self.kind == "ct-volume" else "CoarseUNet3D"
         return {
             "_target_": f"KneeSegLib.networks.{network}",
             "in_channels": self.in_channels,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
+from KneeSegLib.networks.vnet import are_vnet_widths
 from KneeSegLib.training.recipe import MR_PREFIX, Recipe
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
@@ -65,6 +66,11 @@ def _check(recipe: Recipe, where: str) -> None:
                 f"Recipe {where}: sample shape {list(shape)} was found, "
                 f"expected {dimensions} sizes that are multiples of {stride}."
             )
+    if recipe.kind == "ct-volume" and (len(recipe.shapes) != 1 or not are_vnet_widths(recipe.widths)):
+        raise InputError(
+            f"Recipe {where}: {len(recipe.shapes)} sample shapes and widths {list(recipe.widths)} were found; "
+            "a network of whole femora has one shape and two to five widths, each twice the one before."
+        )
     if recipe.kind.startswith(MR_PREFIX) != (recipe.joints == (MR_JOINT,)):
         raise InputError(
             f"Recipe {where}: kind {recipe.kind} with joints {list(recipe.joints)} was found; MR kinds are trained on "

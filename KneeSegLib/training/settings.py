@@ -39,6 +39,11 @@ LOCALISER_CUT_PROBABILITY = 0.5
 LOCALISER_FAR_WEIGHT = 0.1
 """Weight of a voxel that is far from any bone: most are, and what is near one decides."""
 
+VOLUME_AROUND_MM = 28.0
+"""A CT that femora are cropped from reaches so far beyond the femur on every side."""
+VOLUME_SHORTEST_MM = 70.0
+"""A field of view that ends in the femur shows at least so much of it: a hip or a knee."""
+
 CUT_AXIS_PROBABILITY = 0.4
 """Of a field of view that ends along an axis, where one ends at all."""
 CUT_FRACTION = 0.4

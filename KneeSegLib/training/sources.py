@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from KneeSegLib.training.ct_patches import PatchSource
 from KneeSegLib.training.ct_sources import LocaliserSource, NamingSource, SliceSource
+from KneeSegLib.training.ct_volumes import FemurVolumeSource
 from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource
 from KneeSegLib.training.samples import SampleSource
 from KneeSegLib.training.shape_source import ShapeSource
@@ -13,6 +14,7 @@ SOURCES: dict[str, type[SampleSource]] = {
     "localiser": LocaliserSource,
     "naming": NamingSource,
     "patches": PatchSource,
+    "ct-volume": FemurVolumeSource,
     "mr-slices": MrSliceSource,
     "mr-patches": MrPatchSource,
     "mr-shape": ShapeSource,

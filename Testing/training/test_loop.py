@@ -152,3 +152,7 @@ def test_a_bundle_with_other_layers_is_refused_as_a_start(tmp_path, prepared):
     bundle = write_bundle(tmp_path / "flat" / "ct-knee", network, flat.network_config, network.state_dict(), facts)
     with pytest.raises(InputError, match="other layers"):
         Training(deep, prepared, tmp_path / "run", start=bundle.path)
+
+
+def test_a_constant_learning_rate_neither_rises_nor_falls():
+    assert {compute_learning_rate_factor(step, 100, "constant") for step in (0, 1, 50, 99)} == {1.0}

@@ -74,6 +74,8 @@ class SoftTissue:
         muscle_hu, fat_hu, skin_hu: mean HU of each.
         vessel_hu: HU of vessels; vessel_probability: of vessels that differ from muscle.
         calcification_probability: of specks of calcium in soft tissue.
+        angiography_probability: of arteries along the bones that are full of contrast medium.
+        contrast_hu, artery_mm: HU and radius of such an artery. artery_depth_mm: its distance from bone.
     """
 
     depth_mm: Bounds = (6.0, 70.0)
@@ -84,6 +86,10 @@ class SoftTissue:
     vessel_hu: Bounds = (30.0, 450.0)
     vessel_probability: float = 0.35
     calcification_probability: float = 0.15
+    angiography_probability: float = 0.0
+    contrast_hu: Bounds = (180.0, 600.0)
+    artery_mm: Bounds = (2.0, 5.0)
+    artery_depth_mm: Bounds = (4.0, 22.0)
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,13 @@ BRIM_MM = 2.0
 """Osteophytes start from the surface: they fill no space further from it than their height and this."""
 DEMINERALISED_HU = 40.0
 """Of bone that has lost all its mineral: as dense as muscle."""
+
+MOST_ARTERIES = 3
+"""Of a leg in angiography: an artery, a vein that fills late, a branch."""
+ARTERY_SWAY = 0.35
+"""Standard deviation of an artery's distance from bone along its course, as a fraction of its mean."""
+ARTERY_SWAY_MM = 60.0
+"""Over this length of leg that distance varies."""
 
 LOW_CEILINGS_HU = (1023.0, 1500.0, 2000.0)
 """Where some scanners and exports cut bone off."""

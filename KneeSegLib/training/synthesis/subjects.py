@@ -43,6 +43,15 @@ class PreparedSubject:
             heights[index] = (float(rows[0]) * self.spacing_mm, float(rows[-1]) * self.spacing_mm)
         return heights
 
+    def measure_box_mm(self, index: int) -> torch.Tensor:
+        """Return the box ``(3, 2)`` of a bone, lowest and highest ``(z, y, x)`` in mm from the first voxel.
+
+        Args:
+            index: the bone's class index, a key of :attr:`heights_mm`.
+        """
+        places = torch.nonzero((self._distance < 0) & (self._nearest == index))
+        return torch.stack([places.amin(0), places.amax(0)], dim=1) * self.spacing_mm
+
     def draw_surface_point(self, index: int, generator: torch.Generator) -> torch.Tensor:
         """Draw a point ``(z, y, x)`` in mm on the surface of a bone, all its heights with equal probability.
 

@@ -16,6 +16,7 @@ from KneeSegLib.training.synthesis.fields import (
 from KneeSegLib.training.synthesis.pathology import add_cysts, add_growth_plate_scar, reduce_mineral
 from KneeSegLib.training.synthesis.scene import Scene
 from KneeSegLib.training.synthesis.settings import BoneTissue, SoftTissue
+from KneeSegLib.training.synthesis.vessels import add_arteries
 
 
 def render_bone(scene: Scene, tissue: BoneTissue, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,5 +80,7 @@ def render_soft_tissue(scene: Scene, tissue: SoftTissue, generator: torch.Genera
     if chance(tissue.calcification_probability, generator):
         specks = smoothstep(draw_smooth_noise(shape, spacing, 4.0, generator), 2.6, 2.9) * (scene.far_mm > 3.0)
         body = torch.lerp(body, torch.full_like(body, uniform((200.0, 900.0), generator)), specks)
+    if tissue.angiography_probability > 0.0 and chance(tissue.angiography_probability, generator):
+        body = add_arteries(body, scene, tissue, generator)
     air = uniform((-1010.0, -940.0), generator) + blur(8.0 * draw_white_noise(shape, generator), (0.0, 0.6, 0.6))
     return torch.lerp(air, body, smoothstep(below_skin, -0.5 * spacing, 0.5 * spacing))
