@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from KneeSegLib.networks.coarse_unet import CoarseUNet3D
+    from KneeSegLib.networks.resnet_unet import ResNetUNet
     from KneeSegLib.networks.shape_layer import ShapeLayer
     from KneeSegLib.networks.shape_regressor import ShapeRegressor
     from KneeSegLib.networks.slice_unet import SliceUNet
     from KneeSegLib.networks.vnet import VNet
 
-__all__ = ["CoarseUNet3D", "ShapeLayer", "ShapeRegressor", "SliceUNet", "VNet"]
+__all__ = ["CoarseUNet3D", "ResNetUNet", "ShapeLayer", "ShapeRegressor", "SliceUNet", "VNet"]
 
 _MODULES = {
     "CoarseUNet3D": "coarse_unet",
+    "ResNetUNet": "resnet_unet",
     "ShapeLayer": "shape_layer",
     "ShapeRegressor": "shape_regressor",
     "SliceUNet": "slice_unet",

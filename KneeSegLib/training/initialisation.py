@@ -10,6 +10,8 @@ from torch import nn
 
 from KneeSegLib import networks
 from KneeSegLib.errors import InputError
+from KneeSegLib.networks.resnet_unet import ResNetUNet
+from KneeSegLib.training.imagenet import load_imagenet_encoder
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.weight_transfer import transfer_from_bundle
 
@@ -21,12 +23,18 @@ def initialise_network(recipe: Recipe, start: Path | None = None) -> tuple[nn.Mo
         start: that bundle; None for fresh weights, drawn with the recipe's seed, and an empty description.
 
     Raises:
-        InputError: the bundle's network has other layers.
+        InputError: the bundle's network has other layers, or the weights of the recipe's encoder are not there.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = build_network(recipe)
-    return network, transfer_from_bundle(network, start) if start is not None else ""
+    if start is not None:
+        return network, transfer_from_bundle(network, start)
+    if isinstance(network, ResNetUNet) and recipe.encoder_weights:
+        path = Path(recipe.encoder_weights)
+        load_imagenet_encoder(network.encoder, path)
+        return network, f"fresh weights, the encoder's of ImageNet ({path.name})"
+    return network, ""
 
 
 def build_network(recipe: Recipe) -> nn.Module:

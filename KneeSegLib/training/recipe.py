@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER
 from KneeSegLib.bundles.kinds import VolumeInput
+from KneeSegLib.networks.resnet_unet import STEM_WIDTH
 from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.training.ct_priors import PriorErrors
 from KneeSegLib.training.mr_sampling import MrSampling
@@ -106,6 +108,10 @@ class Recipe:
             drawn per step; of ``ct-volume`` the one grid that a femur's box is brought to.
         neighbour_offsets_mm: further slices as channels (2D only).
         widths: feature channels of the network per level.
+        encoder: of a slice network, ``plain`` or ``resnet50v2``; with the latter ``widths`` are the decoder's.
+        encoder_width: channels of a ResNet's first convolution; 64 is the published width.
+        encoder_weights: path of a file of ImageNet weights that a ResNet starts from, see
+            :mod:`~KneeSegLib.training.imagenet`; fresh weights where it is empty.
         slab_slices: slices used of each rendered slab (``slices``), or rendered for it (``mr-slices``).
         bone_focus: fraction of the samples placed where a randomly chosen bone is, not anywhere (``slices``,
             ``naming``).
@@ -135,6 +141,9 @@ class Recipe:
     shapes: tuple[tuple[int, ...], ...]
     widths: tuple[int, ...]
     neighbour_offsets_mm: tuple[float, ...] = ()
+    encoder: Literal["plain", "resnet50v2"] = "plain"
+    encoder_width: int = STEM_WIDTH
+    encoder_weights: str = ""
     slab_slices: int = 12
     bone_focus: float = 0.0
     reuse: float = 1.0
@@ -214,6 +223,14 @@ class Recipe:
                 "modes": self.shape.modes,
                 "widths": list(self.widths),
             }
+        if self.encoder == "resnet50v2":
+            return {
+                "_target_": "KneeSegLib.networks.ResNetUNet",
+                "in_channels": self.in_channels,
+                "out_channels": len(self.classes),
+                "widths": list(self.widths),
+                "stem_width": self.encoder_width,
+            }
         network = "SliceUNet" if self.planar else "VNet" if self.kind == "ct-volume" else "CoarseUNet3D"
         return {
             "_target_": f"KneeSegLib.networks.{network}",
@@ -223,5 +240,5 @@ class Recipe:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe as plain data, every default spelled out."""
-        return dataclasses.asdict(self)
+        """The recipe as plain data, every default spelled out; of files on this machine the names alone."""
+        return {**dataclasses.asdict(self), "encoder_weights": Path(self.encoder_weights).name}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.errors import InputError
+from KneeSegLib.networks.resnet_unet import LEVELS
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.networks.vnet import are_vnet_widths
 from KneeSegLib.training.recipe import MR_PREFIX, Recipe
@@ -66,6 +67,15 @@ def _check(recipe: Recipe, where: str) -> None:
                 f"Recipe {where}: sample shape {list(shape)} was found, "
                 f"expected {dimensions} sizes that are multiples of {stride}."
             )
+    if recipe.encoder == "plain" and recipe.encoder_weights:
+        raise InputError(
+            f"Recipe {where}: encoder_weights were found beside encoder: plain; they belong to encoder: resnet50v2."
+        )
+    if recipe.encoder != "plain" and not (recipe.planar and len(recipe.widths) == LEVELS):
+        raise InputError(
+            f"Recipe {where}: encoder {recipe.encoder} with kind {recipe.kind} and {len(recipe.widths)} widths was "
+            f"found; it belongs to networks of slices with {LEVELS} widths."
+        )
     if recipe.kind == "ct-volume" and (len(recipe.shapes) != 1 or not are_vnet_widths(recipe.widths)):
         raise InputError(
             f"Recipe {where}: {len(recipe.shapes)} sample shapes and widths {list(recipe.widths)} were found; "
