@@ -16,6 +16,7 @@ from KneeSegLib.pipelines.table import (
     AUTO,
     DEVICE_CHOICES,
     MODALITY_CHOICES,
+    NNUNET,
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
@@ -100,6 +101,22 @@ def segment(
         ModalityChoice, typer.Option(help="What an image is whose file does not say it; DICOM does.")
     ] = AUTOMATIC_MODALITY,
     stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = LAST_STAGE,
+    nnunet: Annotated[
+        Path | None, typer.Option(help="Run this trained nnU-Net v2 folder (pipeline nnunet; extra nnunet).")
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="nnU-Net: what its labels are, a mapping file or the name of one that comes with KneeSeg."),
+    ] = None,
+    mirroring: Annotated[
+        bool,
+        typer.Option(
+            help="nnU-Net: look at the image mirrored too, where the model was trained so; 4 or 8 times as long."
+        ),
+    ] = True,
+    trust_checkpoint: Annotated[
+        bool, typer.Option("--trust-checkpoint", help="nnU-Net: let checkpoint and plans execute what they like.")
+    ] = False,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
     ] = False,
@@ -126,13 +143,17 @@ def segment(
     segmenting, saving = split_progress(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))
     case = run(
         input,
-        pipeline=pipeline.value,
+        pipeline=NNUNET if nnunet is not None and pipeline is AUTOMATIC_PIPELINE else pipeline.value,
         side=side.value,
         quality=quality.value,
         device=device.value,
         series=series,
         modality=modality.value,
         stop_after=stop_after.value,
+        nnunet=str(nnunet) if nnunet is not None else None,
+        mapping=mapping,
+        mirroring=mirroring,
+        trust_checkpoint=trust_checkpoint,
         progress=segmenting,
     )
     case.save(output, overwrite=overwrite, progress=saving)

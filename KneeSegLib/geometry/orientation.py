@@ -5,14 +5,20 @@ Coordinates are DICOM's and ITK's: LPS, millimetres (x grows to the patient's le
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from math import ceil, degrees, floor
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.boxes import ArrayBox, make_box
 from KneeSegLib.geometry.settings import LARGEST_COSINE, LARGEST_DRIFT_PIXELS
+
+Number = TypeVar("Number")
 
 
 def reorient_to_lps(image: sitk.Image) -> sitk.Image:
@@ -67,6 +73,75 @@ def restore_crop_orientation(crop: sitk.Image, reference: sitk.Image) -> sitk.Im
     turned.SetDirection(reference.GetDirection())
     turned.SetOrigin(reference.TransformIndexToPhysicalPoint(first))
     return turned
+
+
+@dataclass(frozen=True)
+class AxisTurn:
+    """How arrays ``[..., z, y, x]`` of one grid lie along the axes of another one of the same voxels.
+
+    Attributes:
+        order: for each of the last three axes of the result, which one of the array it is: -3, -2 or -1.
+        flips: which axes of the result run the other way.
+    """
+
+    order: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+
+    @classmethod
+    def between(cls, before: np.ndarray, after: np.ndarray) -> AxisTurn:
+        """The turn from one grid to another.
+
+        Args:
+            before, after: directions of the axes i, j, k, in the columns of 3 x 3 matrices; parallel in pairs, or so
+                nearly that it is clear which belong together.
+        """
+        cosines = before.T @ after
+        order = max(permutations(range(3)), key=lambda order: sum(abs(cosines[order[i], i]) for i in range(3)))
+        k, j, i = (-1 - order[axis] for axis in (2, 1, 0))
+        flips = [bool(cosines[order[axis], axis] < 0) for axis in (2, 1, 0)]
+        return cls((k, j, i), (flips[0], flips[1], flips[2]))
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """Return a view of ``array`` along the axes of the other grid."""
+        leading = range(array.ndim - 3)
+        turned = array.transpose(*leading, *(array.ndim + axis for axis in self.order))
+        return turned[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
+
+    def inverse(self) -> AxisTurn:
+        """The turn back."""
+        order = [self.order.index(axis) - 3 for axis in (-3, -2, -1)]
+        flips = [self.flips[axis + 3] for axis in order]
+        return AxisTurn((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]))
+
+    def values(self, of_axes: Sequence[Number]) -> tuple[Number, Number, Number]:
+        """Return what there is of each of the three axes, such as spacing, in the order of the other grid."""
+        k, j, i = (of_axes[axis] for axis in self.order)
+        return k, j, i
+
+    def box(self, box: ArrayBox, shape: tuple[int, int, int]) -> ArrayBox:
+        """Return a box of an array of ``shape`` as a box of :meth:`apply` of it."""
+        found = zip(self.values(box), self.values(shape), self.flips)
+        return make_box((size - cut.stop, size - cut.start) if flip else (cut.start, cut.stop)
+                        for cut, size, flip in found)  # fmt: skip
+
+
+def direction_of_letters(letters: str) -> np.ndarray:
+    """Return the directions of axes i, j, k in the columns of a matrix, LPS, for letters such as ``"RAS"``.
+
+    Each letter says towards where the index of an axis grows: right or left, anterior or posterior, superior or
+    inferior.
+
+    Raises:
+        ValueError: not three letters, one for each direction of the body.
+    """
+    found = [_DIRECTIONS.get(letter) for letter in letters.upper()]
+    columns = [direction for direction in found if direction is not None]
+    if len(columns) != 3 or len(found) != 3 or abs(np.linalg.det(np.array(columns))) != 1:
+        raise ValueError(f"Three letters such as LPS or RAS name an orientation, not {letters!r}.")
+    return np.array(columns, float).T
+
+
+_DIRECTIONS = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
 
 
 def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, float]:

@@ -19,8 +19,10 @@ A mapping file is JSON::
 ``labels`` is keyed by label value or by the label's name where the data name their labels (``dataset.json`` of nnU-Net,
 segments of 3D Slicer); upper case, spaces, hyphens and underscores in names do not matter. Each stands for a structure
 with its side (``femur_right``) or, where the data do not tell sides, without (``femur``). Several labels may stand for
-one structure. ``left_out`` says in words what the labels are that KneeSeg has no name for. Only ``format``,
-``format_version`` and ``labels`` are needed. ``license`` and ``source`` say where such data are had.
+one structure. ``left_out`` says in words what the labels are that KneeSeg has no name for. ``orientation`` says how the
+images lay in memory that a network was trained on, such as ``"RAS"``: towards where the indices i, j, k grow; without
+it an image is given to it as its file holds it. Only ``format``, ``format_version`` and ``labels`` are needed.
+``license`` and ``source`` say where such data are had.
 """
 
 from __future__ import annotations
@@ -36,12 +38,24 @@ from typing import Any
 
 from KneeSegLib.anatomy import STRUCTURES, TISSUES, Side, Structure, structure
 from KneeSegLib.errors import InputError
+from KneeSegLib.geometry.orientation import direction_of_letters
 from KneeSegLib.io.resources import label_mappings_folder
 
 MAPPING_FORMAT = "KneeSeg label mapping"
 MAPPING_FORMAT_VERSION = 1
 
-_FIELDS = {"format", "format_version", "title", "modality", "datasets", "labels", "left_out", "license", "source"}
+_FIELDS = {
+    "format",
+    "format_version",
+    "title",
+    "modality",
+    "datasets",
+    "labels",
+    "left_out",
+    "license",
+    "source",
+    "orientation",
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class LabelMapping:
         labels: by label value (``int``) or by the label's name as :func:`plain_name` writes it.
         left_out: the same for labels without a structure, with what they are.
         datasets: folder names of the nnU-Net data sets that it is for.
+        orientation: of the images that a network was trained on, such as ``"RAS"``; empty for that of the file.
     """
 
     source: str
@@ -73,6 +88,7 @@ class LabelMapping:
     title: str = ""
     modality: str | None = None
     datasets: tuple[str, ...] = ()
+    orientation: str = ""
 
     def target_of(self, value: int, name: str = "") -> Target | None:
         """What the label with this value, called ``name``, stands for; None where the mapping names no structure."""
@@ -191,6 +207,7 @@ def _parse(path: Path, source: str) -> LabelMapping:
         content.get("title", ""),
         content.get("modality"),
         tuple(content.get("datasets", ())),
+        content.get("orientation", ""),
     )
 
 
@@ -218,6 +235,10 @@ def _check_fields(content: Any, source: str) -> None:
         raise InputError(f'"datasets" of the label mapping {source} is no list of names; see docs/nnunet.md.')
     if content.get("modality") not in (None, "CT", "MR"):
         raise InputError(f'"modality" of the label mapping {source} is {content["modality"]!r}, expected CT or MR.')
+    try:
+        direction_of_letters(str(content.get("orientation", "LPS")))
+    except ValueError as error:
+        raise InputError(f'"orientation" of the label mapping {source} is of no use: {error}') from None
     if not content.get("labels"):
         raise InputError(f'The label mapping {source} has no "labels"; name at least one, such as "1": "femur_right".')
 

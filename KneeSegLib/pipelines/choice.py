@@ -8,7 +8,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import guess_modality, looks_like_hounsfield
 from KneeSegLib.io.volume import Volume, check_ct, check_mr
 from KneeSegLib.pipelines.request import Request
-from KneeSegLib.pipelines.table import AUTO, PIPELINES, PipelineInfo
+from KneeSegLib.pipelines.table import AUTO, NNUNET, PIPELINES, PipelineInfo
 
 if TYPE_CHECKING:
     from KneeSegLib.pipelines.pipeline import Pipeline
@@ -25,7 +25,7 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
         if volume.modality is None:
             return _try_ct(volume)
         info = PIPELINES["mr-knee" if volume.modality == "MR" else "ct-leg"]
-    if info.modality == "MR":
+    if (info.modality or request.presumed_modality) == "MR":
         check_mr(volume)
     else:
         check_ct(volume)
@@ -34,6 +34,10 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
 
 def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
     """Return what runs a pipeline; imports torch."""
+    if info.name == NNUNET:
+        from KneeSegLib.pipelines.nnunet import Nnunet
+
+        return Nnunet(info, request)
     if info.modality == "MR":
         from KneeSegLib.pipelines.mr_knee import MrKnee
 

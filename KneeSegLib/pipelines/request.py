@@ -11,6 +11,7 @@ from KneeSegLib.pipelines.table import (
     DEVICE_CHOICES,
     DEVICES_EVERYWHERE,
     MODALITY_CHOICES,
+    NNUNET,
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
@@ -34,6 +35,10 @@ class Request:
             recognises a CT by its values.
         stop_after: a stage of the MR pipeline, one of :data:`~KneeSegLib.pipelines.table.STAGES`, to look at what it
             comes to without those after it.
+        nnunet: of the pipeline ``nnunet``, the folder of a trained model; :func:`KneeSegLib.nnunet.folder.find_model`.
+        mapping: what its labels are: a mapping file, or the name of one that comes with KneeSeg; None to find it.
+        mirroring: whether the model sees the image mirrored too, where it was trained so, as nnU-Net does by itself.
+        trust_checkpoint: whether a checkpoint may execute code, and its plans import what they name.
 
     Raises:
         InputError: an option has a value that it does not know.
@@ -46,6 +51,10 @@ class Request:
     series: str | None = None
     modality: str = "auto"
     stop_after: str = STAGES[-1]
+    nnunet: str | None = None
+    mapping: str | None = None
+    mirroring: bool = True
+    trust_checkpoint: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("pipeline", self.pipeline, PIPELINES)
@@ -54,6 +63,13 @@ class Request:
         _check_choice("device", self.device, DEVICE_CHOICES)
         _check_choice("modality", self.modality, MODALITY_CHOICES)
         _check_choice("stage", self.stop_after, STAGES)
+        if self.pipeline == NNUNET and self.nnunet is None:
+            raise InputError("The pipeline nnunet runs a model of yours; name its folder with --nnunet FOLDER.")
+        if self.pipeline != NNUNET and (self.nnunet is not None or self.mapping is not None):
+            raise InputError(
+                f"A model folder and a label mapping belong to the pipeline nnunet, not to {self.pipeline}; choose "
+                "that pipeline, or leave them out."
+            )
 
     @property
     def known_modality(self) -> Modality | None:
@@ -65,7 +81,17 @@ class Request:
     @property
     def presumed_modality(self) -> Modality | None:
         """The modality that the chosen pipeline works on; None where the pipeline is to be chosen by the image."""
+        if self.pipeline == NNUNET:
+            from KneeSegLib.nnunet.folder import find_model
+
+            return find_model(self.nnunet_folder).modality
         return None if self.pipeline == AUTO else PIPELINES[self.pipeline].modality
+
+    @property
+    def nnunet_folder(self) -> str:
+        """The folder of the model that the pipeline ``nnunet`` runs."""
+        assert self.nnunet is not None
+        return self.nnunet
 
     @property
     def quality_info(self) -> Quality:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT
 
 Modality = Literal["CT", "MR"]
 Stage = Literal["slices", "shape", "patches"]
@@ -26,14 +26,28 @@ MR_SHAPE_BUNDLES: Mapping[str, str] = MappingProxyType({"femur": "mr-shape-femur
 
 @dataclass(frozen=True)
 class PipelineInfo:
-    """One way from an image to labels, as a user chooses it; ``bundles`` are needed whatever the quality."""
+    """One way from an image to labels, as a user chooses it; ``bundles`` are needed whatever the quality.
+
+    ``modality`` is None where a model of the user's decides it. ``only_tissues`` are those that it looks for, where
+    these are not all of its joints.
+    """
 
     name: str
     title: str
-    modality: Modality
+    modality: Modality | None
     bundles: tuple[str, ...]
     joints: tuple[str, ...]
     description: str
+    only_tissues: tuple[str, ...] = ()
+
+    @property
+    def tissues(self) -> tuple[str, ...]:
+        """Keys of the tissues that it looks for, where that does not depend on a model of the user's."""
+        if self.only_tissues:
+            return self.only_tissues
+        if self.modality == "MR":
+            return (*JOINT_BONES["knee"], *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
+        return tuple(dict.fromkeys(bone for joint in self.joints for bone in JOINT_BONES[joint]))
 
     @property
     def only_joint(self) -> str | None:
@@ -68,6 +82,7 @@ def _ct(name: str, title: str, joints: tuple[str, ...], description: str) -> Pip
 
 
 AUTO = "auto"
+NNUNET = "nnunet"
 
 PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
     {
@@ -95,6 +110,14 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 (MR_SLICES_BUNDLE, *MR_SHAPE_BUNDLES.values(), MR_PATCHES_BUNDLE),
                 ("knee",),
                 "Bones, cartilages and menisci of one knee in sagittal or isotropic MR of any sequence.",
+            ),
+            PipelineInfo(
+                NNUNET,
+                "nnU-Net: a model of yours",
+                None,
+                (),
+                tuple(JOINT_BONES),
+                "Runs the folder of a trained nnU-Net v2 model on a CT or MR, and brings its labels into KneeSeg's.",
             ),
         )
     }

@@ -30,6 +30,7 @@ from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
 if TYPE_CHECKING:
     from KneeSegLib.ct.leg import Leg
     from KneeSegLib.ct.refinement import Residual
+    from KneeSegLib.geometry.grid import Grid
     from KneeSegLib.inference.labels import LegLabels
     from KneeSegLib.inference.scan import Scan
 
@@ -38,7 +39,7 @@ def measure_leg_features(
     labelled: LegLabels,
     before_cleaning: np.ndarray,
     disputed: Mapping[str, float],
-    leg: Leg,
+    leg: Leg | None,
     scan: Scan,
     residuals: Mapping[str, Residual] = MappingProxyType({}),
 ) -> dict[str, QualityFeatures]:
@@ -48,7 +49,7 @@ def measure_leg_features(
         labelled: the cleaned labels with their margins.
         before_cleaning: uint8, the labels as they were before, on the same crop.
         disputed: see :func:`KneeSegLib.quality.uncertainty.measure_disputed_fractions`.
-        leg: what the localiser found.
+        leg: what the localiser found; None where none was asked.
         scan: the whole scan, in HU.
         residuals: what a refinement added, by bone.
     """
@@ -60,7 +61,7 @@ def measure_leg_features(
     voxel_cm3 = float(np.prod(spacing_mm)) / 1000.0
     found = {}
     for bone in BONES:
-        value = structure(bone, leg.side).label_value
+        value = structure(bone, labelled.side).label_value
         box = boxes.get(value)
         if box is None:
             continue
@@ -74,8 +75,9 @@ def measure_leg_features(
         steps = measure_outline_steps(own, spacing_mm)
         soft_tissue_hu = measure_soft_tissue_hu(image, bones)
         margin = labelled.margins[bone]
-        localised, residual = leg.bones.get(bone), residuals.get(bone)
-        found[structure(bone, leg.side).key] = QualityFeatures(
+        residual = residuals.get(bone)
+        agreement, certainty = _compare_with_localiser(bone, mask, crop.part(around), leg)
+        found[structure(bone, labelled.side).key] = QualityFeatures(
             volume_cm3=volume_cm3,
             extent_mm=measure_extent_mm(box, spacing_mm),
             whole=not borders and not any(find_border_faces(box, labels.shape)[0]),
@@ -86,11 +88,9 @@ def measure_leg_features(
             ),
             disputed_fraction=disputed.get(bone, nan),
             refined_mm=measure_refinement_mm(residual.values.numpy(), mask, spacing_mm) if residual else nan,
-            localiser_agreement=(
-                measure_region_agreement(mask, crop.part(around), leg.regions[bone], leg.grid) if localised else 0.0
-            ),
-            localiser_certainty=localised.confidence if localised else 0.0,
-            side_certainty=leg.side_confidence,
+            localiser_agreement=agreement,
+            localiser_certainty=certainty,
+            side_certainty=leg.side_confidence if leg else nan,
             cleaned_fraction=changed.get(value, 0) * voxel_cm3 / volume_cm3,
             components=len(label_components(own)[1]) - 1,
             contact_fraction=edges.contact_fraction,
@@ -108,3 +108,13 @@ def measure_leg_features(
             metal_cm3=measure_metal_cm3(metal, mask, around, spacing_mm),
         )
     return found
+
+
+def _compare_with_localiser(bone: str, mask: np.ndarray, grid: Grid, leg: Leg | None) -> tuple[float, float]:
+    """Return how far the localiser agrees and how certain it is; NaN without one, 0 where it did not see the bone."""
+    if leg is None:
+        return nan, nan
+    localised = leg.bones.get(bone)
+    if localised is None:
+        return 0.0, 0.0
+    return measure_region_agreement(mask, grid, leg.regions[bone], leg.grid), localised.confidence
