@@ -11,6 +11,7 @@ from KneeSegLib.mr.expectations import describe_knee, describe_missing, known_si
 from KneeSegLib.mr.labelling import KneeLayout, label_knee
 from KneeSegLib.mr.patches import place_patches, refine_cartilage
 from KneeSegLib.mr.record import record_knee
+from KneeSegLib.mr.settings import PLACING, PatchPlacing
 from KneeSegLib.mr.shape_fit import ShapeNetwork, fit_side
 from KneeSegLib.mr.shape_maps import map_shapes
 from KneeSegLib.mr.shape_prior import apply_shape_prior
@@ -35,6 +36,7 @@ class MrKnee(Pipeline):
     options = ("side", "stop_after", "device")
     bytes_per_voxel = 8.0
     bytes_anyway = 1.7e9
+    placing: PatchPlacing = PLACING
     # Measured with Testing/benchmarks/knee_mr.py: torch, networks and probabilities, beside what grows with the scan.
 
     def run(self, scan: Scan, request: Request, steps: Steps) -> Findings:
@@ -51,7 +53,7 @@ class MrKnee(Pipeline):
         patches = None
         if request.stop_after == "patches":
             with steps("patches") as progress:
-                centers_mm = place_patches(shapes, slices)
+                centers_mm = place_patches(shapes, slices, self.placing)
                 patches = refine_cartilage(self.model(MR_PATCHES_BUNDLE), scan, slices, centers_mm, progress)
         with steps("label") as progress:
             layout = KneeLayout.of_bones(found.side, bones)

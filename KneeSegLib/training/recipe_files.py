@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +25,11 @@ FORMER_KEYS = {"lump_mm": "component_mm", "lump_probability": "component_probabi
 """Entries that had other names in recipes and bundles written earlier, and their present names."""
 
 
-def read_recipe(name_or_path: str | Path, **changes: Any) -> Recipe:
+def read_recipe(name_or_path: str | Path, assignments: Sequence[str] = (), **changes: Any) -> Recipe:
     """Read a recipe by name (one that ships) or by path; ``changes`` replace single top-level entries.
+
+    Args:
+        assignments: entries to replace at any depth, each as ``losses.dice=0.5``, the value in YAML.
 
     Raises:
         InputError: no such recipe, or an entry that is unknown or of the wrong kind; the sentence names it.
@@ -42,10 +45,34 @@ def read_recipe(name_or_path: str | Path, **changes: Any) -> Recipe:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise InputError(f"Recipe {path.name} holds no table of entries; see the recipes that ship for the form.")
+    for assignment in assignments:
+        _assign(content, assignment, path.name)
     content.update({key: value for key, value in changes.items() if value is not None})
     recipe = _build(Recipe, content, path.name)
     _check(recipe, path.name)
     return recipe
+
+
+def _assign(content: dict[str, Any], assignment: str, where: str) -> None:
+    """Replace the entry of a recipe that ``assignment`` names."""
+    import yaml
+
+    entry, equals, text = assignment.partition("=")
+    *tables, last = entry.split(".")
+    for table in tables:
+        content = content.setdefault(table, {})
+        if not isinstance(content, dict):
+            raise InputError(f"Recipe {where}: {entry!r} was to be set, but {table!r} is no table of entries.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None
+    if not (equals and last) or value is None:
+        raise InputError(
+            f"{assignment!r} sets no entry of a recipe; write ENTRY=VALUE, for example losses.dice=0.5 or "
+            "volume.input=image."
+        )
+    content[last] = value
 
 
 def parse_recipe(content: Mapping[str, Any], where: str) -> Recipe:

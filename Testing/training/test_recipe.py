@@ -9,7 +9,7 @@ from KneeSegLib.training.recipe_files import RECIPES_FOLDER, parse_recipe, read_
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES_FOLDER.glob("*.yaml")))
 def test_every_shipped_recipe_reads_and_names_its_bundle(name):
     recipe = read_recipe(name)
-    assert recipe.name == name.removesuffix("-finish")
+    assert recipe.name == name.removesuffix("-finish").removeprefix("as-published-").removesuffix("-resnet")
     config = recipe.network_config
     outputs = config["modes"] + POSE_PARAMETERS if recipe.kind == "mr-shape" else config["out_channels"]
     assert len(recipe.classes) == outputs
@@ -54,3 +54,24 @@ def test_synthesis_ingredients_are_switched_from_the_recipe():
     recipe = read_recipe("ct-knee", synthesis={"scanner": {"metal_probability": 0.0}})
     assert recipe.synthesis.scanner.metal_probability == 0.0
     assert recipe.synthesis.scanner.blur_mm == read_recipe("ct-knee").synthesis.scanner.blur_mm
+
+
+def test_single_entries_are_set_at_any_depth():
+    recipe = read_recipe("ct-femur-vnet", ["volume.input=image", "losses.dice=0.5", "widths=[2, 4]"], seed=3)
+    assert (recipe.volume.input, recipe.losses.dice, recipe.widths, recipe.seed) == ("image", 0.5, (2, 4), 3)
+    assert recipe.volume.per_render == read_recipe("ct-femur-vnet").volume.per_render
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("losses.dice", "sets no entry of a recipe; write ENTRY=VALUE"),
+        ("losses.dice=[", "sets no entry of a recipe"),
+        ("losses.focal=1", "entry 'focal' is unknown; known are cross_entropy"),
+        ("widths.first=1", "'widths' is no table of entries"),
+        ("volume.input=laplacian", "is 'laplacian', expected one of gradient, image"),
+    ],
+)
+def test_what_sets_no_entry_is_refused(assignment, sentence):
+    with pytest.raises(InputError, match=sentence):
+        read_recipe("ct-femur-vnet", [assignment])

@@ -23,6 +23,10 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the training; a started one is continued.")],
     steps: Annotated[int | None, typer.Option(min=1, help="Another number of steps than the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
+    entries: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="ENTRY=VALUE", help="Another entry of the recipe, such as losses.dice=0.5."),
+    ] = None,
     bundles: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="When done, write the network here as a bundle of its name.")
     ] = None,
@@ -51,7 +55,7 @@ def train(
     from KneeSegLib.training.loop import Training
     from KneeSegLib.training.recipe_files import read_recipe
 
-    chosen = read_recipe(recipe, steps=steps, seed=seed)
+    chosen = read_recipe(recipe, entries or (), steps=steps, seed=seed)
     bundle = bundles / chosen.name if bundles is not None else None
     if bundle is not None:
         require_writable(bundle, overwrite)
