@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from KneeSegLib.measurements.cartilage import CartilageMeasurement
     from KneeSegLib.measurements.structures import FoundStructure
     from KneeSegLib.measurements.surface_map import SurfaceMap
+    from KneeSegLib.second_opinion import SecondOpinion
 
 _SCAN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -77,6 +78,8 @@ class Case:
             ``name``, ``version``, ``sha256``), ``device``, ``timings`` (seconds per stage, in order) and ``date`` (ISO
             8601). ``statement`` and ``software`` (versions) are added when saved unless they are there.
 
+        second_opinion: how far another pipeline agrees, where one was asked.
+
     Raises:
         ValueError: no scan, or several of which one has no name, an unfit one or that of another.
     """
@@ -84,6 +87,7 @@ class Case:
     scans: list[ScanResult]
     warnings: list[str]
     provenance: dict[str, Any]
+    second_opinion: SecondOpinion | None = None
 
     def __post_init__(self) -> None:
         names = [scan.name for scan in self.scans]

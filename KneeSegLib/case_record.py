@@ -62,6 +62,7 @@ def describe_case(
         "statement": provenance["statement"],
         **fields,
         "warnings": case.warnings,
+        **_describe_second_opinion(case),
         "files": files,
         "provenance": provenance,
     }
@@ -111,6 +112,35 @@ def _describe_scan(scan: ScanResult, prefix: str, qualities: Mapping[str, Surfac
             for entry in scan.cartilage
         ],
         "files": files,
+    }
+
+
+def _describe_second_opinion(case: Case) -> dict[str, Any]:
+    opinion = case.second_opinion
+    if opinion is None:
+        return {}
+    structures = [
+        {
+            "key": entry.structure.key,
+            "found_by": entry.found_by,
+            "looked_for_by_both": entry.looked_for,
+            "volume_mm3": entry.first_mm3,
+            "second_volume_mm3": entry.second_mm3,
+            "dice": entry.dice,
+            "largest_distance_mm": entry.largest_mm,
+            "at_lps_mm": entry.largest_at_mm,
+            "at": entry.largest_at,
+            "limit_mm": entry.limit_mm,
+            "flagged": entry.disagrees,
+        }
+        for entry in opinion.agreements
+    ]
+    return {
+        "second_opinion": {
+            "pipeline": opinion.pipeline,
+            "structures": structures,
+            "provenance": opinion.provenance,
+        }
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.pipelines.request import Request, require_device
 from KneeSegLib.pipelines.table import AUTO
 from KneeSegLib.progress import Progress, no_progress, split_progress
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from KneeSegLib.case import Case
+    from KneeSegLib.io.volume import Volume
+    from KneeSegLib.pipelines.table import PipelineInfo
 
 
 def segment(
-    input: str | Path | sitk.Image, pipeline: str = AUTO, progress: Progress = no_progress, **options: Any
+    input: str | Path | sitk.Image,
+    pipeline: str = AUTO,
+    progress: Progress = no_progress,
+    second_opinion: str | None = None,
+    **options: Any,
 ) -> Case:
     """Segment bones, and in MR of the knee cartilages and menisci.
 
@@ -26,8 +33,10 @@ def segment(
         input: folder of DICOM slices, image file (DICOM, NRRD, NIfTI, MetaImage) or image.
         pipeline: a key of :data:`KneeSegLib.pipelines.table.PIPELINES`.
         progress: told how far the work is; may raise ``Cancelled``.
-        options: ``side``, ``quality``, ``device``, ``series``, ``modality``, ``stop_after``: see
-            :class:`KneeSegLib.pipelines.request.Request`.
+        second_opinion: another pipeline, or the folder of a trained nnU-Net model, that segments the image too: the
+            case says how far they agree, and structures on which they do not are flagged.
+        options: ``side``, ``quality``, ``device``, ``series``, ``modality``, ``stop_after``, ``nnunet``, ``mapping``,
+            ``mirroring``, ``trust_checkpoint``: see :class:`KneeSegLib.pipelines.request.Request`.
 
     Raises:
         InputError: the image or an option cannot be used.
@@ -39,18 +48,38 @@ def segment(
     request = Request(pipeline=pipeline, **options)
     require_device(request.device)
     from KneeSegLib.io.volume import read_volume
-    from KneeSegLib.pipelines.choice import choose_pipeline, create_pipeline
+    from KneeSegLib.pipelines.choice import choose_pipeline
 
-    reading, running, finishing = split_progress(progress, (5, 90, 5))
+    other = None
+    if second_opinion is not None:
+        from KneeSegLib.second_opinion import request_second_opinion
+
+        other = request_second_opinion(second_opinion, request)
+    reading, running, asking = split_progress(progress, (5, 95, 95 if other else 0))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
     volume = read_volume(input, request.series, request.known_modality, request.presumed_modality)
-    seconds = {"read": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
     info = choose_pipeline(request, volume)
+    if other is not None:
+        choose_pipeline(other, volume)  # before the first one runs for nothing
     if volume.modality is None and request.pipeline == AUTO:
         open_question = f"Nothing says whether '{volume.source}' is a CT or an MR; it was taken for a {info.modality}."
         volume = replace(volume, notes=(*volume.notes, f"{open_question} If it is an MR, choose --pipeline mr-knee."))
+    case = _run(request, info, volume, running)
+    case.provenance["timings"] = {"read": seconds, **case.provenance["timings"]}
+    if other is not None:
+        _ask(case, (request, info), other, asking)
+    progress(1.0, "Segmented")
+    return case
+
+
+def _run(request: Request, info: PipelineInfo, volume: Volume, progress: Progress) -> Case:
+    """Run one pipeline on a volume that fits it."""
     # torch and MONAI take seconds to import: not before the image is known to be fit.
+    from KneeSegLib.pipelines.choice import create_pipeline
+
+    running, finishing = split_progress(progress, (90, 5))
     findings = create_pipeline(info, request).segment(volume, running)
     from KneeSegLib.assembly import add_cartilage, assemble_case
 
@@ -61,11 +90,34 @@ def segment(
     finishing(0.3, "Surfaces and cartilage thickness")
     add_cartilage(case)
     seconds_after = {"assemble": assembled - started, "cartilage": time.perf_counter() - assembled}
-    case.provenance["timings"] = {**seconds, **case.provenance["timings"], **seconds_after}
+    case.provenance["timings"] = {**case.provenance["timings"], **seconds_after}
     case.provenance["options"] |= {
         "pipeline": request.pipeline,
         "series": request.series,
         "modality": request.modality,
     }
-    finishing(1.0, "Segmented")
     return case
+
+
+def _ask(case: Case, first: tuple[Request, PipelineInfo], request: Request, progress: Progress) -> None:
+    """Run a second pipeline on the scan of a case and say in the case how far they agree."""
+    from KneeSegLib.assembly import assemble_case
+    from KneeSegLib.pipelines.choice import choose_pipeline, create_pipeline
+    from KneeSegLib.second_opinion import add_second_opinion, list_known_tissues
+
+    info = choose_pipeline(request, case.volume)
+    sides = {found.structure.side for found in case.structures}
+    if info.modality != "CT" and request.side == "auto" and len(sides) == 1:
+        # The first one settles the side of a knee that has none: another side would leave nothing to compare.
+        request = replace(request, side=sides.pop())
+    running, comparing = split_progress(progress, (9, 1))
+    started = time.perf_counter()
+    try:
+        second: Case | str = assemble_case(case.volume, create_pipeline(info, request).segment(case.volume, running))
+        title = second.provenance.get("model", {}).get("title", info.title)
+    except AnatomyNotFoundError as error:
+        second, title = str(error), info.title
+    comparing(0.0, "Comparing the two opinions")
+    known = list_known_tissues(first[1], first[0]) & list_known_tissues(info, request)
+    add_second_opinion(case, second, title, known)
+    case.provenance["timings"]["second opinion"] = time.perf_counter() - started

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("ct", "mr", "nnunet", "cleaning", "quality", "surfaces", "measurements", "planning"),
     ("pipelines",),
-    ("case", "assembly", "case_record", "case_reading", "output", "report", "segmentation"),
+    ("case", "assembly", "case_record", "case_reading", "output", "report", "second_opinion", "segmentation"),
     ("cli", "__init__", "__main__"),
 )
 """The rooms of the library on each floor, from the ground. A room is a folder or a file directly below the package."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.cli.opinion_table import show_second_opinion
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import InputError
@@ -117,6 +118,10 @@ def segment(
     trust_checkpoint: Annotated[
         bool, typer.Option("--trust-checkpoint", help="nnU-Net: let checkpoint and plans execute what they like.")
     ] = False,
+    second_opinion: Annotated[
+        str | None,
+        typer.Option(help="Run another pipeline or nnU-Net folder too, and flag structures on which they disagree."),
+    ] = None,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
     ] = False,
@@ -154,6 +159,7 @@ def segment(
         mapping=mapping,
         mirroring=mirroring,
         trust_checkpoint=trust_checkpoint,
+        second_opinion=second_opinion,
         progress=segmenting,
     )
     case.save(output, overwrite=overwrite, progress=saving)
@@ -197,6 +203,8 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
         quality = found.quality.name if found.quality else ""
         table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", quality, "; ".join(remarks))
     console.print(table)
+    if case.second_opinion is not None:
+        show_second_opinion(console, case.second_opinion)
     console.print(f"Result: {folder}", soft_wrap=True, markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)
     console.print(TRAINING_STATEMENT, style="dim")

@@ -38,3 +38,8 @@ def measure_distance_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.nda
         spacing_mm: (z, y, x).
     """
     return cast("np.ndarray", ndimage.distance_transform_edt(~mask, sampling=spacing_mm))
+
+
+def find_edge_voxels(mask: np.ndarray) -> np.ndarray:
+    """Return the voxels of a mask that have a face on its outside; what the border of the array cuts is outside."""
+    return mask & ~ndimage.binary_erosion(mask, FACES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 THICKNESS_STEP_MM = 0.1
 """Cartilage is looked for at this distance along a bone's normal; its surfaces are interpolated between two samples."""
 
@@ -17,3 +20,8 @@ between a bone and its own cartilage may be missing."""
 
 CENTRAL_DEGREES = 45.0
 """The part of the femur's cartilage within this angle of straight down is central: what bears weight in standing."""
+
+OPINION_LIMITS_MM: Mapping[str, float] = MappingProxyType({"bone": 3.0, "cartilage": 2.5, "meniscus": 3.0})
+"""Two opinions on a structure are flagged where their surfaces lie farther apart somewhere, by kind of tissue: a cut
+planned on one of them would be off by as much. Less is what two good segmentations differ by at the rim of a joint
+surface. Not measured."""

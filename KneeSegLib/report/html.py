@@ -7,12 +7,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from KneeSegLib.measurements.settings import OPINION_LIMITS_MM
 from KneeSegLib.progress import Progress, no_progress, split_progress
 from KneeSegLib.report.cartilage import format_css_gradient
 from KneeSegLib.report.content import collect_warnings, find_shared_limits, show_scan, title_structures
 from KneeSegLib.report.settings import CARTILAGE_SCALE_MM, TILT_TOLD_FROM_DEGREES
 from KneeSegLib.report.solids import draw_solids
 from KneeSegLib.report.templates import load_template
+from KneeSegLib.second_opinion import describe_presence
 
 if TYPE_CHECKING:
     from KneeSegLib.case import Case
@@ -57,6 +59,9 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
         thickness_end=CARTILAGE_SCALE_MM,
         solids=solids,
         tilt=tilt if tilt >= TILT_TOLD_FROM_DEGREES else None,
+        opinion=case.second_opinion,
+        presence=describe_presence,
+        opinion_limits=", ".join(f"{limit:g} mm ({kind})" for kind, limit in OPINION_LIMITS_MM.items()),
         timings=[(stage[:1].upper() + stage[1:], seconds) for stage, seconds in timings.items()],
         total=sum(timings.values()),
         longest=max(timings.values(), default=0.0) or 1.0,

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import structure
@@ -184,3 +185,16 @@ def test_a_leg_that_is_not_there_is_said(models):
     scan, _ = scan_of(OPENMSK_RECIPE)
     with pytest.raises(AnatomyNotFoundError, match="Both legs were asked for, and the nnU-Net model found only the"):
         segment(scan, models["openmsk"], modality="MR", side="both")
+
+
+def test_a_model_that_lacks_a_bone_is_found_out_by_a_second_opinion(models, tmp_path):
+    folder = shutil.copytree(models["moose"], tmp_path / models["moose"].name)
+    checkpoint = next(folder.rglob("checkpoint_final.pth"))
+    content = torch.load(checkpoint, weights_only=False)
+    bias = next(name for name in content["network_weights"] if name.endswith("seg_layers.0.bias"))
+    content["network_weights"][bias][MOOSE["patella_left"]] = -200.0
+    torch.save(content, checkpoint)
+    case = segment(scan_of(MOOSE_RECIPE)[0], models["moose"], second_opinion=str(folder))
+    flagged = {entry.structure.key for entry in case.second_opinion.agreements if entry.disagrees}
+    assert flagged == {"patella_left"}
+    assert any("Check the left patella. The second opinion (Dataset666" in sentence for sentence in case.warnings)
