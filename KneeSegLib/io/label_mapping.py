@@ -44,6 +44,12 @@ from KneeSegLib.io.resources import label_mappings_folder
 MAPPING_FORMAT = "KneeSeg label mapping"
 MAPPING_FORMAT_VERSION = 1
 
+MAPPING_NAME = "label_mapping.json"
+"""A mapping of this name in a model's folder, or in that of its data set, is taken."""
+
+MAPPING_FIELD = "kneeseg_label_mapping"
+"""Field of nnU-Net's ``dataset.json`` that may hold a mapping: nnU-Net copies the file to what it trains."""
+
 _FIELDS = {
     "format",
     "format_version",
@@ -197,6 +203,18 @@ def _parse(path: Path, source: str) -> LabelMapping:
         raise InputError(
             f"The label mapping {source} cannot be read as JSON ({error}); see docs/nnunet.md for how one looks."
         ) from None
+    return parse_label_mapping(content, source)
+
+
+def parse_label_mapping(content: Any, source: str) -> LabelMapping:
+    """Return the mapping that the content of a mapping file describes.
+
+    Args:
+        source: where it is from, for messages.
+
+    Raises:
+        InputError: it is no mapping, or an entry names no structure.
+    """
     _check_fields(content, source)
     labels = {_key(key): _target(str(key), value, source) for key, value in content["labels"].items()}
     left_out = {_key(key): str(value) for key, value in content.get("left_out", {}).items()}

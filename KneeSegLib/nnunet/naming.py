@@ -14,16 +14,22 @@ from KneeSegLib.geometry.boxes import find_label_boxes, find_mask_box, grow_box,
 from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.inference.labels import LegLabels, Margin
 from KneeSegLib.inference.settings import MARGIN_SCALE
-from KneeSegLib.io.label_mapping import LabelMapping, Target, find_label_mapping, map_own_names, read_label_mapping
+from KneeSegLib.io.label_mapping import (
+    MAPPING_FIELD,
+    MAPPING_NAME,
+    LabelMapping,
+    Target,
+    find_label_mapping,
+    map_own_names,
+    parse_label_mapping,
+    read_label_mapping,
+)
 from KneeSegLib.nnunet.folder import ModelFolder
 from KneeSegLib.nnunet.settings import MARGIN_VOXELS
 from KneeSegLib.nnunet.sides import Sides
 
 if TYPE_CHECKING:
     from KneeSegLib.nnunet.predictor import Logits
-
-MAPPING_NAME = "label_mapping.json"
-"""A mapping of this name in a model's folder, or in that of its data set, is taken."""
 
 
 def choose_mapping(folder: ModelFolder, given: str | None) -> LabelMapping:
@@ -37,6 +43,8 @@ def choose_mapping(folder: ModelFolder, given: str | None) -> LabelMapping:
     for beside in (folder.path / MAPPING_NAME, folder.path.parent / MAPPING_NAME):
         if beside.is_file():
             return read_label_mapping(beside)
+    if MAPPING_FIELD in folder.dataset:
+        return parse_label_mapping(folder.dataset[MAPPING_FIELD], "dataset.json")
     found = find_label_mapping(folder.dataset_name) or map_own_names(folder.label_names, "dataset.json")
     if found is None:
         known = ", ".join(f"{value} {name}" for value, name in folder.label_names.items())

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from KneeSegLib.cli.options import Overwrite, Progress, stream_of
+from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class KnownModality(str, Enum):
+    """What an image can be."""
+
+    CT = "CT"
+    MR = "MR"
+
 
 app = typer.Typer(help="Write what KneeSeg has in the formats of others.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _export() -> None:
-    """Keep ``bundle`` a command of its own while it is the only one."""
+    """Write what KneeSeg has in the formats of others."""
 
 
 @app.command()
@@ -45,3 +54,37 @@ def bundle(
         console.print(f"{folder}  (how to run it: docs/README.md)", soft_wrap=True, markup=False)
 
     stream.result({"folder": str(folder), "bundle": name}, show)
+
+
+@app.command()
+def nnunet(
+    context: typer.Context,
+    cases: Annotated[Path, typer.Argument(help="Folder with images/ and labels/, as kneeseg synthesize writes it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Such as nnUNet_raw/Dataset042_Knee; is created.")],
+    modality: Annotated[KnownModality | None, typer.Option(help="What images are whose files do not say it.")] = None,
+    overwrite: Overwrite = False,
+    progress: Progress = ProgressMode.bar,
+) -> None:
+    """Write cases as a raw data set of nnU-Net v2, to train on with nnUNetv2_plan_and_preprocess and nnUNetv2_train.
+
+    Labels are numbered without gaps. What they are stands in dataset.json, which nnU-Net copies to what it trains, so
+    that `kneeseg segment --nnunet` knows it, and in label_mapping.json.
+    """
+    stream = stream_of(context)
+    require_existing(cases)
+    from KneeSegLib.training.nnunet_dataset import export_nnunet_dataset
+
+    known = modality.value if modality is not None else None
+    written = export_nnunet_dataset(cases, output, known, overwrite, stream.progress)
+    if written.with_sides:
+        stream.warning(
+            "The labels tell right and left apart; train with -tr nnUNetTrainerNoMirroring, since nnU-Net's mirroring "
+            "would exchange them."
+        )
+
+    def show(console: Console) -> None:
+        for name, value in written.labels.items():
+            console.print(f"{value}  {name}", markup=False)
+        console.print(f"{len(written.cases)} cases: {written.folder}", soft_wrap=True, markup=False)
+
+    stream.result({"folder": str(written.folder), "cases": len(written.cases), "labels": written.labels}, show)
