@@ -18,11 +18,12 @@ from torch import nn
 
 from KneeSegLib.bundles import Bundle
 from KneeSegLib.training.bundle_files import amend_bundle
+from KneeSegLib.training.losses import give_to_background
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.recipe_files import parse_recipe
 from KneeSegLib.training.samples import SoftLabels
 from KneeSegLib.training.settings import CALIBRATED_KINDS, CALIBRATION_VOXELS, TEMPERATURE_BOUNDS
-from KneeSegLib.training.sources import SOURCES
+from KneeSegLib.training.sources import TrainingData, as_training_data
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,16 @@ class Calibration:
 
 
 def calibrate_bundle(
-    bundle: Bundle, prepared: Path, renders: int = 40, seed: int = 4000, report: Callable[[str], None] = print
+    bundle: Bundle,
+    data: Path | TrainingData,
+    renders: int = 40,
+    seed: int = 4000,
+    report: Callable[[str], None] = print,
 ) -> Bundle:
     """Fit the temperature of a network on the validation subjects of its recipe and write it into its bundle.
 
     Args:
-        prepared: folder of prepared anatomy.
+        data: whose validation subjects; or a folder of prepared anatomy.
         renders: how many slabs of slices or boxes of patches are rendered, see the recipe.
         seed: of the images and of the voxels drawn from them.
 
@@ -52,7 +57,7 @@ def calibrate_bundle(
     if bundle.spec.kind not in CALIBRATED_KINDS:
         raise ValueError(f"{bundle.name} is of the kind {bundle.spec.kind}, which has no temperature.")
     recipe = parse_recipe(bundle.spec.recipe, bundle.name)
-    logits, targets = predict_voxels(bundle.network(), recipe, prepared, renders, seed)
+    logits, targets = predict_voxels(bundle.network(), recipe, data, renders, seed)
     found = fit_temperature(logits, targets)
     report(
         f"{bundle.name}: temperature {found.temperature:.3f}, negative log-likelihood {found.nll_before:.5f} -> "
@@ -62,16 +67,19 @@ def calibrate_bundle(
 
 
 def predict_voxels(
-    network: nn.Module, recipe: Recipe, prepared: Path, renders: int, seed: int
+    network: nn.Module, recipe: Recipe, data: Path | TrainingData, renders: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits and fractions of the classes, both ``(N, K)``, for random voxels of validation subjects."""
-    source = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
+    source = as_training_data(data).open(recipe, "validation")
     generator = torch.Generator().manual_seed(seed)
     logits, targets = [], []
     for number in range(renders):
         samples = source.render(recipe.shapes[number % len(recipe.shapes)], generator)
         with torch.inference_mode():
-            predicted = network(samples.inputs).movedim(1, -1).flatten(0, -2)
+            predicted = network(samples.inputs)
+        if samples.labels.labelled is not None:
+            predicted = give_to_background(predicted.log_softmax(dim=1), samples.labels.labelled)
+        predicted = predicted.movedim(1, -1).flatten(0, -2)
         fractions = compute_class_fractions(samples.labels, predicted.shape[-1])
         chosen = torch.randperm(len(predicted), generator=generator)[:CALIBRATION_VOXELS]
         logits.append(predicted[chosen].clone())

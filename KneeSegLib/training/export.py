@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,8 @@ from KneeSegLib.bundles import Bundle
 from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.initialisation import build_network, initialise_network
 from KneeSegLib.training.recipe import Recipe
-from KneeSegLib.training.synthesis.anatomy_file import Anatomy
-from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
+from KneeSegLib.training.sources import TrainingData, as_training_data
 from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
-from KneeSegLib.training.synthesis.mr.subjects import read_knees
 
 _DESCRIPTIONS = {
     "slices": "2D U-Net that labels {classes} on transverse CT slices of right legs (left ones in a mirror).",
@@ -51,7 +47,7 @@ class Interpolation:
 def export_bundle(
     recipe: Recipe,
     training_folder: Path,
-    prepared: Path,
+    data: Path | TrainingData,
     bundle_folder: Path,
     figures: dict[str, Any] | None = None,
     interpolation: Interpolation | None = None,
@@ -59,11 +55,12 @@ def export_bundle(
     """Write the averaged weights of ``training_folder`` as the bundle ``bundle_folder``.
 
     Args:
-        prepared: the subjects trained on; their sources and licences go into the bundle.
+        data: what was trained on, or a folder of prepared subjects; sources and licences go into the bundle.
         figures: what was measured, and on what.
         interpolation: ships weights between the first and the averaged ones instead of these.
     """
-    averaged, step, origin = read_averaged_weights(training_folder)
+    given = as_training_data(data)
+    averaged, step, origin = read_averaged_weights(training_folder, given.weights_file)
     network = build_network(recipe)
     network.load_state_dict(averaged)
     if interpolation is not None:
@@ -71,10 +68,10 @@ def export_bundle(
         weight = interpolation.weight
         network.load_state_dict(interpolate_weights(first.state_dict(), network.state_dict(), weight))
         origin = f"{origin}; the weights are {1.0 - weight:g} of it and {weight:g} of this run"
-    sources = list_sources(prepared, recipe.joints)
-    facts = describe_bundle(recipe, step, sources, figures or {"note": "not measured yet"}, origin)
-    if recipe.kind == "mr-shape":
-        _, _, variances = Landmarks.load(prepared).modes[recipe.shape.bone]
+    facts = describe_bundle(recipe, step, given.list_sources(recipe), figures or {"note": "not measured yet"}, origin)
+    facts["training_statement"] = given.state_training()
+    if recipe.kind == "mr-shape" and isinstance(data, Path):
+        _, _, variances = Landmarks.load(data).modes[recipe.shape.bone]
         facts["shape_model"] = {"variances_mm2": [float(value) for value in variances[: recipe.shape.modes]]}
     return write_bundle(bundle_folder, network, recipe.network_config, network.state_dict(), facts)
 
@@ -112,9 +109,9 @@ def _describe_kind(recipe: Recipe) -> dict[str, Any]:
     return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": spacings}}
 
 
-def read_averaged_weights(folder: Path) -> tuple[dict[str, torch.Tensor], int, str]:
+def read_averaged_weights(folder: Path, file: str = "checkpoint.pt") -> tuple[dict[str, torch.Tensor], int, str]:
     """Return the averaged weights of a training, the step they were saved at, and the bundle they started from."""
-    state = torch.load(Path(folder) / "checkpoint.pt", map_location="cpu", weights_only=True)
+    state = torch.load(Path(folder) / file, map_location="cpu", weights_only=True)
     return state["average"], int(state["step"]), state.get("origin", "")
 
 
@@ -128,25 +125,3 @@ def interpolate_weights(
         else tensor
         for name, tensor in last.items()
     }
-
-
-def list_sources(prepared: Path, joints: Iterable[str]) -> list[dict[str, str]]:
-    """Return name, licence and use of every source that the training subjects of some joints were made from."""
-    names: dict[str, set[str]] = {}
-    mr = tuple(joints) == (MR_JOINT,)
-    for subject in read_knees(prepared, "train") if mr else _read_training_anatomy(prepared, joints):
-        for source in subject.sources:
-            names.setdefault(source, set()).add(subject.name)
-    return [_describe_source(source, len(subjects)) for source, subjects in sorted(names.items())]
-
-
-def _describe_source(source: str, subjects: int) -> dict[str, str]:
-    """Take a source "name (licence)" apart."""
-    found = re.fullmatch(r"(.*?)(?: \(([^()]*)\))?", source)
-    name, licence = found.groups() if found else (source, None)
-    return {"name": name, "licence": licence or "unknown", "use": f"bone shapes of {subjects} prepared subjects"}
-
-
-def _read_training_anatomy(folder: Path, joints: Iterable[str]) -> list[Anatomy]:
-    found = [Anatomy.load(path) for path in sorted(Path(folder).rglob("*.npz"))]
-    return [anatomy for anatomy in found if anatomy.joint in joints and anatomy.group == "train"]

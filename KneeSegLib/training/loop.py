@@ -7,6 +7,7 @@ and the splitting of batches would each be a handler of our own, on top of Ignit
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.ready import fastest_layout
+from KneeSegLib.training.curves import draw_learning_curves
 from KneeSegLib.training.initialisation import initialise_network, select_learning_parameters
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.objectives import choose_objective
@@ -30,17 +32,18 @@ from KneeSegLib.training.settings import (
     VALIDATION_RENDERS,
     VALIDATION_SEED,
 )
-from KneeSegLib.training.sources import SOURCES
+from KneeSegLib.training.sources import TrainingData, as_training_data
 
 
 class Training:
     """Train one recipe in a folder; create it again with the same folder to resume.
 
-    The folder holds ``checkpoint.pt`` (tensors and numbers only) and ``log.csv``. Started by ``torchrun``, several
-    processes train together.
+    The folder holds ``checkpoint.pt`` (tensors and numbers only), ``best.pt`` with the averaged weights that did best
+    on subjects that are not trained on, ``log.csv`` and ``curves.svg``. Started by ``torchrun``, several processes
+    train together.
 
     Args:
-        prepared: folder of prepared anatomy.
+        data: what to train on, or a folder of prepared anatomy.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then about halves the
             time of a step on a CPU.
@@ -53,7 +56,7 @@ class Training:
     def __init__(
         self,
         recipe: Recipe,
-        prepared: Path,
+        data: Path | TrainingData,
         folder: Path,
         device: str = "cpu",
         compiled: bool = False,
@@ -65,9 +68,10 @@ class Training:
         self.processes = ProcessGroup.join(torch.device(device))
         self.device = self.processes.choose_device(device)
         self.generator = torch.Generator().manual_seed(recipe.seed + self.processes.rank)
-        self.source = SOURCES[recipe.kind].of_folder(recipe, prepared, "train")
-        self.validation = SOURCES[recipe.kind].of_folder(recipe, prepared, "validation")
-        self.objective = choose_objective(recipe, prepared, self.device)
+        given = as_training_data(data)
+        self.source = given.open(recipe, "train")
+        self.validation = given.open(recipe, "validation")
+        self.objective = choose_objective(recipe, data, self.device)
         if recipe.learning and start is None:
             raise InputError(
                 f"This recipe of {recipe.name} lets only {', '.join(recipe.learning)} learn, and there are no weights "
@@ -87,12 +91,15 @@ class Training:
         self.forward = torch.compile(shared, dynamic=False) if compiled else shared
         self.log = TrainingLog(self.folder, self.objective.figures) if self.processes.is_main else None
         self.step = 0
+        self.best = -math.inf
         self._resume()
 
     def run(self, report: Callable[[str], None] = print) -> None:
         """Train to the recipe's last step; ``report`` is told a line now and then."""
         started = saved = time.monotonic()
         losses: list[float] = []
+        if self.step == 0 and self.origin and self.log is not None:
+            self._validate_and_keep(report)
         while self.step < self.recipe.steps:
             losses.append(self._train_step())
             self.step += 1
@@ -108,9 +115,7 @@ class Training:
                 self.save()
                 saved = now
             if last or self.step % self.recipe.validate_every == 0:
-                figures = self.validate()
-                report(f"{self.recipe.name} step {self.step} " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-                self.log.write(self.step, **figures)
+                self._validate_and_keep(report)
         self.processes.wait()
 
     def validate(self) -> dict[str, float]:
@@ -125,19 +130,30 @@ class Training:
 
     def save(self) -> None:
         """Write the checkpoint beside its final name, then rename it."""
-        unfinished = self.folder / "checkpoint.part"
-        torch.save(
-            {
-                "step": self.step,
-                "origin": self.origin,
-                "network": self.network.state_dict(),
-                "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "generator": self.generator.get_state(),
-            },
-            unfinished,
+        self._write(
+            "checkpoint.pt",
+            network=self.network.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            generator=self.generator.get_state(),
         )
-        unfinished.replace(self.folder / "checkpoint.pt")
+
+    def _write(self, name: str, **more: Any) -> None:
+        unfinished = self.folder / f"{name}.part"
+        state = {"step": self.step, "origin": self.origin, "best": self.best, "average": self.average.state_dict()}
+        torch.save({**state, **more}, unfinished)
+        unfinished.replace(self.folder / name)
+
+    def _validate_and_keep(self, report: Callable[[str], None]) -> None:
+        """Measure, write down and draw; keep the averaged weights if no earlier ones did better."""
+        figures = self.validate()
+        report(f"{self.recipe.name} step {self.step} " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+        score = self.objective.score(figures)
+        if score > self.best:
+            self.best = score
+            self._write("best.pt", figures=figures)
+        if self.log is not None:
+            self.log.write(self.step, **figures)
+            draw_learning_curves(self.folder)
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
@@ -149,6 +165,9 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
         self.origin = state.get("origin", "")
+        best = self.folder / "best.pt"
+        if best.is_file():
+            self.best = float(torch.load(best, map_location="cpu", weights_only=True)["best"])
         if self.processes.is_main:
             self.generator.set_state(state["generator"].cpu())
         else:  # the file knows the random state of the main process only

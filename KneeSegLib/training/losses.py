@@ -17,6 +17,9 @@ from monai.losses.dice import DiceLoss
 from KneeSegLib.training.recipe import Losses
 from KneeSegLib.training.samples import SoftLabels
 
+NOWHERE = -1e4
+"""Logarithm of a probability that is none, finite so that nothing becomes NaN."""
+
 
 def compute_loss(
     logits: torch.Tensor, labels: SoftLabels, losses: Losses, merged: torch.Tensor | None = None
@@ -29,6 +32,8 @@ def compute_loss(
         merged: ``(C,)`` channel after right and left have been merged (:func:`merge_sides`), or None.
     """
     log_probability = torch.log_softmax(logits, dim=1)
+    if labels.labelled is not None:
+        log_probability = give_to_background(log_probability, labels.labelled)
     index, rest = labels.classes.long().unsqueeze(1), labels.rest.long().unsqueeze(1)
     weight, occupancy = labels.weight, labels.occupancy
     total = logits.sum() * 0.0
@@ -84,6 +89,28 @@ def merge_sides(names: Sequence[str]) -> torch.Tensor | None:
         return None
     kept = list(dict.fromkeys(plain))
     return torch.tensor([kept.index(name) for name in plain])
+
+
+def merge_unlabelled(found: torch.Tensor, labelled: torch.Tensor | None) -> torch.Tensor:
+    """Return predicted channels ``(N, ...)`` with those that a sample's labels do not tell as background."""
+    if labelled is None:
+        return found
+    told = labelled.gather(1, found.flatten(1)).reshape(found.shape)
+    return torch.where(told, found, torch.zeros_like(found))
+
+
+def give_to_background(log_probability: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    """Sum what the labels do not tell apart: where no patella was drawn, background may be one.
+
+    Args:
+        log_probability: ``(N, C, ...)``.
+        labelled: ``(N, C)``.
+    """
+    told = labelled.reshape(*labelled.shape, *(1,) * (log_probability.ndim - 2))
+    told_only = log_probability.masked_fill(~told, NOWHERE)
+    untold = log_probability.masked_fill(told, NOWHERE)
+    background = torch.cat([told_only[:, :1], untold], dim=1).logsumexp(dim=1, keepdim=True)
+    return torch.cat([background, told_only[:, 1:]], dim=1)
 
 
 def _merge(log_probability: torch.Tensor, merged: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,11 @@ import torch
 
 from KneeSegLib.networks import ShapeLayer
 from KneeSegLib.training.landmark_loss import compute_landmark_loss
-from KneeSegLib.training.losses import compute_loss, merge_sides
+from KneeSegLib.training.losses import compute_loss, merge_sides, merge_unlabelled
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Samples
 from KneeSegLib.training.shape_source import ShapeSamples
+from KneeSegLib.training.sources import TrainingData
 from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
 
 AnySamples = TypeVar("AnySamples", Samples, ShapeSamples)
@@ -39,6 +40,10 @@ class Objective(Protocol[AnySamples]):
         """Return the figures over several predictions and their samples."""
         ...
 
+    def score(self, figures: dict[str, float]) -> float:
+        """Return one number of what :meth:`measure` returned: the higher, the better."""
+        ...
+
 
 class LabelObjective:
     """Labels of voxels: the recipe's losses; Dice per class (hard labels on the sample grid)."""
@@ -59,7 +64,8 @@ class LabelObjective:
         """As :meth:`Objective.measure`; NaN for classes that are nowhere."""
         shared, size = torch.zeros(len(self.classes)), torch.zeros(len(self.classes))
         for prediction, samples in predicted:
-            found, labels = prediction.argmax(1).cpu(), samples.labels
+            labels = samples.labels
+            found = merge_unlabelled(prediction.argmax(1).cpu(), labels.labelled)
             truth = torch.where(labels.occupancy > 0.5, labels.classes, labels.rest)
             counted = labels.weight > 0.5
             for index in range(len(shared)):
@@ -67,6 +73,11 @@ class LabelObjective:
                 shared[index] += 2 * (a & b).sum()
                 size[index] += a.sum() + b.sum()
         return {name: float(s / t) if t else math.nan for name, s, t in zip(self.figures, shared, size)}
+
+    def score(self, figures: dict[str, float]) -> float:
+        """As :meth:`Objective.score`: the mean Dice of the structures that are there."""
+        known = [figures[name] for name in self.figures[1:] if not math.isnan(figures[name])]
+        return sum(known) / len(known) if known else -math.inf
 
 
 class LandmarkObjective:
@@ -92,7 +103,13 @@ class LandmarkObjective:
         ]
         return {"landmark_mm": float(torch.stack(distances).mean())}
 
+    def score(self, figures: dict[str, float]) -> float:
+        """As :meth:`Objective.score`: the smaller the distance, the better."""
+        return -figures["landmark_mm"]
 
-def choose_objective(recipe: Recipe, prepared: Path, device: torch.device) -> Objective[Any]:
+
+def choose_objective(recipe: Recipe, data: Path | TrainingData, device: torch.device) -> Objective[Any]:
     """Return the objective of a recipe's kind."""
-    return LandmarkObjective(recipe, prepared, device) if recipe.kind == "mr-shape" else LabelObjective(recipe)
+    if recipe.kind == "mr-shape" and isinstance(data, Path):
+        return LandmarkObjective(recipe, data, device)
+    return LabelObjective(recipe)

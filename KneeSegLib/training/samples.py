@@ -21,16 +21,20 @@ class SoftLabels:
         occupancy: ``(N, ...)`` float32, the fraction of the voxel that this structure fills.
         weight: ``(N, ...)`` float32, how much the voxel counts.
         rest: ``(N, ...)`` uint8, output channel of what else is in the voxel: 0 all over, unless structures touch.
+        labelled: ``(N, C)`` boolean, False for output channels that the labels do not tell from background, as where
+            a collection has no patella drawn; None where they tell all.
     """
 
     classes: torch.Tensor
     occupancy: torch.Tensor
     weight: torch.Tensor
     rest: torch.Tensor
+    labelled: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> SoftLabels:
         """Return these labels on a device."""
-        return SoftLabels(*(tensor.to(device) for tensor in (self.classes, self.occupancy, self.weight, self.rest)))
+        tensors = (self.classes, self.occupancy, self.weight, self.rest, self.labelled)
+        return SoftLabels(*(None if tensor is None else tensor.to(device) for tensor in tensors))  # pyright: ignore[reportArgumentType]
 
 
 @dataclass
@@ -43,16 +47,25 @@ class Samples:
     def split(self) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield the samples one by one, small enough to be kept."""
         labels = self.labels
-        yield from zip(self.inputs.half(), labels.classes, labels.occupancy.half(), labels.weight.half(), labels.rest)
+        columns = (self.inputs.half(), labels.classes, labels.occupancy.half(), labels.weight.half(), labels.rest)
+        yield from zip(*columns, *(() if labels.labelled is None else (labels.labelled,)))
 
     @classmethod
     def join(cls, parts: Sequence[tuple[torch.Tensor, ...]]) -> Samples:
         """Return the samples that :meth:`split` took apart."""
-        inputs, classes, occupancy, weight, rest = (torch.stack(column) for column in zip(*parts))
-        return cls(inputs.float(), SoftLabels(classes, occupancy.float(), weight.float(), rest))
+        inputs, classes, occupancy, weight, rest, *labelled = (torch.stack(column) for column in zip(*parts))
+        return cls(inputs.float(), SoftLabels(classes, occupancy.float(), weight.float(), rest, *labelled))
 
 
-class SampleSource(Protocol):
+class Renderer(Protocol):
+    """Makes batches of samples."""
+
+    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Any:
+        """Return one batch of samples of one random subject."""
+        ...
+
+
+class SampleSource(Renderer, Protocol):
     """Renders samples of the prepared subjects of a group (``train``, ``validation``, ``test``)."""
 
     @classmethod
@@ -62,8 +75,4 @@ class SampleSource(Protocol):
         Raises:
             InputError: the folder holds none of them.
         """
-        ...
-
-    def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Any:
-        """Return one batch of samples of one random subject."""
         ...

@@ -14,6 +14,11 @@ VALIDATION_RENDERS = 10
 VALIDATION_SEED = 1000
 """Seed of the first of these images."""
 
+CURVE_COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f", "#bcbd22")
+"""Colours of learning curves, one after the other: nine that differ also in lightness."""
+CURVE_TICKS = 5
+"""Lines of the grid of a learning curve."""
+
 GRADIENT_NORM = 5.0
 """Gradients are scaled down to this norm: one odd batch does not undo many steps."""
 WARM_UP = 0.03

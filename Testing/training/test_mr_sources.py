@@ -9,11 +9,12 @@ import torch
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.mr_channels import intensity_percentile, mr_slice_channels, scale_signal
 from KneeSegLib.training.bundle_files import write_bundle
-from KneeSegLib.training.export import describe_bundle, list_sources
+from KneeSegLib.training.export import describe_bundle
 from KneeSegLib.training.initialisation import build_network, select_learning_parameters
 from KneeSegLib.training.loop import Training
 from KneeSegLib.training.losses import compute_loss, weigh_boundary
 from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource, find_largest_two
+from KneeSegLib.training.prepared_sources import list_sources
 from KneeSegLib.training.recipe import Losses
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.samples import SoftLabels
