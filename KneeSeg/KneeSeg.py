@@ -68,6 +68,7 @@ class KneeSegParameterNode:
     side: Side = Side.auto
     quality: Quality = Quality.standard
     device: Device = Device.auto
+    models: str = ""
     segmentation: vtkMRMLSegmentationNode
     surfaceFormat: SurfaceFormat = SurfaceFormat.stl
 
@@ -167,17 +168,24 @@ class KneeSegLogic(ScriptedLoadableModuleLogic):
         return KneeSegParameterNode(node)  # pyright: ignore[reportCallIssue]  (the decorator makes its constructor)
 
     def segment(
-        self, volumeNode, pipeline="auto", side="auto", quality="standard", device="auto", progress=no_progress
+        self,
+        volumeNode,
+        pipeline="auto",
+        side="auto",
+        quality="standard",
+        device="auto",
+        models="",
+        progress=no_progress,
     ):
         """Segment ``volumeNode`` and return the new segmentation node; Slicer stays responsive meanwhile.
 
-        The options are those of ``kneeseg segment``. ``progress`` is called with a fraction and a message; it may
-        raise ``KneeSegLib.errors.Cancelled``.
+        The options are those of ``kneeseg segment``; ``models`` is a folder with networks of your own. ``progress`` is
+        called with a fraction and a message; it may raise ``KneeSegLib.errors.Cancelled``.
 
         Raises:
             KneeSegError: says in a sentence what is wrong; the scene is unchanged.
         """
-        run = self.start(volumeNode, Options(pipeline, side, quality, device))
+        run = self.start(volumeNode, Options(pipeline, side, quality, device, str(models)))
         application = getattr(slicer, "app", None)
         try:
             while not run.finished:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from KneeSegLib.bundles.own import list_own_bundles
 from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.pipelines.request import Request, require_device
 from KneeSegLib.pipelines.table import AUTO
@@ -36,7 +37,7 @@ def segment(
         second_opinion: another pipeline, or the folder of a trained nnU-Net model, that segments the image too: the
             case says how far they agree, and structures on which they do not are flagged.
         options: ``side``, ``quality``, ``device``, ``series``, ``modality``, ``stop_after``, ``nnunet``, ``mapping``,
-            ``mirroring``, ``trust_checkpoint``: see :class:`KneeSegLib.pipelines.request.Request`.
+            ``mirroring``, ``trust_checkpoint``, ``models``: see :class:`KneeSegLib.pipelines.request.Request`.
 
     Raises:
         InputError: the image or an option cannot be used.
@@ -47,6 +48,8 @@ def segment(
     """
     request = Request(pipeline=pipeline, **options)
     require_device(request.device)
+    if request.models is not None:
+        list_own_bundles(request.models)  # a wrong folder is said before anything is read
     from KneeSegLib.io.volume import read_volume
     from KneeSegLib.pipelines.choice import choose_pipeline
 

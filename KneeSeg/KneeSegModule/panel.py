@@ -42,6 +42,7 @@ class Panel:
         ui.trainingLabel.text = TRAINING_STATEMENT
         ui.segmentButton.clicked.connect(self.onSegmentButton)
         ui.exportButton.clicked.connect(self.onExportButton)
+        ui.modelsButton.clicked.connect(self.onModelsButton)
         timer.setInterval(POLL_MS)
         timer.timeout.connect(self.onTick)
 
@@ -101,6 +102,11 @@ class Panel:
             self._showMessage(f"{len(done.files)} surfaces written to {folder}, in mm and LPS.{skipped}")
         self.update()
 
+    def onModelsButton(self) -> None:
+        folder = self.askFolder()
+        if folder:
+            self.parameterNode.models = folder
+
     def stop(self) -> None:
         """End a run at once: the module is closing or the application quits."""
         self.timer.stop()
@@ -135,7 +141,9 @@ class Panel:
     def _start(self) -> None:
         chosen = self.parameterNode
         chosen.segmentation = None  # a run that is refused must not leave an earlier result beside its sentence
-        options = Options(chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name)
+        options = Options(
+            chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name, chosen.models.strip()
+        )
         self._showMessage("")
         try:
             self.logic.ensurePackages()
@@ -204,6 +212,7 @@ class Panel:
         self.ui.warningsLabel.text = "\n".join(f"• {warning}" for warning in warnings)
         self.ui.warningsLabel.visible = bool(warnings)
         self.ui.trainingLabel.visible = isResult
+        self.ui.trainingLabel.text = scene.readStatement(segmentationNode) if isResult else TRAINING_STATEMENT
         problem = findExportProblem(segmentationNode)
         self.ui.exportButton.enabled = not problem
         self.ui.exportButton.toolTip = problem or "Write one file per segment, in mm and LPS, as placed in the scene."

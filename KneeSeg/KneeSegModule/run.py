@@ -38,6 +38,7 @@ class Options:
     side: str = "auto"
     quality: str = "standard"
     device: str = "auto"
+    models: str = ""
 
     def __post_init__(self) -> None:
         for option, known in (("pipeline", Pipeline), ("side", Side), ("quality", Quality), ("device", Device)):
@@ -48,6 +49,8 @@ class Options:
         side = facts.side if self.side == "auto" and facts.modality == "MR" and facts.side else self.side
         values = {"pipeline": self.pipeline, "side": side, "quality": self.quality, "device": self.device}
         values["modality"] = facts.modality or "auto"
+        if self.models:
+            values["models"] = self.models
         return [argument for name, value in values.items() for argument in (f"--{name}", value)]
 
 

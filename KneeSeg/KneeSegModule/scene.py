@@ -99,6 +99,11 @@ def addResult(folder: Path, volumeNode):
     return segmentationNode
 
 
+def readStatement(segmentationNode) -> str:
+    """Return the sentence on what the networks that made a result were trained on."""
+    return segmentationNode.GetAttribute(ATTRIBUTE + "Statement") or ""
+
+
 def readWarnings(segmentationNode) -> list[str]:
     """Return the warnings that the run gave which made this node."""
     return json.loads(segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") or "[]")

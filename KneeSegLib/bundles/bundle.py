@@ -24,9 +24,14 @@ WEIGHTS = Path("models", "model.safetensors")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A network with its weights in a folder; nothing is read before it is asked for."""
+    """A network with its weights in a folder; nothing is read before it is asked for.
+
+    Attributes:
+        remedy: what to do where it is damaged, for the sentence.
+    """
 
     path: Path
+    remedy: str = "install KneeSeg again"
 
     @property
     def name(self) -> str:
@@ -45,16 +50,14 @@ class Bundle:
             metadata = json.loads(path.read_text(encoding="utf-8"))
         except OSError:
             raise ModelError(
-                f"The description of the model {self.name} belongs at {path} and cannot be read; install KneeSeg again."
+                f"The description of the model {self.name} belongs at {path} and cannot be read; {self.remedy}."
             ) from None
         except ValueError:
-            raise ModelError(
-                f"The description of the model {self.name} ({path}) is damaged; install KneeSeg again."
-            ) from None
+            raise ModelError(f"The description of the model {self.name} ({path}) is damaged; {self.remedy}.") from None
         missing = missing_entries(metadata)
         if missing:
             raise ModelError(
-                f"The description of the model {self.name} ({path}) lacks {', '.join(missing)}; install KneeSeg again."
+                f"The description of the model {self.name} ({path}) lacks {', '.join(missing)}; {self.remedy}."
             )
         return metadata
 
@@ -121,13 +124,13 @@ class Bundle:
             content = path.read_bytes()
         except OSError:
             raise ModelError(
-                f"The weights of the model {self.name} should be at {path}, but cannot be read; install KneeSeg again."
+                f"The weights of the model {self.name} should be at {path}, but cannot be read; {self.remedy}."
             ) from None
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise ModelError(
                 f"The weights of the model {self.name} ({path}) have the SHA-256 checksum {found[:12]}... where "
-                f"{expected[:12]}... was expected: the file is damaged or another one; install KneeSeg again."
+                f"{expected[:12]}... was expected: the file is damaged or another one; {self.remedy}."
             )
         return content
 

@@ -122,6 +122,10 @@ def segment(
         str | None,
         typer.Option(help="Run another pipeline or nnU-Net folder too, and flag structures on which they disagree."),
     ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Networks of your own (kneeseg train --bundles), taken before ours."),
+    ] = None,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
     ] = False,
@@ -160,6 +164,7 @@ def segment(
         mirroring=mirroring,
         trust_checkpoint=trust_checkpoint,
         second_opinion=second_opinion,
+        models=str(models) if models is not None else None,
         progress=segmenting,
     )
     case.save(output, overwrite=overwrite, progress=saving)
@@ -207,7 +212,7 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
         show_second_opinion(console, case.second_opinion)
     console.print(f"Result: {folder}", soft_wrap=True, markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False)
-    console.print(TRAINING_STATEMENT, style="dim")
+    console.print(case.provenance.get("statement", TRAINING_STATEMENT), style="dim", soft_wrap=True, markup=False)
 
 
 def _show_series(folder: Path, stream: Stream) -> None:

@@ -39,6 +39,7 @@ class Request:
         mapping: what its labels are: a mapping file, or the name of one that comes with KneeSeg; None to find it.
         mirroring: whether the model sees the image mirrored too, where it was trained so, as nnU-Net does by itself.
         trust_checkpoint: whether a checkpoint may execute code, and its plans import what they name.
+        models: a folder with networks of the user's own, which go before those that come with KneeSeg.
 
     Raises:
         InputError: an option has a value that it does not know.
@@ -55,6 +56,7 @@ class Request:
     mapping: str | None = None
     mirroring: bool = True
     trust_checkpoint: bool = False
+    models: str | None = None
 
     def __post_init__(self) -> None:
         _check_choice("pipeline", self.pipeline, PIPELINES)

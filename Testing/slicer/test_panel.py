@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -49,7 +51,11 @@ def test_every_parameter_name_in_the_file_is_a_field_with_a_widget_that_fits():
 
     fields = KneeSegParameterNode.__annotations__
     wanted = {
-        name: "qMRMLNodeComboBox" if issubclass(fieldType, slicer.vtkMRMLNode) else "QComboBox"
+        name: "qMRMLNodeComboBox"
+        if issubclass(fieldType, slicer.vtkMRMLNode)
+        else "QLineEdit"
+        if fieldType is str
+        else "QComboBox"
         for name, fieldType in fields.items()
     }
     assert parameterWidgets() == wanted
@@ -102,6 +108,23 @@ def test_choices_are_handed_on_by_the_names_of_the_command_line(ready):
     ready.choose(pipeline=Pipeline["ct-knee"], side=Side.left, quality=Quality.fast, device=Device.cpu)
     ready.segment()
     assert ready.logic.options == Options("ct-knee", "left", "fast", "cpu")
+
+
+def test_a_folder_of_own_models_is_handed_on(ready, tmp_path):
+    ready.folder = tmp_path
+    ready.ui.modelsButton.click()
+    assert ready.parameters.models == str(tmp_path)
+    ready.segment()
+    assert ready.logic.options.models == str(tmp_path)
+
+
+def test_a_result_of_own_models_shows_their_statement(ready, resultFolder, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(resultFolder, own)
+    record = json.loads((own / "case.json").read_text(encoding="utf-8"))
+    (own / "case.json").write_text(json.dumps({**record, "statement": "Trained by its user."}), encoding="utf-8")
+    finish(ready, own)
+    assert ready.ui.trainingLabel.text == "Trained by its user."
 
 
 def test_while_running_the_button_cancels_and_the_bar_shows_progress(ready):

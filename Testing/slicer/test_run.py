@@ -77,6 +77,11 @@ def test_child_is_told_what_dicom_says_of_the_volume(volumeNode, monkeypatch, fa
     assert (options["pipeline"], options["modality"], options["side"]) == ("auto", modality, side)
 
 
+def test_child_is_given_a_folder_of_own_models(volumeNode):
+    assert optionsGiven(volumeNode, Options(models="/home/me/models"))["models"] == "/home/me/models"
+    assert "models" not in optionsGiven(volumeNode, Options())
+
+
 def test_an_mr_of_another_body_part_is_refused_unless_the_knee_is_insisted_on(volumeNode, monkeypatch):
     monkeypatch.setattr(run_module, "readDicomFacts", lambda node: DicomFacts("MR", "", "HEAD"))
     with pytest.raises(errors.InputError, match='\'Leg CT\' is an MR of the head.*"MR: knee" under "Pipeline"'):

@@ -1,6 +1,7 @@
 """``parameterNodeWrapper`` as Slicer's developer guide documents it, for the field types that the module uses.
 
-A class with typed fields becomes a view of a scripted module node: enumerations are kept by name, nodes as references.
+A class with typed fields becomes a view of a scripted module node: enumerations are kept by name, nodes as references,
+texts as they are.
 Connected with a GUI, fields and the widgets of the same ``SlicerParameterName`` follow each other.
 """
 
@@ -49,6 +50,11 @@ def _property(name, fieldType, default):
             self.parameterNode.SetParameter(name, value.name)
 
         return property(lambda self: fieldType[self.parameterNode.GetParameter(name) or default.name], write)
+    if fieldType is str:
+        return property(
+            lambda self: self.parameterNode.GetParameter(name) or default,
+            lambda self, text: self.parameterNode.SetParameter(name, text),
+        )
     raise TypeError(f"No field of type {fieldType} is known here; add it from the developer guide.")
 
 
@@ -59,18 +65,24 @@ class _Binding:
         self.wrapper, self.name, self.widget = wrapper, name, widget
         fieldType = wrapper.allParameters[name]
         self.choices = list(fieldType) if issubclass(fieldType, enum.Enum) else None
+        self.isText = fieldType is str
         if self.choices is not None:
             widget.clear()
             for choice in self.choices:
                 widget.addItem(choice.label())
         self.show()
         self.connected = True
-        changed = widget.currentNodeChanged if self.choices is None else widget.currentIndexChanged
+        if self.isText:
+            changed = widget.textChanged
+        else:
+            changed = widget.currentNodeChanged if self.choices is None else widget.currentIndexChanged
         changed.connect(self.take)
 
     def show(self):
         value = getattr(self.wrapper, self.name)
-        if self.choices is None:
+        if self.isText:
+            self.widget.text = value
+        elif self.choices is None:
             self.widget.setCurrentNode(value)
         else:
             self.widget.currentIndex = self.choices.index(value)
@@ -78,8 +90,12 @@ class _Binding:
     def take(self):
         if not self.connected:  # and not by the signal's disconnect: PySide6 6.12 loses count of True there
             return
-        value = self.widget.currentNode() if self.choices is None else self.choices[self.widget.currentIndex]
-        if value is not getattr(self.wrapper, self.name):
+        if self.isText:
+            value = self.widget.text
+        else:
+            value = self.widget.currentNode() if self.choices is None else self.choices[self.widget.currentIndex]
+        before = getattr(self.wrapper, self.name)
+        if (value != before) if self.isText else (value is not before):
             setattr(self.wrapper, self.name, value)
 
 
