@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,18 +11,52 @@ import typer
 
 from KneeSegLib.cli.options import CancelOnStdinClose, Progress, require_existing, stream_of
 from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device
-from KneeSegLib.cli.stream import ProgressMode
-from KneeSegLib.errors import Cancelled
+from KneeSegLib.cli.stream import ProgressMode, Stream
+from KneeSegLib.errors import Cancelled, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from KneeSegLib.bundles import Bundle
+    from KneeSegLib.training.own_cases import OwnCases, Wanted
+    from KneeSegLib.training.recipe import Recipe
+
+
+class SideName(str, Enum):
+    """Which leg cases show whose labels do not tell."""
+
+    right = "right"
+    left = "left"
 
 
 def train(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="Name of a recipe that ships (ct-knee, ...) or a YAML file.")],
-    prepared: Annotated[Path, typer.Option(help="Folder of anatomy from `kneeseg synthesize --prepare`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the training; a started one is continued.")],
+    prepared: Annotated[
+        Path | None, typer.Option(help="Folder of anatomy from `kneeseg synthesize --prepare`: synthetic images.")
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="Folder of your own images with label maps; with --prepared, synthetic ones are mixed in."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Cases: the published collection that they are laid out as, or a YAML file of a layout."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help='Cases: what labels stand for: a mapping, its file, or "1=femur_right,2=tibia_right".'),
+    ] = None,
+    side: Annotated[SideName | None, typer.Option(help="Cases: which leg, where labels do not tell.")] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Cases: cross-validation, validated on part K of N."),
+    ] = None,
+    synthetic: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Cases with --prepared: fraction of synthetic samples (default: half)."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Another number of steps than the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
     entries: Annotated[
@@ -31,7 +67,8 @@ def train(
         Path | None, typer.Option(metavar="FOLDER", help="When done, write the network here as a bundle of its name.")
     ] = None,
     start: Annotated[
-        Path | None, typer.Option("--from", metavar="BUNDLE", help="Start from the weights of this bundle.")
+        str | None,
+        typer.Option("--from", metavar="BUNDLE", help="Start from weights: a network that ships, or a folder."),
     ] = None,
     device: Device = AUTOMATIC_DEVICE,
     compiled: Annotated[
@@ -42,25 +79,46 @@ def train(
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
 ) -> None:
-    """Train a network on synthetic images; run again to continue.
+    """Train a network on synthetic images or on cases of your own; run again to continue.
+
+    Cases: kneeseg train ct-knee --cases FOLDER --from ct-knee -o WORK --bundles MODELS, then kneeseg segment --models
+    MODELS. docs/own_cases.md says how cases are laid out and labelled.
 
     On several GPUs: torchrun --nproc-per-node 4 -m KneeSegLib train RECIPE ...
     """
     stream = stream_of(context)
-    require_existing(prepared)
-    if start is not None:
-        require_existing(start)
+    if prepared is None and cases is None:
+        raise InputError("Say what to train on: --prepared FOLDER of prepared anatomy, --cases FOLDER, or both.")
+    if cases is None and not (layout is labels is side is fold is synthetic is None):
+        raise InputError("The options --layout, --labels, --side, --fold and --synthetic belong to --cases FOLDER.")
+    if synthetic and prepared is None:
+        raise InputError("Synthetic samples are made of prepared anatomy; give its folder with --prepared.")
+    for path in (prepared, cases):
+        if path is not None:
+            require_existing(path)
     from KneeSegLib.io.writing import require_writable
     from KneeSegLib.networks.device import find_device
     from KneeSegLib.training.loop import Training
     from KneeSegLib.training.recipe_files import read_recipe
 
     chosen = read_recipe(recipe, entries or (), steps=steps, seed=seed)
+    beginning = _find_start(start) if start is not None else None
     bundle = bundles / chosen.name if bundles is not None else None
     if bundle is not None:
         require_writable(bundle, overwrite)
-    stream.progress(0.0, "Reading prepared anatomy")
-    training = Training(chosen, prepared, output, find_device(device.value).torch_name, compiled, start)
+    if cases is not None:
+        chosen = _adapt(chosen, fine_tuned=beginning is not None)
+        wanted = _understand(layout, labels, side, fold, prepared, synthetic)
+        data = _read_cases(chosen, cases, output, wanted, stream)
+        data = dataclasses.replace(data, start=beginning)
+        for note in data.notes:
+            stream.warning(note)
+    else:
+        assert prepared is not None
+        data = prepared
+    stream.progress(0.0, "Reading prepared anatomy" if cases is None else "Building the network")
+    first = beginning.path if beginning is not None else None
+    training = Training(chosen, data, output, find_device(device.value).torch_name, compiled, first)
     try:
         training.run(lambda message: stream.progress(training.step / chosen.steps, message))
     except (KeyboardInterrupt, Cancelled):
@@ -71,15 +129,80 @@ def train(
     if not training.processes.is_main:
         return
     if bundle is not None:
-        from KneeSegLib.training.export import export_bundle
+        from KneeSegLib.training.own_cases.finishing import write_finished_bundle
 
-        export_bundle(chosen, output, prepared, bundle)
+        write_finished_bundle(chosen, data, output, bundle)
 
     def show(console: Console) -> None:
         console.print(
-            f"{chosen.name}: {training.step} steps, checkpoint and log in {output}", soft_wrap=True, markup=False
+            f"{chosen.name}: {training.step} steps, checkpoint, log and curves.svg in {output}",
+            soft_wrap=True,
+            markup=False,
         )
         if bundle is not None:
             console.print(f"Bundle: {bundle}", soft_wrap=True, markup=False)
+            if cases is not None:
+                console.print(f"Use it: kneeseg segment IMAGE -o RESULT --models {bundle.parent}", soft_wrap=True)
 
     stream.result({"folder": str(output.resolve()), "recipe": chosen.name, "steps": training.step}, show)
+
+
+def _find_start(name: str) -> Bundle:
+    """The bundle that a path leads to, or the one of that name that ships."""
+    from KneeSegLib.bundles import Bundle, list_bundles
+
+    if Path(name).exists():
+        return Bundle(Path(name))
+    shipped = {bundle.name: bundle for bundle in list_bundles()}
+    if name not in shipped:
+        raise InputError(
+            f"There is no file or folder {name} and no network of that name; give a bundle's folder or one of "
+            f"{', '.join(shipped)}."
+        )
+    return shipped[name]
+
+
+def _adapt(recipe: Recipe, fine_tuned: bool) -> Recipe:
+    """The recipe for own cases: validated more often, and with smaller steps where it goes on from weights."""
+    from KneeSegLib.training.own_cases.settings import FINE_TUNING_RATE, VALIDATIONS
+
+    return dataclasses.replace(
+        recipe,
+        learning_rate=recipe.learning_rate * (FINE_TUNING_RATE if fine_tuned else 1.0),
+        validate_every=min(recipe.validate_every, max(1, recipe.steps // VALIDATIONS)),
+    )
+
+
+def _understand(
+    layout: str | None,
+    labels: str | None,
+    side: SideName | None,
+    fold: str | None,
+    prepared: Path | None,
+    synthetic: float | None,
+) -> Wanted:
+    from KneeSegLib.anatomy import as_side
+    from KneeSegLib.training.own_cases import Wanted
+    from KneeSegLib.training.own_cases.settings import SYNTHETIC_FRACTION
+    from KneeSegLib.training.own_cases.splitting import Folds
+
+    folds = None
+    if fold is not None:
+        own, slash, count = (part.strip() for part in fold.partition("/"))
+        if not (slash and own.isdecimal() and count.isdecimal()):
+            raise InputError(f'A fold is given like "1/5", the first of five; "{fold}" is not of that form.')
+        folds = Folds(int(count), int(own))
+    return Wanted(
+        layout,
+        labels,
+        as_side(side.value) if side is not None else None,
+        folds,
+        prepared,
+        SYNTHETIC_FRACTION if synthetic is None else synthetic,
+    )
+
+
+def _read_cases(recipe: Recipe, cases: Path, output: Path, wanted: Wanted, stream: Stream) -> OwnCases:
+    from KneeSegLib.training.own_cases import OwnCases
+
+    return OwnCases.prepare(recipe, cases, output / "cases", wanted, stream.progress)

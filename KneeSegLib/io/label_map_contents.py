@@ -1,0 +1,48 @@
+"""What a label map holds, before it is said what its values stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.io.image_formats import readable_path, shown_name
+from KneeSegLib.io.label_maps import find_segmentation_file
+from KneeSegLib.io.label_segments import read_segments
+
+
+@dataclass(frozen=True)
+class LabelMapContents:
+    """The values of a label map (``values``, without 0), and what its file calls them where it does (``names``)."""
+
+    values: tuple[int, ...]
+    names: Mapping[int, str]
+
+
+def read_contents(path: str | Path) -> LabelMapContents:
+    """Return the values and names in a label map, as a user numbers them in ``--labels``.
+
+    Raises:
+        InputError: it cannot be read as an image.
+    """
+    path = find_segmentation_file(path)
+    try:
+        with readable_path(path) as readable:
+            image = sitk.ReadImage(str(readable))
+    except RuntimeError:
+        raise InputError(
+            f"{path} cannot be read as an image; it is damaged, cut short or of an unknown format. Label maps are "
+            "given as .seg.nrrd, .nrrd, .nii.gz or .mha."
+        ) from None
+    segments = read_segments(image, shown_name(path))
+    if segments:
+        return LabelMapContents(
+            tuple(sorted(segment.number for segment in segments)),
+            {segment.number: segment.name or segment.identity for segment in segments},
+        )
+    found = np.unique(sitk.GetArrayViewFromImage(image))
+    return LabelMapContents(tuple(int(round(float(value))) for value in found if value != 0), {})
