@@ -36,12 +36,13 @@ def request_second_opinion(model: str, first: Request) -> Request:
 
     Args:
         model: a pipeline's name, or a trained nnU-Net folder.
-        first: what the first one was asked for. Side, quality, device and series are the same.
+        first: what the first one was asked for. Side, quality, device and series are the same; networks of the
+            user's own are not, so that these can be compared with those that come with KneeSeg.
 
     Raises:
         InputError: neither a pipeline nor a folder, or the same as the first.
     """
-    common = replace(first, pipeline=AUTO, nnunet=None, mapping=None)
+    common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None)
     if model in PIPELINES and model not in (AUTO, NNUNET):
         request = replace(common, pipeline=model)
     elif Path(model).expanduser().exists():
@@ -53,7 +54,7 @@ def request_second_opinion(model: str, first: Request) -> Request:
             f'"{model}" can give no second opinion: it is neither a folder of a trained nnU-Net model nor one of the '
             f"pipelines {known}."
         )
-    if (request.pipeline, request.nnunet) == (first.pipeline, first.nnunet):
+    if (request.pipeline, request.nnunet, None) == (first.pipeline, first.nnunet, first.models):
         raise InputError(
             "The second opinion would be the first one once more; choose another pipeline or model for it."
         )

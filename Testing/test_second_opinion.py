@@ -87,6 +87,8 @@ def test_only_a_pipeline_or_a_folder_gives_a_second_opinion(tmp_path):
         request_second_opinion("ct-kne", first)
     with pytest.raises(InputError, match="would be the first one once more"):
         request_second_opinion("ct-knee", first)
+    own = Request("ct-knee", models=str(tmp_path))
+    assert request_second_opinion("ct-knee", own) == Request("ct-knee"), "one's own network beside the one that ships"
 
 
 def test_each_pipeline_knows_what_it_looks_for():
