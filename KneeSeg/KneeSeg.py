@@ -224,10 +224,10 @@ SAMPLE_VOLUMES_CM3 = {"femur_right": 200.7, "tibia_right": 136.5, "patella_right
 """Of the bones that the sample was made from (Testing/slicer/make_sample.py)."""
 
 
-def _askFolder():
+def _askFolder(title):
     import qt
 
-    return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the surfaces")
+    return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
 
 
 class KneeSegTest(ScriptedLoadableModuleTest):

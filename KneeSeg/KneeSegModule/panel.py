@@ -26,10 +26,10 @@ class Panel:
         ui: the widgets of ``KneeSeg.ui`` by name.
         logic: the module's logic.
         timer: a ``qt.QTimer``; while a run lasts it calls :meth:`onTick`.
-        askFolder: asks the user for a folder and returns its path, or an empty text.
+        askFolder: asks the user for a folder under a title and returns its path, or an empty text.
     """
 
-    def __init__(self, ui, logic, timer, askFolder: Callable[[], str]) -> None:
+    def __init__(self, ui, logic, timer, askFolder: Callable[[str], str]) -> None:
         self.ui = ui
         self.logic = logic
         self.timer = timer
@@ -85,7 +85,7 @@ class Panel:
     def onExportButton(self) -> None:
         segmentationNode = self.parameterNode.segmentation
         surfaceFormat = self.parameterNode.surfaceFormat.name
-        folder = self.askFolder()
+        folder = self.askFolder("Folder for the surfaces")
         if not folder:
             return
         present = [path for path in listSurfaceFiles(segmentationNode, folder, surfaceFormat).values() if path.exists()]
@@ -103,7 +103,7 @@ class Panel:
         self.update()
 
     def onModelsButton(self) -> None:
-        folder = self.askFolder()
+        folder = self.askFolder("Folder of your own models")
         if folder:
             self.parameterNode.models = folder
 

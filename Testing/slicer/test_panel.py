@@ -113,7 +113,7 @@ def test_choices_are_handed_on_by_the_names_of_the_command_line(ready):
 def test_a_folder_of_own_models_is_handed_on(ready, tmp_path):
     ready.folder = tmp_path
     ready.ui.modelsButton.click()
-    assert ready.parameters.models == str(tmp_path)
+    assert ready.parameters.models == str(tmp_path) and ready.title == "Folder of your own models"
     ready.segment()
     assert ready.logic.options.models == str(tmp_path)
 
@@ -315,6 +315,6 @@ def test_export_asks_before_it_replaces_files(ready, resultFolder, monkeypatch, 
 
 def test_export_without_a_folder_does_nothing(ready, resultFolder):
     finish(ready, resultFolder)
-    ready.panel.askFolder = lambda: ""
+    ready.panel.askFolder = lambda title: ""
     ready.ui.exportButton.click()
     assert "Found" in ready.ui.messageLabel.text

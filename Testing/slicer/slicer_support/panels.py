@@ -42,9 +42,13 @@ class Shown:
         self.logic = Logic()
         self.timer = qt.newTimer()
         self.folder = folder
-        self.panel = Panel(self.ui, self.logic, self.timer, lambda: str(self.folder))
+        self.panel = Panel(self.ui, self.logic, self.timer, self.answer)
         self.parameters = KneeSegLogic().getParameterNode()
         self.panel.setParameterNode(self.parameters)
+
+    def answer(self, title: str) -> str:
+        self.title = title
+        return str(self.folder)
 
     def choose(self, **parameters) -> None:
         for name, value in parameters.items():
