@@ -25,6 +25,9 @@ GIVEN_FACTS = (
 )
 """What only the one who trained the network can say."""
 
+TRAINING_SECONDS = "training_seconds"
+"""How long a training took, wall time; bundles that were trained before it was recorded lack it."""
+
 REQUIRED_FACTS = (*GIVEN_FACTS, "network", "sha256")
 
 

@@ -35,6 +35,7 @@ EXTRA_COMMANDS = (
     ExtraCommand("demo", "KneeSegLib.training.commands.demo", "demo"),
     ExtraCommand("synthesize", "KneeSegLib.training.commands.synthesize", "synthesize"),
     ExtraCommand("train", "KneeSegLib.training.commands.train", "train"),
+    ExtraCommand("compare", "KneeSegLib.training.commands.compare", "compare"),
     ExtraCommand("export", "KneeSegLib.training.commands.export", "app"),
     ExtraCommand("shape-model", "KneeSegLib.training.commands.shape_model", "app"),
 )

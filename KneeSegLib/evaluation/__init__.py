@@ -1,4 +1,4 @@
-"""How good the networks are: figures over cohorts, and the measured tables of the documentation.
+"""How good systems are: beside each other on the same cases, over cohorts, and in the documentation's measured tables.
 
 Part of the extra ``training``. The metrics themselves, which ``kneeseg evaluate`` and Slicer show, are in
 :mod:`KneeSegLib.measurements`.

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import Structure, structure_of_label
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.boxes import ArrayBox, enclose_boxes, find_label_boxes
-from KneeSegLib.measurements.metrics import compare_masks
+from KneeSegLib.measurements.metrics import Spacing, compare_masks
 from KneeSegLib.progress import Progress, no_progress, report_each
 
 Presence = Literal["both", "reference only", "prediction only"]
@@ -64,7 +64,7 @@ def evaluate(
     agreements = {}
     for label_value in report_each(sorted(boxes), progress, "Comparing"):
         box = boxes[label_value]
-        agreement = _agreement(
+        agreement = measure_agreement(
             _known_structure(label_value),
             reference_labels[box] == label_value,
             prediction_labels[box] == label_value,
@@ -72,6 +72,21 @@ def evaluate(
         )
         agreements[agreement.structure.key] = agreement
     return agreements
+
+
+def measure_agreement(
+    found: Structure, reference: np.ndarray, prediction: np.ndarray, spacing_mm: Spacing
+) -> Agreement:
+    """Compare two masks (bool, ``[z, y, x]``) of one structure on one grid, at least one of them not empty."""
+    voxel_mm3 = float(np.prod(spacing_mm))
+    reference_voxels, prediction_voxels = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
+    presence: Presence = "both"
+    if not prediction_voxels:
+        presence = "reference only"
+    elif not reference_voxels:
+        presence = "prediction only"
+    metrics = compare_masks(reference, prediction, spacing_mm)
+    return Agreement(found, presence, reference_voxels * voxel_mm3, prediction_voxels * voxel_mm3, metrics)
 
 
 def check_same_grid(reference: sitk.Image, prediction: sitk.Image, second: str = "prediction") -> None:
@@ -97,18 +112,6 @@ def check_same_grid(reference: sitk.Image, prediction: sitk.Image, second: str =
             f"and {_mm(prediction)}); both must be on the same grid. Compare with the labels of the same scan, "
             "not resampled."
         )
-
-
-def _agreement(found: Structure, reference: np.ndarray, prediction: np.ndarray, spacing_mm: tuple) -> Agreement:
-    voxel_mm3 = float(np.prod(spacing_mm))
-    reference_voxels, prediction_voxels = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
-    presence: Presence = "both"
-    if not prediction_voxels:
-        presence = "reference only"
-    elif not reference_voxels:
-        presence = "prediction only"
-    metrics = compare_masks(reference, prediction, spacing_mm)
-    return Agreement(found, presence, reference_voxels * voxel_mm3, prediction_voxels * voxel_mm3, metrics)
 
 
 def _known_structure(label_value: int) -> Structure:

@@ -42,7 +42,7 @@ def pairs_of(reference: str | Path, prediction: str | Path) -> list[Pair]:
         return [Pair(case_name(reference), reference, prediction)]
     if not _holds_several(prediction):
         raise InputError(f"{reference} is a folder of several cases and {prediction} is one; give two of a kind.")
-    references, predictions = _cases_in(reference), _cases_in(prediction)
+    references, predictions = list_label_maps(reference), list_label_maps(prediction)
     missing = [case for case in references if case not in predictions]
     if missing:
         raise InputError(
@@ -55,7 +55,12 @@ def _holds_several(path: Path) -> bool:
     return path.is_dir() and not (path / SEGMENTATION_NAME).is_file()
 
 
-def _cases_in(folder: Path) -> dict[str, Path]:
+def list_label_maps(folder: Path) -> dict[str, Path]:
+    """Return the label maps and result folders in a folder by the names of their cases.
+
+    Raises:
+        InputError: two have the same name, or there are none.
+    """
     cases: dict[str, Path] = {}
     for entry in sorted(folder.iterdir()):
         if not (entry.name.endswith(ENDINGS) or (entry / SEGMENTATION_NAME).is_file()):
@@ -74,8 +79,7 @@ def _cases_in(folder: Path) -> dict[str, Path]:
 def find_images(image: str | Path, cases: Sequence[str]) -> dict[str, Path]:
     """Return the scan of each of ``cases`` by its name: ``image`` itself, or the entry of that name in the folder.
 
-    An entry is an image file or a folder of DICOM slices; ``NAME_0000.nii.gz``, as nnU-Net names the image of a case,
-    is one of ``NAME`` too. Of one case ``image`` may be its folder of DICOM slices.
+    Of one case ``image`` may be its folder of DICOM slices.
 
     Raises:
         InputError: nothing is there, or a case has no scan of its name.
@@ -83,14 +87,22 @@ def find_images(image: str | Path, cases: Sequence[str]) -> dict[str, Path]:
     image = Path(image)
     if not image.exists():
         raise InputError(f"There is no file or folder {image}; check the spelling.")
-    entries = {case_name(entry): entry for entry in sorted(image.iterdir())} if image.is_dir() else {}
-    found = {case: entries.get(case) or entries.get(f"{case}{FIRST_CHANNEL}") for case in cases}
-    missing = [case for case, path in found.items() if path is None]
+    found = list_images(image) if image.is_dir() else {}
+    missing = [case for case in cases if case not in found]
     if missing and len(cases) == 1:
         return {cases[0]: image}
     if missing:
         raise InputError(f"{image} holds no scan called {_shorten(missing)}; each case needs one of its name.")
-    return {case: path for case, path in found.items() if path is not None}
+    return {case: found[case] for case in cases}
+
+
+def list_images(folder: Path) -> dict[str, Path]:
+    """Return the image files and folders of DICOM slices in a folder by the names of their cases.
+
+    ``NAME_0000.nii.gz``, as nnU-Net names the image of a case, is that of ``NAME`` too.
+    """
+    entries = {case_name(entry): entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")}
+    return {**{name.removesuffix(FIRST_CHANNEL): entry for name, entry in entries.items()}, **entries}
 
 
 def case_name(path: Path) -> str:

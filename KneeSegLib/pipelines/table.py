@@ -14,6 +14,11 @@ Stage = Literal["slices", "shape", "patches"]
 STAGES: tuple[Stage, ...] = ("slices", "shape", "patches")
 """Of the MR pipeline: each can be the last."""
 
+Edge = Literal["cortex", "half-maximum", "marrow"]
+EDGES: tuple[Edge, ...] = ("cortex", "half-maximum", "marrow")
+"""Where the edge of a bone may be drawn: where the cortex ends; in CT where grey values fall half-way to what lies
+outside, a little further out; in MR where bright marrow ends, further in. Only results of one convention compare."""
+
 LOCALISER_BUNDLE = "ct-localiser"
 NAMING_BUNDLE = "ct-naming"
 REFINEMENT_BUNDLE = "ct-refine"
@@ -29,7 +34,7 @@ class PipelineInfo:
     """One way from an image to labels, as a user chooses it; ``bundles`` are needed whatever the quality.
 
     ``modality`` is None where a model of the user's decides it. ``only_tissues`` are those that it looks for, where
-    these are not all of its joints.
+    these are not all of its joints. ``edge`` is where it draws the edge of a bone, None where a model decides that too.
     """
 
     name: str
@@ -39,6 +44,7 @@ class PipelineInfo:
     joints: tuple[str, ...]
     description: str
     only_tissues: tuple[str, ...] = ()
+    edge: Edge | None = "cortex"
 
     @property
     def tissues(self) -> tuple[str, ...]:
@@ -118,6 +124,7 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 (),
                 tuple(JOINT_BONES),
                 "Runs the folder of a trained nnU-Net v2 model on a CT or MR, and brings its labels into KneeSeg's.",
+                edge=None,
             ),
         )
     }

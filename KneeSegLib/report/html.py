@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
         scans=scans,
         all_found=found,
         provenance=provenance,
-        date=_format_date(provenance.get("date")),
+        date=provenance.get("date"),
         warnings=collect_warnings(case),
         shared_limits=find_shared_limits([entry.quality for entry in found if entry.quality]),
         regions=[region for shown in scans for region in shown.regions],
@@ -66,16 +65,3 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
         total=sum(timings.values()),
         longest=max(timings.values(), default=0.0) or 1.0,
     )
-
-
-def _format_date(text: str | None) -> str:
-    if not text:
-        return "date not recorded"
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    if moment.tzinfo is None:
-        return f"{moment.day} {moment:%B %Y, %H:%M}"
-    moment = moment.astimezone(timezone.utc)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import jinja2
 
 
-def load_template(name: str, *folders: Path) -> jinja2.Template:
-    """Return a template of this room, or of one of ``folders``; what is put into it is escaped."""
+def load_template(name: str, *folders: Path, **filters: Callable[..., Any]) -> jinja2.Template:
+    """Return a template of this room, or of one of ``folders``; what is put into it is escaped.
+
+    Args:
+        filters: beside those that every template has.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -21,12 +27,27 @@ def load_template(name: str, *folders: Path) -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.ChainableUndefined,
     )
+    environment.filters["date"] = _format_date
     environment.filters["data_uri"] = _format_data_uri
     environment.filters["css_color"] = _format_css_color
     environment.filters["cm3"] = _format_cm3
     environment.filters["mm"] = lambda length: f"{length:.2f}"
     environment.filters["duration"] = _format_duration
+    environment.filters.update(filters)
     return environment.get_template(name)
+
+
+def _format_date(text: str | None) -> str:
+    if not text:
+        return "date not recorded"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if moment.tzinfo is None:
+        return f"{moment.day} {moment:%B %Y, %H:%M}"
+    moment = moment.astimezone(timezone.utc)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
 def _format_data_uri(png: bytes) -> str:

@@ -31,6 +31,7 @@ print("\\n" + json.dumps({"status": status, "loaded": loaded}))
         (["segment", "here", "--pipeline", "ct-elbow"], HEAVY, 2),
         (["pipelines"], ("torch", "monai", "SimpleITK", "vtkmodules"), 0),
         (["evaluate", "nowhere", "nowhere"], ("torch", "monai"), 2),
+        (["compare", "nowhere", "-o", "out", "--system", "ct-knee"], ("torch", "monai", "vtkmodules"), 2),
     ],
 )
 def test_heavy_packages_stay_unloaded(start, arguments, unneeded, status):
@@ -42,7 +43,18 @@ def test_heavy_packages_stay_unloaded(start, arguments, unneeded, status):
 def test_no_arguments_show_the_commands(kneeseg):
     outcome = kneeseg()
     assert outcome.status == 0
-    commands = ["segment", "demo", "evaluate", "surfaces", "synthesize", "train", "pipelines", "doctor", "shape-model"]
+    commands = [
+        "segment",
+        "demo",
+        "evaluate",
+        "compare",
+        "surfaces",
+        "synthesize",
+        "train",
+        "pipelines",
+        "doctor",
+        "shape-model",
+    ]
     for command in commands:
         assert f"\n  {command} " in outcome.out
 

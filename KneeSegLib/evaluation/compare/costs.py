@@ -1,0 +1,67 @@
+"""What each system took: time, memory, and where a network's metadata say it, the time of its training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from KneeSegLib.bundles import find_bundle
+from KneeSegLib.bundles.metadata import TRAINING_SECONDS
+from KneeSegLib.errors import ModelError
+from KneeSegLib.evaluation.compare.running import Run
+from KneeSegLib.evaluation.compare.systems import System
+from KneeSegLib.measurements.summary import Spread, summarize_values
+from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
+
+
+@dataclass(frozen=True)
+class SystemCost:
+    """A system and its cost over the cases; all NaN where nothing was run.
+
+    Attributes:
+        reused: runs that an earlier call had done.
+        training_seconds: of all its networks; NaN where the metadata of one do not hold it.
+    """
+
+    system: System
+    runs: int
+    failed: int
+    reused: int
+    device: str
+    seconds: Spread
+    processor_seconds: Spread
+    peak_memory_mib: Spread
+    training_seconds: float
+
+
+def summarize_costs(systems: Sequence[System], runs: Sequence[Run]) -> list[SystemCost]:
+    """Return the cost of each system over its runs that came to a result."""
+    return [_summarize_cost(system, [run for run in runs if run.system == system]) for system in systems]
+
+
+def find_training_seconds(system: System) -> float:
+    """Return how long the networks of a pipeline were trained; NaN where that is not recorded."""
+    if system.pipeline is None:
+        return math.nan
+    quality = QUALITIES.get(system.options.get("quality", "standard"))
+    names = [*PIPELINES[system.pipeline].bundles, *(quality.bundles if quality else ())]
+    try:
+        return float(sum(find_bundle(name).facts.get(TRAINING_SECONDS, math.nan) for name in names))
+    except ModelError:
+        return math.nan
+
+
+def _summarize_cost(system: System, runs: Sequence[Run]) -> SystemCost:
+    costs = [run.cost for run in runs if run.cost is not None and not run.failure]
+    return SystemCost(
+        system=system,
+        runs=len(runs),
+        failed=sum(bool(run.failure) for run in runs),
+        reused=sum(run.reused for run in runs),
+        device=", ".join(dict.fromkeys(cost.device for cost in costs)),
+        seconds=summarize_values([cost.seconds for cost in costs]),
+        processor_seconds=summarize_values([cost.processor_seconds for cost in costs]),
+        peak_memory_mib=summarize_values([cost.peak_memory_bytes / 2**20 for cost in costs]),
+        training_seconds=find_training_seconds(system),
+    )
