@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from KneeSegLib.errors import ModelError
 
 
@@ -12,7 +14,7 @@ def pipelines() -> None:
     from rich.table import Table
 
     from KneeSegLib import TRAINING_STATEMENT
-    from KneeSegLib.pipelines.table import PIPELINES
+    from KneeSegLib.pipelines.table import NNUNET, PIPELINES
 
     installed = _installed_networks()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -20,6 +22,8 @@ def pipelines() -> None:
         table.add_column(heading, no_wrap=heading == "Pipeline")
     for pipeline in PIPELINES.values():
         missing = [name for name in pipeline.bundles if name not in installed]
+        if pipeline.name == NNUNET and find_spec("nnunetv2") is None:
+            missing.append("extra nnunet")
         table.add_row(
             pipeline.name,
             f"{pipeline.title}. {pipeline.description}",

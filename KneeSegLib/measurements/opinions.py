@@ -86,7 +86,7 @@ def compare_opinions(first: sitk.Image, second: sitk.Image, known: Set[str]) -> 
                 dice=measure_overlap(*masks)["dice"],
                 largest_mm=largest_mm,
                 largest_at_mm=first.TransformIndexToPhysicalPoint(index),
-                largest_at=describe_place(index, box, first, entry.side),
+                largest_at=describe_place(index, box, first, entry.side) if largest_mm > 0.0 else "",
                 limit_mm=OPINION_LIMITS_MM[entry.tissue.kind],
             )
         )

@@ -76,6 +76,7 @@ class Nnunet(Pipeline):
                 limits=KNEE_MR_LIMITS if mr else BONE_LIMITS,
                 warnings=[*(sides.sentences if sides else ()), *describe_left_out(named, left_out)],
                 provenance={
+                    "statement": f"Labelled by the nnU-Net model {folder.title} of others; not a medical device.",
                     "model": {
                         "title": folder.title,
                         "folds": folder.folds,
@@ -83,7 +84,7 @@ class Nnunet(Pipeline):
                         "sha256": network.sha256,
                         "cascade": folder.previous is not None,
                         "mapping": mapping.source,
-                    }
+                    },
                 },
             )
 

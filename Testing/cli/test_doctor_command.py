@@ -115,6 +115,7 @@ def test_too_little_memory_is_a_problem(kneeseg, installation, monkeypatch):
 
 def test_pipelines_say_what_they_do_and_that_they_are_available(kneeseg, installation, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("KneeSegLib.cli.pipelines.find_spec", lambda name: "found")
     outcome = kneeseg("pipelines")
     assert outcome.status == 0
     for pipeline in PIPELINES.values():
@@ -122,6 +123,13 @@ def test_pipelines_say_what_they_do_and_that_they_are_available(kneeseg, install
         assert pipeline.description.split(",")[0] in outcome.out
     assert "missing" not in outcome.out
     assert "not a medical device" in outcome.out
+
+
+def test_the_pipeline_of_an_extra_that_is_not_installed_says_so(kneeseg, installation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("KneeSegLib.cli.pipelines.find_spec", lambda name: None)
+    row = next(line for line in kneeseg("pipelines").out.splitlines() if line.startswith(" nnunet "))
+    assert row.rstrip().endswith("no: extra nnunet missing")
 
 
 def test_pipelines_without_their_networks_say_so(kneeseg, installation, monkeypatch):

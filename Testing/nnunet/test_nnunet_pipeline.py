@@ -51,6 +51,7 @@ def test_its_structures_are_checked_and_have_closed_surfaces(moose_case, tmp_pat
     record = json.loads((tmp_path / "out" / "case.json").read_text(encoding="utf-8"))
     assert record["provenance"]["model"]["folds"] == ["0"]
     assert "Dataset666" in record["provenance"]["model"]["title"]
+    assert record["statement"].startswith("Labelled by the nnU-Net model Dataset666_Peripheral-Bones")
 
 
 def test_margins_are_positive_exactly_inside(moose_case):
