@@ -29,7 +29,7 @@ class Pipeline(Choice):
     members = vars()
     for key, pipeline in PIPELINES.items():
         if pipeline.name != NNUNET:
-            members[key] = pipeline.title
+            members[key] = pipeline.label
 
 
 class Side(Choice):

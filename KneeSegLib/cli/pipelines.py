@@ -26,7 +26,7 @@ def pipelines() -> None:
             missing.append("extra nnunet")
         table.add_row(
             pipeline.name,
-            f"{pipeline.title}. {pipeline.description}",
+            f"{pipeline.label}. {pipeline.description}",
             ", ".join(pipeline.bundles),
             f"no: {', '.join(missing)} missing" if missing else "yes",
         )

@@ -8,7 +8,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import guess_modality, looks_like_hounsfield
 from KneeSegLib.io.volume import Volume, check_ct, check_mr
 from KneeSegLib.pipelines.request import Request
-from KneeSegLib.pipelines.table import AUTO, NNUNET, PIPELINES, PipelineInfo
+from KneeSegLib.pipelines.table import AUTO, FEMUR_VNET_BUNDLE, NNUNET, PIPELINES, PipelineInfo
 
 if TYPE_CHECKING:
     from KneeSegLib.pipelines.pipeline import Pipeline
@@ -42,6 +42,10 @@ def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
         from KneeSegLib.pipelines.mr_knee import MrKnee
 
         return MrKnee(info, request)
+    if FEMUR_VNET_BUNDLE in info.bundles:
+        from KneeSegLib.pipelines.ct_femur_vnet import CtFemurVnet
+
+        return CtFemurVnet(info, request)
     from KneeSegLib.pipelines.ct_leg import CtLeg
 
     return CtLeg(info, request)

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from KneeSegLib.anatomy import SIDES
 from KneeSegLib.ct.cleaning import clean_leg
-from KneeSegLib.ct.expectations import describe_legs, describe_missing, require_bones, select_legs
+from KneeSegLib.ct.expectations import describe_legs, describe_missing, require_bones
 from KneeSegLib.ct.fusion import fuse_probabilities, weights_for
-from KneeSegLib.ct.joint_slices import JointProbabilities, predict_joint
 from KneeSegLib.ct.labelling import label_leg
 from KneeSegLib.ct.leg import Leg
-from KneeSegLib.ct.legs import find_legs
-from KneeSegLib.ct.localise import CoarseProbabilities, localise_bones
+from KneeSegLib.ct.localise import CoarseProbabilities
 from KneeSegLib.ct.record import record_leg
 from KneeSegLib.ct.refinement import refine_leg
-from KneeSegLib.ct.rois import find_rois
 from KneeSegLib.ct.semantics import predict_semantics
-from KneeSegLib.ct.settings import SIDE_CHECK_SLICE_STEP
-from KneeSegLib.ct.side_check import measure_agreement, needs_side_check, resolve_side
 from KneeSegLib.inference.labels import follow_cleaning
 from KneeSegLib.inference.scan import Scan
+from KneeSegLib.pipelines.ct_pipeline import CtPipeline
 from KneeSegLib.pipelines.findings import Findings, LegFindings, list_labelled
-from KneeSegLib.pipelines.pipeline import Pipeline
 from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.steps import Steps
-from KneeSegLib.pipelines.table import JOINT_BUNDLES, LOCALISER_BUNDLE, NAMING_BUNDLE, REFINEMENT_BUNDLE
-from KneeSegLib.progress import Progress, split_progress
+from KneeSegLib.pipelines.table import NAMING_BUNDLE, REFINEMENT_BUNDLE
 from KneeSegLib.quality.leg import measure_leg_features
 from KneeSegLib.quality.uncertainty import measure_disputed_fractions
 
 
-class CtLeg(Pipeline):
+class CtLeg(CtPipeline):
     """Three 2D U-Nets for CT of the lower limb: one each for hip, knee and ankle, on transverse slices.
 
     What the paper leaves to the user is done here: the joints are found and their side is named, both legs are taken,
@@ -48,14 +39,7 @@ class CtLeg(Pipeline):
 
     def run(self, scan: Scan, request: Request, steps: Steps) -> Findings:
         steps.plan(localise=8, side=2, legs=84)
-        with steps("localise") as progress:
-            coarse = localise_bones(self.model(LOCALISER_BUNDLE), scan, progress)
-            found = find_legs(coarse, scan.grid, self.info.only_joint)
-        if needs_side_check(found, request.side):
-            with steps("side") as progress:
-                found = [self.check_side(scan, found[0], progress)]
-        legs = select_legs(found, self.info.joints, request.side, scan)
-        neighbour = coarse if len(found) > 1 else None
+        legs, neighbour = self.find_legs(scan, request.side, steps)
         parts = steps.split("legs", [leg.length_mm for leg in legs])
         results = [self.segment_leg(scan, leg, neighbour, part) for leg, part in zip(legs, parts)]
         labels = [result.labels for result in results]
@@ -95,23 +79,3 @@ class CtLeg(Pipeline):
             follow_cleaning(labels, clean_leg(labels, leg, scan.grid))
         with steps("check", f"Checking the {leg.side} leg"):
             return LegFindings(labels, measure_leg_features(labels, uncleaned, disputed, leg, scan, residuals))
-
-    def predict_joints(self, scan: Scan, leg: Leg, slice_step: int, progress: Progress) -> list[JointProbabilities]:
-        """Apply the model of each joint to its region of the leg."""
-        return [
-            predict_joint(self.model(JOINT_BUNDLES[roi.joint]), scan, leg, roi, slice_step, report)
-            for roi, report in zip(leg.rois, split_progress(progress, [roi.length_mm for roi in leg.rois]))
-        ]
-
-    def check_side(self, scan: Scan, leg: Leg, progress: Progress) -> Leg:
-        """Show a leg whose side is uncertain to the networks as a right and as a left one, coarsely."""
-        leg = replace(leg, rois=find_rois(leg, self.info.joints, scan.grid.z))
-        if not leg.rois:
-            return leg
-        agreement = {}
-        reports = iter(split_progress(progress, (9, 1) * len(SIDES)))
-        for side in SIDES:
-            joints = self.predict_joints(scan, replace(leg, side=side), SIDE_CHECK_SLICE_STEP, next(reports))
-            semantics = predict_semantics(self.model(NAMING_BUNDLE), joints, side, next(reports))
-            agreement[side] = measure_agreement(joints, semantics)
-        return resolve_side(leg, agreement)

@@ -22,6 +22,7 @@ outside, a little further out; in MR where bright marrow ends, further in. Only 
 LOCALISER_BUNDLE = "ct-localiser"
 NAMING_BUNDLE = "ct-naming"
 REFINEMENT_BUNDLE = "ct-refine"
+FEMUR_VNET_BUNDLE = "ct-femur-vnet"
 JOINT_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "ct-knee", "ankle": "ct-ankle"})
 
 MR_SLICES_BUNDLE = "mr-knee-slices"
@@ -35,6 +36,7 @@ class PipelineInfo:
 
     ``modality`` is None where a model of the user's decides it. ``only_tissues`` are those that it looks for, where
     these are not all of its joints. ``edge`` is where it draws the edge of a bone, None where a model decides that too.
+    Those for ``comparison`` do as a paper describes; they come last in the table and in every list.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PipelineInfo:
     description: str
     only_tissues: tuple[str, ...] = ()
     edge: Edge | None = "cortex"
+    comparison: bool = False
 
     @property
     def tissues(self) -> tuple[str, ...]:
@@ -54,6 +57,11 @@ class PipelineInfo:
         if self.modality == "MR":
             return (*JOINT_BONES["knee"], *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
         return tuple(dict.fromkeys(bone for joint in self.joints for bone in JOINT_BONES[joint]))
+
+    @property
+    def label(self) -> str:
+        """What a list shows: systems for comparison stand in a group of their own that says so."""
+        return f"For comparison: {self.title}" if self.comparison else self.title
 
     @property
     def only_joint(self) -> str | None:
@@ -125,6 +133,16 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 tuple(JOINT_BONES),
                 "Runs the folder of a trained nnU-Net v2 model on a CT or MR, and brings its labels into KneeSeg's.",
                 edge=None,
+            ),
+            PipelineInfo(
+                "ct-femur-vnet",
+                "CT: femur by V-Net",
+                "CT",
+                (LOCALISER_BUNDLE, NAMING_BUNDLE, JOINT_BUNDLES["hip"], JOINT_BUNDLES["knee"], FEMUR_VNET_BUNDLE),
+                ("hip", "knee"),
+                "The femur alone, as a whole, from the gradient of the image on a coarse grid: a published system.",
+                only_tissues=("femur",),
+                comparison=True,
             ),
         )
     }

@@ -16,6 +16,7 @@ def test_each_pipeline_names_the_bundles_of_its_joints():
         assert pipeline.name == name
         assert set(pipeline.joints) <= set(JOINT_BONES)
         ct = {"ct-localiser", "ct-naming", *(f"ct-{joint}" for joint in pipeline.joints)}
+        ct |= {"ct-femur-vnet"} if name == "ct-femur-vnet" else set()
         mr = {"mr-knee-slices", "mr-knee-patches", "mr-shape-femur", "mr-shape-tibia"}
         assert set(pipeline.bundles) == {"CT": ct, "MR": mr, None: set()}[pipeline.modality]
 
@@ -29,3 +30,10 @@ def test_titles_and_descriptions_are_there_and_differ():
     for table in (PIPELINES, QUALITIES):
         assert len({entry.title for entry in table.values()}) == len(table)
         assert all(entry.description.endswith(".") for entry in table.values())
+
+
+def test_systems_for_comparison_come_last_and_say_so():
+    comparisons = [pipeline.comparison for pipeline in PIPELINES.values()]
+    assert comparisons == sorted(comparisons) and any(comparisons)
+    for pipeline in PIPELINES.values():
+        assert pipeline.label == ("For comparison: " if pipeline.comparison else "") + pipeline.title
