@@ -69,6 +69,7 @@ def test_it_trains_with_either_input_and_the_bundle_remembers_which(tmp_path, ge
         assert bundle.spec.require_volume().input == wanted
         assert bundle.spec.require_volume().shape == (32, 16, 16)
         assert bundle.spec.classes == ("background", "femur")
+        assert "Grid: 32 x 16 x 16 voxels over the box" in (bundle.path / "docs" / "README.md").read_text()
         assert ("gradient" in bundle.spec.channels[0]) == (wanted == "gradient")
 
 

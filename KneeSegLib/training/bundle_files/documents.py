@@ -48,13 +48,12 @@ def write_text(path: Path, text: str) -> None:
 def readme(metadata: Mapping[str, Any]) -> str:
     """Return ``docs/README.md`` in Markdown."""
     facts = metadata[FACTS]
-    spacing = " x ".join(f"{value:g}" for value in facts["spacing_mm"])
     parts = [
         f"# {metadata['name']}",
         metadata["description"],
         f"**{facts['training_statement']}**",
         "## Input and output",
-        f"Spacing: {spacing} mm. Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
+        f"{_describe_grid(facts)} Sizes: {' x '.join(_data(metadata, 'inputs')['spatial_shape'])}.",
         "Channels, in this order:",
         _numbered(channel_names(facts)),
         _OUTPUTS.get(KINDS[facts["kind"]].gives, "Classes (logits; softmax is left to the caller), in this order:"),
@@ -88,6 +87,12 @@ def _use(name: str, kind: Kind) -> str:
         "KneeSeg's pipelines use this network (`kneeseg segment`). "
         f"`kneeseg export bundle {name} -o {name}` writes it as a standard MONAI bundle that runs without KneeSeg."
     )
+
+
+def _describe_grid(facts: Mapping[str, Any]) -> str:
+    if "volume" in facts:
+        return f"Grid: {' x '.join(map(str, facts['volume']['shape']))} voxels over the box of the bone."
+    return f"Spacing: {' x '.join(f'{value:g}' for value in facts['spacing_mm'])} mm."
 
 
 def _temperature(facts: Mapping[str, Any]) -> list[str]:

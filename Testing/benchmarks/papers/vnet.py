@@ -62,7 +62,7 @@ def measure(name: str, options: argparse.Namespace) -> Cohort:
         case = synthesize_case(subject, options.spacing, side=side, seed=options.seed + number, synthesis=synthesis)
         found = ks.segment(case.image, pipeline=options.pipeline, device="cpu")
         for key, agreement in evaluate(case.labels, found.labels).items():
-            if key.startswith("femur"):
+            if key.startswith("femur") and agreement.presence != "prediction only":
                 cases[f"{path.stem} {key}"] = {"femur_right": agreement}
                 print(f"{path.stem}, {key}, {name}: Dice {agreement.metrics['dice']:.4f}", flush=True)
     system = options.pipeline
