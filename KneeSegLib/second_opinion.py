@@ -31,22 +31,22 @@ class SecondOpinion:
     provenance: Mapping[str, Any]
 
 
-def request_second_opinion(model: str, first: Request) -> Request:
+def request_second_opinion(model: str, first: Request, mapping: str | None = None) -> Request:
     """Return what to ask the second pipeline for.
 
     Args:
         model: a pipeline's name, or a trained nnU-Net folder.
         first: what the first one was asked for. Side, quality, device and series are the same; networks of the
             user's own are not, so that these can be compared with those that come with KneeSeg.
+        mapping: what the labels of an nnU-Net folder are; None to find it.
 
     Raises:
         InputError: neither a pipeline nor a folder, or the same as the first.
     """
     common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None)
     if model in PIPELINES and model not in (AUTO, NNUNET):
-        request = replace(common, pipeline=model)
+        request = replace(common, pipeline=model, mapping=mapping)
     elif Path(model).expanduser().exists():
-        mapping = first.mapping if first.nnunet is None else None
         request = replace(common, pipeline=NNUNET, nnunet=model, mapping=mapping)
     else:
         known = ", ".join(name for name in PIPELINES if name not in (AUTO, NNUNET))

@@ -46,6 +46,8 @@ def segment(
         ResourceError: not enough memory, or no such device.
         Cancelled: raised by ``progress``.
     """
+    # A mapping is of the first model's labels, or else of the second's.
+    mapping = None if second_opinion is None or options.get("nnunet") else options.pop("mapping", None)
     request = Request(pipeline=pipeline, **options)
     require_device(request.device)
     if request.models is not None:
@@ -57,7 +59,7 @@ def segment(
     if second_opinion is not None:
         from KneeSegLib.second_opinion import request_second_opinion
 
-        other = request_second_opinion(second_opinion, request)
+        other = request_second_opinion(second_opinion, request, mapping)
     reading, running, asking = split_progress(progress, (5, 95, 95 if other else 0))
     reading(0.0, "Reading the image")
     started = time.perf_counter()

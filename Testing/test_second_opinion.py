@@ -83,6 +83,9 @@ def test_only_a_pipeline_or_a_folder_gives_a_second_opinion(tmp_path):
     asked = request_second_opinion("ct-leg", first)
     assert (asked.pipeline, asked.side, asked.quality) == ("ct-leg", "left", "fast")
     assert request_second_opinion(str(tmp_path), first).nnunet == str(tmp_path)
+    assert request_second_opinion(str(tmp_path), first, "mine.json").mapping == "mine.json"
+    with pytest.raises(InputError, match="A model folder and a label mapping belong to the pipeline nnunet"):
+        request_second_opinion("ct-leg", first, "mine.json")
     with pytest.raises(InputError, match=r'"ct-kne" can give no second opinion: .* ct-knee'):
         request_second_opinion("ct-kne", first)
     with pytest.raises(InputError, match="would be the first one once more"):
