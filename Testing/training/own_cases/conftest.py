@@ -16,6 +16,7 @@ from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
 from Testing.cli.conftest import kneeseg as kneeseg
+from Testing.phantoms.mr_images import MrPhantom, coarse_knee_mr
 
 BONES = ("femur", "tibia", "patella", "fibula")
 
@@ -63,6 +64,12 @@ def renumber(labels: sitk.Image, side: str, values: Mapping[str, int] | None) ->
 @pytest.fixture(scope="session")
 def knees(geometric_knee) -> KneeCases:
     return KneeCases(geometric_knee)
+
+
+@pytest.fixture(scope="session")
+def knee_mr() -> MrPhantom:
+    """A knee MR in voxels of 1 mm with all structures."""
+    return coarse_knee_mr()
 
 
 @pytest.fixture

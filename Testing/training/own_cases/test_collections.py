@@ -19,16 +19,10 @@ from KneeSegLib.training.own_cases.mask_slices import name_bones
 from KneeSegLib.training.own_cases.parts import count_labels, name_labels
 from KneeSegLib.training.own_cases.reading import Labelling, read_case
 from Testing.io.dicom.conftest import write_slice
-from Testing.phantoms.mr_images import coarse_knee_mr
 from Testing.training.own_cases.conftest import renumber
 
 OAI_LABELS = {"femur_right": 1, "femoral_cartilage_right": 2, "tibia_right": 3, "tibial_cartilage_right": 4}
 OAI_TISSUES = {key.removesuffix("_right") for key in OAI_LABELS}
-
-
-@pytest.fixture(scope="module")
-def knee_mr():
-    return coarse_knee_mr()
 
 
 def write(image: sitk.Image, path, *more) -> None:

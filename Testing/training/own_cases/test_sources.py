@@ -19,7 +19,6 @@ from KneeSegLib.training.own_cases.parts import INDEX
 from KneeSegLib.training.own_cases.settings import CROP_MARGIN_MM, SHAFT_MARGIN_MM
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.samples import Samples, SoftLabels
-from Testing.phantoms.mr_images import coarse_knee_mr
 
 LEG = Grid.of_scan((200, 30, 30), (4.0, 4.0, 4.0))
 
@@ -99,13 +98,13 @@ class TestCt:
         source.varied = False
         tibia, fibula = tiny_knee.classes.index("tibia"), tiny_knee.classes.index("fibula")
         seen = 0
-        for seed in range(12):
+        for seed in range(6):
             for classes in source.render((48, 48), seeded(seed)).labels.classes:
                 columns = [torch.nonzero(classes == index)[:, 1].float() for index in (tibia, fibula)]
                 if all(len(found) > 10 for found in columns):
                     seen += 1
                     assert columns[1].mean() < columns[0].mean()
-        assert seen > 3
+        assert seen > 1
 
     def test_the_same_generator_gives_the_same_sample_and_training_varies(self, knees, tmp_path, tiny_knee, prepare):
         source = prepare(tiny_knee, knees.write_plain(tmp_path, 2)).open(tiny_knee, "train")
@@ -151,15 +150,14 @@ class TestCt:
 
 class TestMr:
     @pytest.fixture
-    def folder(self, tmp_path):
+    def folder(self, tmp_path, knee_mr):
         """Two knees with bones and cartilages, without menisci."""
         menisci = [structure(f"{key}_meniscus", "right").label_value for key in ("medial", "lateral")]
         for number in range(2):
-            knee = coarse_knee_mr()
-            labels = sitk.GetArrayFromImage(knee.truth)
+            labels = sitk.GetArrayFromImage(knee_mr.truth)
             truth = sitk.GetImageFromArray(np.where(np.isin(labels, menisci), 0, labels).astype(np.uint8))
-            truth.CopyInformation(knee.truth)
-            for what, image in (("images", knee.image + number), ("labels", truth)):
+            truth.CopyInformation(knee_mr.truth)
+            for what, image in (("images", knee_mr.image + number), ("labels", truth)):
                 (tmp_path / what).mkdir(exist_ok=True)
                 sitk.WriteImage(image, str(tmp_path / what / f"k{number}.nrrd"))
         return tmp_path
