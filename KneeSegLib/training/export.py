@@ -10,8 +10,10 @@ import torch
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle
+from KneeSegLib.bundles.metadata import TRAINING_SECONDS
 from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.initialisation import build_network, initialise_network
+from KneeSegLib.training.log import read_training_seconds
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.sources import TrainingData, as_training_data
 from KneeSegLib.training.synthesis.mr.landmarks_file import Landmarks
@@ -70,6 +72,9 @@ def export_bundle(
         origin = f"{origin}; the weights are {1.0 - weight:g} of it and {weight:g} of this run"
     facts = describe_bundle(recipe, step, given.list_sources(recipe), figures or {"note": "not measured yet"}, origin)
     facts["training_statement"] = given.state_training()
+    seconds = read_training_seconds(training_folder)
+    if seconds is not None:
+        facts[TRAINING_SECONDS] = round(seconds, 1)
     if recipe.kind == "mr-shape" and isinstance(data, Path):
         _, _, variances = Landmarks.load(data).modes[recipe.shape.bone]
         facts["shape_model"] = {"variances_mm2": [float(value) for value in variances[: recipe.shape.modes]]}

@@ -38,6 +38,20 @@ class TrainingLog:
             self._board.flush()
 
 
+def read_training_seconds(folder: Path) -> float | None:
+    """Return the wall time of a training as its ``log.csv`` has it, of all its runs; None where it has none.
+
+    The time is written beside the loss and begins anew where a training was resumed.
+    """
+    try:
+        with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(file) if row.get("seconds")]
+    except FileNotFoundError:
+        return None
+    ends = [now for now, after in zip(seconds, [*seconds[1:], 0.0]) if after < now]
+    return sum(ends) if ends else None
+
+
 def _open_board(folder: Path) -> SummaryWriter | None:
     """TensorBoard's writer, or None where it is not installed."""
     try:

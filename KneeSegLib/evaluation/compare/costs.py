@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from KneeSegLib.bundles import find_bundle
 from KneeSegLib.bundles.metadata import TRAINING_SECONDS
-from KneeSegLib.errors import ModelError
+from KneeSegLib.bundles.own import list_own_bundles
+from KneeSegLib.errors import InputError, ModelError
 from KneeSegLib.evaluation.compare.running import Run
 from KneeSegLib.evaluation.compare.systems import System
 from KneeSegLib.measurements.summary import Spread, summarize_values
@@ -47,9 +48,12 @@ def find_training_seconds(system: System) -> float:
     quality = QUALITIES.get(system.options.get("quality", "standard"))
     names = [*PIPELINES[system.pipeline].bundles, *(quality.bundles if quality else ())]
     try:
-        return float(sum(find_bundle(name).facts.get(TRAINING_SECONDS, math.nan) for name in names))
-    except ModelError:
+        own = list_own_bundles(system.options["models"]) if "models" in system.options else {}
+        bundles = [own.get(name) or find_bundle(name) for name in names]
+        seconds = [bundle.facts.get(TRAINING_SECONDS, math.nan) for bundle in bundles]
+    except (InputError, ModelError):  # the runs say so
         return math.nan
+    return float(sum(seconds)) if seconds else math.nan
 
 
 def _summarize_cost(system: System, runs: Sequence[Run]) -> SystemCost:

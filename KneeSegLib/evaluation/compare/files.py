@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from KneeSegLib import TRAINING_STATEMENT, __version__
+from KneeSegLib import __version__
 from KneeSegLib.case_record import describe_software
 from KneeSegLib.evaluation.compare.costs import SystemCost, summarize_costs
 from KneeSegLib.evaluation.compare.running import Comparison, Run
@@ -20,6 +20,11 @@ from KneeSegLib.measurements.metrics import METRICS
 COMPARISON_FORMAT = "KneeSeg comparison"
 COMPARISON_FORMAT_VERSION = 1
 """Raised when a field changes its meaning or disappears; new fields do not raise it."""
+
+STATEMENT = (
+    "Networks that ship with KneeSeg were trained on synthetic images of real anatomy only. Research software, not a "
+    "medical device."
+)
 
 _COLUMNS = ("case", "system", "failure", "reused", "structure", "side", "part", "presence", "reference_mm3",
             "prediction_mm3", *(metric.key for metric in METRICS), "seconds", "processor_seconds",
@@ -77,7 +82,7 @@ def describe_results(results: Results) -> dict[str, Any]:
     return {
         "format": COMPARISON_FORMAT,
         "format_version": COMPARISON_FORMAT_VERSION,
-        "statement": TRAINING_STATEMENT,
+        "statement": STATEMENT,
         "date": results.date,
         "version": __version__,
         "software": describe_software(),

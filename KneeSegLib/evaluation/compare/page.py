@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from KneeSegLib import TRAINING_STATEMENT, __version__
+from KneeSegLib import __version__
 from KneeSegLib.evaluation.compare.agreement import WHOLE
 from KneeSegLib.evaluation.compare.charts import draw_bland_altman, draw_box_plot
-from KneeSegLib.evaluation.compare.files import Results
+from KneeSegLib.evaluation.compare.files import STATEMENT, Results
 from KneeSegLib.evaluation.compare.remarks import describe_edges, list_remarks
 from KneeSegLib.evaluation.compare.statistics import StructureFigures
 from KneeSegLib.evaluation.settings import (
@@ -62,7 +62,7 @@ def render_comparison(results: Results, error_cases: Sequence[ErrorCase]) -> str
     return template.render(
         results=results,
         comparison=comparison,
-        statement=TRAINING_STATEMENT,
+        statement=STATEMENT,
         version=__version__,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         remarks=list_remarks(results),
