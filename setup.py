@@ -5,9 +5,8 @@ from pathlib import Path
 from setuptools import find_namespace_packages, setup
 
 # What is not there (weights before the first training) does not keep the rest from being installed.
-FOLDERS = [
-    name for name in ("LabelMappings", "Licences", "Models", "Samples", "ShapeModels", "Terminology") if Path("Resources", name).is_dir()
-]
+NAMES = ("LabelMappings", "Licences", "Models", "Samples", "ShapeModels", "Terminology")
+FOLDERS = [name for name in NAMES if Path("Resources", name).is_dir()]
 SHARED = {f"KneeSegLib.Resources.{name}": f"Resources/{name}" for name in FOLDERS}
 
 setup(

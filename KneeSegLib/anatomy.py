@@ -130,6 +130,10 @@ MENISCI = "menisci"
 KNEE_MR_CLASSES: tuple[str, ...] = ("background", *JOINT_BONES["knee"], *CARTILAGES.values(), MENISCI)
 """Channels of the networks for knee MR. Both menisci are one class: the tibia's middle tells them apart."""
 
+BoneEdge = Literal["marrow", "cortex"]
+"""Where a bone ends in MR, by the convention of who drew it: where its bright marrow does, or its dark cortex."""
+BONE_EDGES: tuple[BoneEdge, ...] = ("marrow", "cortex")
+
 _BY_KEY = {entry.key: entry for entry in STRUCTURES}
 _BY_LABEL_VALUE = {entry.label_value: entry for entry in STRUCTURES}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.measurements.opinions import OpinionAgreement, compare_opinions
 from KneeSegLib.pipelines.request import Request
-from KneeSegLib.pipelines.table import AUTO, NNUNET, PIPELINES, PipelineInfo
+from KneeSegLib.pipelines.table import AUTO, NNUNET, PIPELINES, SPECIAL_OPTIONS, PipelineInfo
 
 if TYPE_CHECKING:
     from KneeSegLib.case import Case
@@ -43,7 +43,12 @@ def request_second_opinion(model: str, first: Request, mapping: str | None = Non
     Raises:
         InputError: neither a pipeline nor a folder, or the same as the first.
     """
-    common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None)
+    special = {option.name: option.default for option in fields(Request) if option.name in SPECIAL_OPTIONS}
+    common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None, **special)
+    if model in PIPELINES and PIPELINES[model].own_bundles:
+        raise InputError(
+            f"{model} can give no second opinion: its network does not come with KneeSeg; choose another pipeline."
+        )
     if model in PIPELINES and model not in (AUTO, NNUNET):
         request = replace(common, pipeline=model, mapping=mapping)
     elif Path(model).expanduser().exists():

@@ -36,8 +36,8 @@ def segment(
         progress: told how far the work is; may raise ``Cancelled``.
         second_opinion: another pipeline, or the folder of a trained nnU-Net model, that segments the image too: the
             case says how far they agree, and structures on which they do not are flagged.
-        options: ``side``, ``quality``, ``device``, ``series``, ``modality``, ``stop_after``, ``nnunet``, ``mapping``,
-            ``mirroring``, ``trust_checkpoint``, ``models``: see :class:`KneeSegLib.pipelines.request.Request`.
+        options: those of :class:`KneeSegLib.pipelines.request.Request`: ``side``, ``quality``, ``device``, ``series``,
+            ``modality`` and others that only some pipelines or inputs know.
 
     Raises:
         InputError: the image or an option cannot be used.
@@ -63,7 +63,7 @@ def segment(
     reading, running, asking = split_progress(progress, (5, 95, 95 if other else 0))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
-    volume = read_volume(input, request.series, request.known_modality, request.presumed_modality)
+    volume = read_volume(input, request.series, request.known_modality, request.presumed_modality, request.slices)
     seconds = time.perf_counter() - started
     info = choose_pipeline(request, volume)
     if other is not None:

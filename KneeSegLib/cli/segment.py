@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.anatomy import BoneEdge
 from KneeSegLib.cli.opinion_table import show_second_opinion
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import InputError
+from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
 from KneeSegLib.pipelines.table import (
     AUTO,
+    CUBE_MERGING_CHOICES,
     DEVICE_CHOICES,
+    EDGE_CHOICES,
     MODALITY_CHOICES,
     NNUNET,
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
     STAGES,
+    VIEW_FUSION_CHOICES,
 )
 from KneeSegLib.progress import split_progress
 
@@ -101,6 +106,17 @@ def segment(
     modality: Annotated[
         ModalityChoice, typer.Option(help="What an image is whose file does not say it; DICOM does.")
     ] = AUTOMATIC_MODALITY,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,Z",
+            help="Of a folder of numbered slice images: distances of columns, rows and slices, mm.",
+        ),
+    ] = None,
+    orientation: Annotated[
+        str | None,
+        typer.Option(help="Of these images: where columns, rows and slices lead, as LPS (the default)."),
+    ] = None,
     stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = LAST_STAGE,
     nnunet: Annotated[
         Path | None, typer.Option(help="Run this trained nnU-Net v2 folder (pipeline nnunet; extra nnunet).")
@@ -125,6 +141,17 @@ def segment(
     models: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Networks of your own (kneeseg train --bundles), taken before ours."),
+    ] = None,
+    edge: Annotated[BoneEdge, typer.Option(help="Low-field MR: where a bone ends.")] = EDGE_CHOICES[0],
+    view_fusion: Annotated[
+        ViewFusion, typer.Option(help="Low-field MR: how three views become one.")
+    ] = VIEW_FUSION_CHOICES[0],
+    cube_merging: Annotated[
+        CubeMerging, typer.Option(help="Low-field MR: how overlapping cubes become one.")
+    ] = CUBE_MERGING_CHOICES[0],
+    closing_mm: Annotated[
+        float | None,
+        typer.Option(help="Low-field MR: radius of the ball that bones are closed with; 0 for none."),
     ] = None,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
@@ -158,6 +185,8 @@ def segment(
         device=device.value,
         series=series,
         modality=modality.value,
+        spacing=spacing,
+        orientation=orientation,
         stop_after=stop_after.value,
         nnunet=str(nnunet) if nnunet is not None else None,
         mapping=mapping,
@@ -165,6 +194,10 @@ def segment(
         trust_checkpoint=trust_checkpoint,
         second_opinion=second_opinion,
         models=str(models) if models is not None else None,
+        edge=edge,
+        view_fusion=view_fusion,
+        cube_merging=cube_merging,
+        closing_mm=closing_mm,
         progress=segmenting,
     )
     case.save(output, overwrite=overwrite, progress=saving)

@@ -42,4 +42,4 @@ def measure_distance_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.nda
 
 def find_edge_voxels(mask: np.ndarray) -> np.ndarray:
     """Return the voxels of a mask that have a face on its outside; what the border of the array cuts is outside."""
-    return mask & ~ndimage.binary_erosion(mask, FACES)
+    return mask & ~cast("np.ndarray", ndimage.binary_erosion(mask, FACES))

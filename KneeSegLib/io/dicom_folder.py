@@ -23,6 +23,7 @@ from KneeSegLib.io.dicom_headers import (
 from KneeSegLib.io.dicom_numbers import describe_unreadable_number, repair_decimal_commas
 from KneeSegLib.io.dicom_walk import Walk
 from KneeSegLib.io.image_formats import shown_name
+from KneeSegLib.io.slice_images import find_slice_images
 
 _IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -105,6 +106,13 @@ def is_dicom(path: Path) -> bool:
 def describe_missing_slices(content: FolderContent, folder: Path) -> str:
     """Return the sentence for a folder that holds no slice: what it holds instead, and what to do."""
     expected = "expected the slices of a CT or MR series"
+    images = find_slice_images(folder) if folder.is_dir() else []
+    if len(images) > 1 and not content.image_files:
+        return (
+            f"{folder} holds no DICOM but {len(images)} numbered images from {images[0].name} on, which do not say "
+            "where they lie; if they are the slices of a scan, give their distances in mm with "
+            "--spacing COLUMNS,ROWS,SLICES."
+        )
     if content.image_files:
         return (
             f"{folder} holds no DICOM slices but {content.image_files[0].name}; give that file instead of its folder."

@@ -34,6 +34,7 @@ from KneeSegLib.io.intensities import (
     replace_padding_values,
 )
 from KneeSegLib.io.settings import FEWEST_SLICES, LARGEST_PIXEL_MM, LOWEST_HU, SMALLEST_EXTENT_MM
+from KneeSegLib.io.slice_images import SliceGeometry, read_slice_images
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def read_volume(
     series: str | None = None,
     modality: Modality | None = None,
     presumed: Modality | None = None,
+    slices: SliceGeometry | None = None,
 ) -> Volume:
     """Read a folder of DICOM slices (sub-folders included), a DICOM, NRRD, NIfTI or MetaImage file, or take an image.
 
@@ -76,6 +78,7 @@ def read_volume(
             values.
         presumed: as which to take an image whose modality neither its file nor ``modality`` says, whatever its values
             look like: what the pipeline that the caller chose works on.
+        slices: where the images lie that a folder holds instead of DICOM: numbered ones, each a slice.
 
     Raises:
         InputError: nothing usable there; one sentence tells what was found, what was expected and what to do.
@@ -87,6 +90,8 @@ def read_volume(
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the path.")
+    if slices is not None:
+        return _slice_images_volume(path, modality or presumed, slices)
     if modality is not None and (path.is_dir() or is_dicom(path)):
         raise InputError(f"{path.name} is DICOM, whose header holds the modality; leave --modality out.")
     if path.is_dir() or is_directory_file(path):
@@ -101,6 +106,19 @@ def read_volume(
     image = read_image_file(path)
     unknown = describe_missing_orientation(path)
     return _volume(image, modality or presumed, shown_name(path), [unknown] if unknown else [])
+
+
+def _slice_images_volume(path: Path, modality: Modality | None, slices: SliceGeometry) -> Volume:
+    if not path.is_dir():
+        raise InputError(
+            f"{path.name} is a file, and a spacing is given for a folder of numbered slice images alone; leave it out."
+        )
+    steps = " x ".join(f"{step:g}" for step in slices.spacing_mm)
+    note = (
+        f"Spacing {steps} mm and orientation {slices.orientation} of the slice images are those that you gave or, "
+        "where you gave none, LPS: check that left and right, or head and foot, are not exchanged."
+    )
+    return _volume(read_slice_images(path, slices), modality, path.name, [note])
 
 
 def check_ct(volume: Volume) -> None:

@@ -7,8 +7,14 @@ right: the networks do not ask), rows upward, columns front to back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
+
+View = Literal["axial", "sagittal", "coronal"]
+"""An order of a volume's axes: those of the view's own slices come last."""
+VIEWS: tuple[View, ...] = ("axial", "sagittal", "coronal")
+_AXES: dict[View, str] = {"axial": "zyx", "sagittal": "xzy", "coronal": "yzx"}
 
 PERCENTILE_FRACTION = 0.99
 CEILING = 2.0
@@ -71,3 +77,11 @@ def mr_patch_channels(patch: torch.Tensor, probabilities: torch.Tensor) -> torch
         ``(..., C, D, H, W)``.
     """
     return torch.cat([patch.unsqueeze(-4), probabilities[..., 1:, :, :, :]], dim=-4)
+
+
+def order_axes(volume: torch.Tensor, given: View, wanted: View) -> torch.Tensor:
+    """Return a volume ``(..., D, H, W)`` in the order of another view: axial (z, y, x), sagittal (x, z, y), coronal
+    (y, z, x). No voxel changes its value, and no axis its direction."""
+    first = volume.ndim - 3
+    order = [first + _AXES[given].index(axis) for axis in _AXES[wanted]]
+    return volume.permute(*range(first), *order)

@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+_NAMED_PAIRS = (("down_conv", "bn1"), ("up_conv", "bn1"))
+"""Layers of MONAI's V-Net that run one after the other, and are no sequence."""
 _NORMALISATIONS = (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -23,6 +25,7 @@ def ready_for_inference(network: nn.Module, device: torch.device | str) -> nn.Mo
     for block in list(network.modules()):
         if isinstance(block, nn.Sequential):
             _fold(block)
+        _fold_named_pairs(block)
     layout = fastest_layout(network, device)
     return network.to(device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]: not among torch's overloads
 
@@ -43,6 +46,15 @@ def _fold(block: nn.Sequential) -> None:
         if isinstance(first, _CONVOLUTIONS) and isinstance(second, _NORMALISATIONS):
             owner.add_module(name, fuse_conv_bn_eval(first, second))
             next_owner.add_module(next_name, nn.Identity())
+
+
+def _fold_named_pairs(block: nn.Module) -> None:
+    for first_name, second_name in _NAMED_PAIRS:
+        first, second = getattr(block, first_name, None), getattr(block, second_name, None)
+        transposed = isinstance(first, (nn.ConvTranspose2d, nn.ConvTranspose3d))
+        if (transposed or isinstance(first, _CONVOLUTIONS)) and isinstance(second, _NORMALISATIONS):
+            block.add_module(first_name, fuse_conv_bn_eval(first, second, transpose=transposed))
+            block.add_module(second_name, nn.Identity())
 
 
 def _layers_in_order(block: nn.Sequential) -> Iterator[tuple[nn.Sequential, str, nn.Module]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import guess_modality, looks_like_hounsfield
 from KneeSegLib.io.volume import Volume, check_ct, check_mr
 from KneeSegLib.pipelines.request import Request
-from KneeSegLib.pipelines.table import AUTO, FEMUR_VNET_BUNDLE, NNUNET, PIPELINES, PipelineInfo
+from KneeSegLib.pipelines.table import AUTO, FEMUR_VNET_BUNDLE, NNUNET, PIPELINES, SPECIAL_OPTIONS, PipelineInfo
 
 if TYPE_CHECKING:
     from KneeSegLib.pipelines.pipeline import Pipeline
@@ -18,9 +19,15 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
     """Return the pipeline that ``volume`` goes through, once it is sure that it can.
 
     Raises:
-        InputError: as :func:`KneeSegLib.io.volume.check_ct` or :func:`KneeSegLib.io.volume.check_mr`.
+        InputError: as :func:`KneeSegLib.io.volume.check_ct` or :func:`KneeSegLib.io.volume.check_mr`, or the pipeline
+            runs networks of the user's own and no folder of them was named.
     """
     info = PIPELINES[request.pipeline]
+    if info.own_bundles and request.models is None:
+        raise InputError(
+            f"The pipeline {info.name} runs a network that does not come with KneeSeg; train it (kneeseg train "
+            f"{info.own_bundles[0]} --prepared SUBJECTS -o WORK --bundles FOLDER), and give its folder with --models."
+        )
     if info.name == AUTO:
         if volume.modality is None:
             return _try_ct(volume)
@@ -33,22 +40,43 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
 
 
 def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
-    """Return what runs a pipeline; imports torch."""
+    """Return what runs a pipeline; imports torch.
+
+    Raises:
+        InputError: an option was given that this pipeline does not heed.
+    """
+    pipeline = _pipeline_class(info)(info, request)
+    for option in fields(Request):
+        if option.name in SPECIAL_OPTIONS and option.name not in pipeline.options:
+            given = getattr(request, option.name)
+            if given != option.default:
+                raise InputError(
+                    f"{option.name.replace('_', ' ')} {given} was asked for, which the pipeline {info.name} does not "
+                    f"know; leave it out, or choose {' or '.join(SPECIAL_OPTIONS[option.name])}."
+                )
+    return pipeline
+
+
+def _pipeline_class(info: PipelineInfo) -> type[Pipeline]:
     if info.name == NNUNET:
         from KneeSegLib.pipelines.nnunet import Nnunet
 
-        return Nnunet(info, request)
+        return Nnunet
+    if info.name == "mr-low-field":
+        from KneeSegLib.pipelines.mr_low_field import MrLowField
+
+        return MrLowField
     if info.modality == "MR":
         from KneeSegLib.pipelines.mr_knee import MrKnee
 
-        return MrKnee(info, request)
+        return MrKnee
     if FEMUR_VNET_BUNDLE in info.bundles:
         from KneeSegLib.pipelines.ct_femur_vnet import CtFemurVnet
 
-        return CtFemurVnet(info, request)
+        return CtFemurVnet
     from KneeSegLib.pipelines.ct_leg import CtLeg
 
-    return CtLeg(info, request)
+    return CtLeg
 
 
 def _try_ct(volume: Volume) -> PipelineInfo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from KneeSegLib.inference.labels import follow_cleaning
 from KneeSegLib.inference.scan import Scan
-from KneeSegLib.io.resources import shape_models_file
 from KneeSegLib.mr.bones import find_bones, require_knee
 from KneeSegLib.mr.cleaning import clean_knee
 from KneeSegLib.mr.expectations import describe_knee, describe_missing, known_side
@@ -12,18 +11,18 @@ from KneeSegLib.mr.labelling import KneeLayout, label_knee
 from KneeSegLib.mr.patches import place_patches, refine_cartilage
 from KneeSegLib.mr.record import record_knee
 from KneeSegLib.mr.settings import PLACING, PatchPlacing
-from KneeSegLib.mr.shape_fit import ShapeNetwork, fit_side
+from KneeSegLib.mr.shape_fit import fit_side
 from KneeSegLib.mr.shape_maps import map_shapes
 from KneeSegLib.mr.shape_prior import apply_shape_prior
 from KneeSegLib.mr.slices import predict_sagittal
 from KneeSegLib.pipelines.findings import Findings
 from KneeSegLib.pipelines.pipeline import Pipeline
 from KneeSegLib.pipelines.request import Request
+from KneeSegLib.pipelines.shape_networks import load_shape_networks
 from KneeSegLib.pipelines.steps import Steps
-from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SHAPE_BUNDLES, MR_SLICES_BUNDLE
+from KneeSegLib.pipelines.table import MR_PATCHES_BUNDLE, MR_SLICES_BUNDLE
 from KneeSegLib.quality.knee import measure_knee_features
 from KneeSegLib.quality.settings import KNEE_MR_LIMITS
-from KneeSegLib.shape.model_file import read_shape_models
 
 
 class MrKnee(Pipeline):
@@ -47,7 +46,7 @@ class MrKnee(Pipeline):
         with steps("shape", "Fitting the shapes of the bones"):
             bones = find_bones(slices, scan.grid)
             require_knee(bones, scan.source)
-            found, shapes = fit_side(self.shape_networks(), bones, side)
+            found, shapes = fit_side(load_shape_networks(self.model), bones, side)
             if request.stop_after != "slices":
                 slices = apply_shape_prior(slices, shapes, found.side)
         patches = None
@@ -72,8 +71,3 @@ class MrKnee(Pipeline):
                 maps=[] if request.stop_after == "slices" else map_shapes(shapes, found.side, scan),
                 provenance={"knee": record_knee(found, shapes, patches)},
             )
-
-    def shape_networks(self) -> dict[str, ShapeNetwork]:
-        """The network and the shape model of each bone that there is one for."""
-        models = read_shape_models(shape_models_file())
-        return {bone: ShapeNetwork(self.model(name), models[bone]) for bone, name in MR_SHAPE_BUNDLES.items()}

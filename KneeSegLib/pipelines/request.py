@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from KneeSegLib.anatomy import BoneEdge
 from KneeSegLib.errors import InputError
+from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
 from KneeSegLib.pipelines.table import (
     AUTO,
+    CUBE_MERGING_CHOICES,
     DEVICE_CHOICES,
     DEVICES_EVERYWHERE,
+    EDGE_CHOICES,
     MODALITY_CHOICES,
     NNUNET,
     PIPELINES,
     QUALITIES,
     SIDE_CHOICES,
     STAGES,
+    VIEW_FUSION_CHOICES,
     Modality,
     Quality,
 )
+
+if TYPE_CHECKING:
+    from KneeSegLib.io.slice_images import SliceGeometry
+
+LARGEST_CLOSING_MM = 20.0
+"""A larger ball would close the joint's own hollows."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Request:
         series: which series of a DICOM folder, see :func:`KneeSegLib.io.volume.read_volume`.
         modality: ``"CT"`` or ``"MR"`` for an image whose file does not say it; ``"auto"`` reads it from DICOM, or
             recognises a CT by its values.
+        spacing: of a folder of numbered slice images, ``"0.35,0.35,0.5"``: distances in mm of columns, rows, slices.
+        orientation: of these images, three letters, see :class:`KneeSegLib.io.slice_images.SliceGeometry`.
         stop_after: a stage of the MR pipeline, one of :data:`~KneeSegLib.pipelines.table.STAGES`, to look at what it
             comes to without those after it.
         nnunet: of the pipeline ``nnunet``, the folder of a trained model; :func:`KneeSegLib.nnunet.folder.find_model`.
@@ -40,6 +54,13 @@ class Request:
         mirroring: whether the model sees the image mirrored too, where it was trained so, as nnU-Net does by itself.
         trust_checkpoint: whether a checkpoint may execute code, and its plans import what they name.
         models: a folder with networks of the user's own, which go before those that come with KneeSeg.
+        edge: in low-field MR, where a bone ends: where its bright ``"marrow"`` does, or where its dark ``"cortex"``
+            does.
+        view_fusion: in low-field MR, how three views become one: ``"mean"`` of the probabilities, ``"majority"``,
+            ``"or"`` or ``"and"`` of what each view takes for bone.
+        cube_merging: in low-field MR, how overlapping cubes become one: ``"mean"``, or the paper's ``"or"``.
+        closing_mm: in low-field MR, radius of the ball that each bone is closed with; 0 for none, None for the paper's
+            3.2 mm.
 
     Raises:
         InputError: an option has a value that it does not know.
@@ -51,12 +72,18 @@ class Request:
     device: str = "auto"
     series: str | None = None
     modality: str = "auto"
+    spacing: str | None = None
+    orientation: str | None = None
     stop_after: str = STAGES[-1]
     nnunet: str | None = None
     mapping: str | None = None
     mirroring: bool = True
     trust_checkpoint: bool = False
     models: str | None = None
+    edge: BoneEdge = EDGE_CHOICES[0]
+    view_fusion: ViewFusion = VIEW_FUSION_CHOICES[0]
+    cube_merging: CubeMerging = CUBE_MERGING_CHOICES[0]
+    closing_mm: float | None = None
 
     def __post_init__(self) -> None:
         _check_choice("pipeline", self.pipeline, PIPELINES)
@@ -72,6 +99,28 @@ class Request:
                 f"A model folder and a label mapping belong to the pipeline nnunet, not to {self.pipeline}; choose "
                 "that pipeline, or leave them out."
             )
+        if self.orientation is not None and self.spacing is None:
+            raise InputError(
+                f"An orientation {self.orientation!r} was given without a spacing; both belong to a folder of numbered "
+                "slice images: give the spacing too, or leave it out."
+            )
+        _check_choice("edge", self.edge, EDGE_CHOICES)
+        _check_choice("fusion of views", self.view_fusion, VIEW_FUSION_CHOICES)
+        _check_choice("merging of cubes", self.cube_merging, CUBE_MERGING_CHOICES)
+        if self.closing_mm is not None and not 0.0 <= self.closing_mm <= LARGEST_CLOSING_MM:
+            raise InputError(
+                f"A closing with a ball of {self.closing_mm:g} mm was asked for, expected a radius of 0 (none) to "
+                f"{LARGEST_CLOSING_MM:g} mm; the paper's is 3.2."
+            )
+
+    @property
+    def slices(self) -> SliceGeometry | None:
+        """Where slice images lie; None where the input is to say it itself."""
+        if self.spacing is None:
+            return None
+        from KneeSegLib.io.slice_images import SliceGeometry
+
+        return SliceGeometry.parse(self.spacing, self.orientation)
 
     @property
     def known_modality(self) -> Modality | None:

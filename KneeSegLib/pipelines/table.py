@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT
+from KneeSegLib.anatomy import BONE_EDGES, CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT, BoneEdge
+from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
 
 Modality = Literal["CT", "MR"]
 Stage = Literal["slices", "shape", "patches"]
@@ -27,6 +28,7 @@ JOINT_BUNDLES: Mapping[str, str] = MappingProxyType({"hip": "ct-hip", "knee": "c
 
 MR_SLICES_BUNDLE = "mr-knee-slices"
 MR_PATCHES_BUNDLE = "mr-knee-patches"
+MR_LOW_FIELD_BUNDLE = "mr-low-field"
 MR_SHAPE_BUNDLES: Mapping[str, str] = MappingProxyType({"femur": "mr-shape-femur", "tibia": "mr-shape-tibia"})
 
 
@@ -36,6 +38,7 @@ class PipelineInfo:
 
     ``modality`` is None where a model of the user's decides it. ``only_tissues`` are those that it looks for, where
     these are not all of its joints. ``edge`` is where it draws the edge of a bone, None where a model decides that too.
+    ``own_bundles`` are networks that do not come with KneeSeg: the user trains them and names their folder.
     Those for ``comparison`` do as a paper describes; they come last in the table and in every list.
     """
 
@@ -48,6 +51,7 @@ class PipelineInfo:
     only_tissues: tuple[str, ...] = ()
     edge: Edge | None = "cortex"
     comparison: bool = False
+    own_bundles: tuple[str, ...] = ()
 
     @property
     def tissues(self) -> tuple[str, ...]:
@@ -144,6 +148,19 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 only_tissues=("femur",),
                 comparison=True,
             ),
+            PipelineInfo(
+                "mr-low-field",
+                "MR: bones of a knee at low field",
+                "MR",
+                tuple(MR_SHAPE_BUNDLES.values()),
+                ("knee",),
+                "Femur, tibia and patella of one knee in isotropic MR with bright marrow, as of 0.3 T scanners, by a "
+                "network that you train.",
+                ("femur", "tibia", "patella"),
+                edge="marrow",
+                comparison=True,
+                own_bundles=(MR_LOW_FIELD_BUNDLE,),
+            ),
         )
     }
 )
@@ -166,6 +183,22 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
         )
     }
 )
+
+VIEW_FUSION_CHOICES: tuple[ViewFusion, ...] = ("mean", "majority", "or", "and")
+CUBE_MERGING_CHOICES: tuple[CubeMerging, ...] = ("mean", "or")
+EDGE_CHOICES: tuple[BoneEdge, ...] = BONE_EDGES
+"""Of low-field MR; the first of each is the default."""
+_LOW_FIELD = ("mr-low-field",)
+SPECIAL_OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "stop_after": ("mr-knee",),
+        "edge": _LOW_FIELD,
+        "view_fusion": _LOW_FIELD,
+        "cube_merging": _LOW_FIELD,
+        "closing_mm": _LOW_FIELD,
+    }
+)
+"""Options that mean something to these pipelines alone; the others refuse them."""
 
 MODALITY_CHOICES: tuple[str, ...] = ("auto", "CT", "MR")
 SIDE_CHOICES: tuple[str, ...] = ("auto", "right", "left", "both")

@@ -26,6 +26,7 @@ _DESCRIPTIONS = {
     "ct-volume": "V-Net that labels the femur of a right leg (a left one in a mirror) in its box of a CT scan.",
     "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
     "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees probabilities, no grey values.",
+    "mr-bone": "3D U-Net that says of each voxel of low-field knee MR whether it is bone; any view of it will do.",
     "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from KneeSegLib import networks
+from KneeSegLib.bundles.weights import network_from
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.resnet_unet import ResNetUNet
 from KneeSegLib.training.imagenet import load_imagenet_encoder
@@ -39,9 +39,7 @@ def initialise_network(recipe: Recipe, start: Path | None = None) -> tuple[nn.Mo
 
 def build_network(recipe: Recipe) -> nn.Module:
     """Return the recipe's network with fresh weights."""
-    config = dict(recipe.network_config)
-    name = config.pop("_target_").rsplit(".", 1)[1]
-    return getattr(networks, name)(**config)
+    return network_from(recipe.network_config)
 
 
 def select_learning_parameters(network: nn.Module, layers: Sequence[str]) -> list[nn.Parameter]:

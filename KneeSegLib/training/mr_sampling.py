@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from KneeSegLib.anatomy import BONE_EDGES, BoneEdge
+from KneeSegLib.networks.mr_channels import VIEWS, View
 from KneeSegLib.training.mr_priors import KneePriorErrors
 
 Bounds = tuple[float, float]
@@ -21,7 +23,11 @@ class MrSampling:
             the others lie anywhere from one side of the knee to the other.
         off_centre_mm: how far the middle of a slab may lie from the joint line, upward and downward, and backward.
         brightness: bounds of the factor by which a slab is brighter than the volume it stands for.
-        per_box: patches taken of each rendered box (``mr-patches``).
+        per_box: patches taken of each rendered box (``mr-patches``, ``mr-bone``).
+        edges: what ``mr-bone`` predicts, one channel each: bone that ends where its bright marrow does, and bone that
+            ends where its dark cortex does.
+        views: the orders of axes that patches of ``mr-bone`` are trained in, one drawn for each.
+        surface_focus: fraction of the patches of ``mr-bone`` whose box is centred on the joint or the patella.
         errors: of the slice networks' probabilities in these patches.
         boundary_gain, boundary_mm: extra weight of voxels near boundaries and how far it reaches, see
             :func:`KneeSegLib.training.losses.weigh_boundary`.
@@ -36,6 +42,9 @@ class MrSampling:
     off_centre_mm: float = 24.0
     brightness: Bounds = (0.75, 1.35)
     per_box: int = 12
+    edges: tuple[BoneEdge, ...] = BONE_EDGES
+    views: tuple[View, ...] = VIEWS
+    surface_focus: float = 0.5
     errors: KneePriorErrors = field(default_factory=KneePriorErrors)
     boundary_gain: float = 3.0
     boundary_mm: float = 1.5

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+from monai.losses.dice import DiceLoss
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from KneeSegLib.networks import ShapeLayer
 from KneeSegLib.training.landmark_loss import compute_landmark_loss
@@ -80,6 +82,40 @@ class LabelObjective:
         return sum(known) / len(known) if known else -math.inf
 
 
+class BoneObjective:
+    """Bone or not, for each channel by itself: binary cross-entropy and Dice; Dice (hard labels on the sample grid)."""
+
+    samples = Samples
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.losses = recipe.losses
+        self.figures: Sequence[str] = [f"dice_{name}" for name in recipe.classes]
+
+    def compute_loss(self, prediction: torch.Tensor, samples: Samples) -> torch.Tensor:
+        """As :meth:`Objective.compute_loss`."""
+        labels = samples.labels.to(prediction.device)
+        weight = labels.weight.unsqueeze(1)
+        loss = self.losses.cross_entropy * binary_cross_entropy_with_logits(prediction, labels.occupancy, weight)
+        if self.losses.dice:
+            dice_loss = DiceLoss(sigmoid=True, squared_pred=True, batch=True)
+            loss = loss + self.losses.dice * dice_loss(prediction, labels.occupancy)
+        return loss
+
+    def measure(self, predicted: Sequence[tuple[torch.Tensor, Samples]]) -> dict[str, float]:
+        """As :meth:`Objective.measure`."""
+        shared, size = (torch.zeros(len(self.figures)) for _ in range(2))
+        for prediction, samples in predicted:
+            found, truth = prediction.cpu() > 0.0, samples.labels.occupancy > 0.5
+            shared += 2 * (found & truth).sum(dim=(0, 2, 3, 4))
+            size += (found.sum(dim=(0, 2, 3, 4)) + truth.sum(dim=(0, 2, 3, 4))).float()
+        return {name: float(s / t) if t else math.nan for name, s, t in zip(self.figures, shared, size)}
+
+    def score(self, figures: dict[str, float]) -> float:
+        """As :meth:`Objective.score`: the mean Dice of the edges."""
+        known = [value for value in figures.values() if not math.isnan(value)]
+        return sum(known) / len(known) if known else -math.inf
+
+
 class LandmarkObjective:
     """Landmarks of a shape model: mean squared distance; mean distance in mm."""
 
@@ -110,6 +146,8 @@ class LandmarkObjective:
 
 def choose_objective(recipe: Recipe, data: Path | TrainingData, device: torch.device) -> Objective[Any]:
     """Return the objective of a recipe's kind."""
+    if recipe.kind == "mr-bone":
+        return BoneObjective(recipe)
     if recipe.kind == "mr-shape" and isinstance(data, Path):
         return LandmarkObjective(recipe, data, device)
     return LabelObjective(recipe)

@@ -18,7 +18,9 @@ from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES as MR_CLASSES
 from KneeSegLib.training.synthesis.settings import CtSynthesis
 
-Kind = Literal["slices", "localiser", "naming", "patches", "ct-volume", "mr-slices", "mr-patches", "mr-shape"]
+Kind = Literal[
+    "slices", "localiser", "naming", "patches", "ct-volume", "mr-slices", "mr-patches", "mr-shape", "mr-bone"
+]
 MR_PREFIX = "mr-"
 
 
@@ -100,8 +102,8 @@ class Recipe:
         name: of the bundle that comes out.
         kind: ``slices`` (2D joint model), ``localiser`` (3D, sees the image), ``naming`` (3D, sees the bone mask
             alone), ``patches`` (3D, refines one bone at a time), ``ct-volume`` (3D, whole femora on a grid of one
-            size); of knee MR ``mr-slices`` (2D, sagittal),
-            ``mr-patches`` (3D, where cartilage is) and ``mr-shape`` (3D, fits the shape model of a bone).
+            size); of knee MR ``mr-slices`` (2D, sagittal), ``mr-patches`` (3D, where cartilage is), ``mr-shape`` (3D,
+            fits the shape model of a bone) and ``mr-bone`` (3D, bone or not).
         joints: prepared subjects to train on (``hip``, ``knee``, ``ankle``, ``body``; ``mr-knee`` alone for MR).
         spacing_mm: isotropic grid of the samples; of patches the coarsest; of sagittal slices the pixels'.
         shapes: sample shapes, ``[rows, columns]`` for slices and ``[slices, rows, columns]`` for 3D; one is
@@ -182,6 +184,8 @@ class Recipe:
             return ("background", "femur")
         if self.kind == "mr-shape":
             return parameter_names(self.shape.modes)
+        if self.kind == "mr-bone":
+            return tuple(self.mr.edges)
         if self.kind.startswith(MR_PREFIX):
             return MR_CLASSES
         return ("background", *JOINT_BONES[self.joints[0]], OTHER)
@@ -210,6 +214,7 @@ class Recipe:
             "mr-slices": 1,
             "mr-patches": len(MR_CLASSES),
             "mr-shape": 2,
+            "mr-bone": 1,
         }
         return own[self.kind] + len(self.neighbour_offsets_mm)
 
@@ -230,6 +235,16 @@ class Recipe:
                 "out_channels": len(self.classes),
                 "widths": list(self.widths),
                 "stem_width": self.encoder_width,
+            }
+        if self.kind == "mr-bone":
+            return {
+                "_target_": "monai.networks.nets.BasicUNet",
+                "spatial_dims": 3,
+                "in_channels": self.in_channels,
+                "out_channels": len(self.classes),
+                "features": [*self.widths, self.widths[0]],
+                "act": ["ReLU", {"inplace": True}],
+                "norm": "batch",
             }
         network = "SliceUNet" if self.planar else "VNet" if self.kind == "ct-volume" else "CoarseUNet3D"
         return {

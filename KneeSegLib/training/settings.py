@@ -97,6 +97,11 @@ COMPONENT_PROBABILITIES = (0.4, 1.0)
 
 KNEE_HALF_WIDTH_MM = 58.0
 """Slabs of knee MR lie anywhere between this far to the right and to the left of the middle: knees end there."""
+KNEE_HALF_EXTENT_MM = (36.0, 36.0, 46.0)
+"""Boxes for the binary network are centred within so much of the joint's middle to either side, front and back, up and
+down: they reach to the ends of the templates, and few of them show nothing but air."""
+BOX_GROWTH = 1.5
+"""Edge of a box rendered for the binary network, in patches: neighbours overlap as the paper's do."""
 PATCH_CARTILAGE_FRACTION = 0.1
 """Patches of knee MR are centred on voxels that cartilage or menisci fill to more than this."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.training.bone_source import BoneSource
 from KneeSegLib.training.ct_patches import PatchSource
 from KneeSegLib.training.ct_sources import LocaliserSource, NamingSource, SliceSource
 from KneeSegLib.training.ct_volumes import FemurVolumeSource
@@ -25,6 +26,7 @@ SOURCES: dict[str, type[SampleSource]] = {
     "mr-slices": MrSliceSource,
     "mr-patches": MrPatchSource,
     "mr-shape": ShapeSource,
+    "mr-bone": BoneSource,
 }
 
 

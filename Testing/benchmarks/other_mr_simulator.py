@@ -83,7 +83,8 @@ def simulate(
     noise = random.uniform(0.01, 0.03)
     real, imaginary = (random.normal(0.0, noise, image.shape) for _ in range(2))
     image = np.hypot(image + real, imaginary)
-    rendered = SyntheticMr(torch.from_numpy(image), fractions, measure_boundary_distance(scene), spacing)
+    bone = fractions[1 : 1 + len(BONES)].sum(dim=0)
+    rendered = SyntheticMr(torch.from_numpy(image), fractions, measure_boundary_distance(scene), bone, spacing)
     whole = (image / image.max() * 1000.0).round().astype(np.int16)
     labels = assign_label_values(rendered, side)
     return SyntheticCase(

@@ -296,13 +296,22 @@ def test_another_bone_inside_a_cavity_is_not_overwritten(knee):
     assert (cleaned == FEMUR.label_value).sum() == 14**3 - 8
 
 
-@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.5, 0.8, 0.5)])
-def test_closing_equals_the_closing_with_a_ball_of_voxels(spacing):
-    radius = 3.1
+@pytest.mark.parametrize(
+    ("radius", "spacing"),
+    [
+        (3.1, (1.0, 1.0, 1.0)),
+        (3.1, (1.5, 0.8, 0.5)),
+        (9 * 0.352, (0.352, 0.352, 0.352)),
+        (9 * 0.352, (0.352, 0.3515625, 0.3515625)),
+        (5.0, (1.0, 1.0, 1.0)),
+        (12.0, (1.0, 1.0, 1.0)),
+    ],
+)
+def test_closing_equals_the_closing_with_a_ball_of_voxels(radius, spacing):
     coarse = ndimage.zoom(np.random.default_rng(3).random((6, 8, 8)), 4, order=1) > 0.62
-    half = [int(radius / step) for step in spacing]
+    half = [int(radius / step * (1 + 1e-9)) for step in spacing]
     grid = np.meshgrid(*(np.arange(-n, n + 1) * step for n, step in zip(half, spacing)), indexing="ij")
-    ball = sum(axis**2 for axis in grid) <= radius**2
+    ball = sum(axis**2 for axis in grid) <= radius**2 * (1 + 1e-9)
     pad = [n + 1 for n in half]
     padded = np.pad(coarse, [(n, n) for n in pad])
     expected = ndimage.binary_closing(padded, ball)[tuple(slice(n, -n) for n in pad)]

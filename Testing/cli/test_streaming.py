@@ -7,9 +7,12 @@ import os
 import signal
 import sys
 import time
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
+
+from KneeSegLib.pipelines.request import Request
 
 RUN_WITH_A_SLOW_PIPELINE = """
 import sys, time
@@ -61,6 +64,8 @@ def fake_case(monkeypatch, tmp_path):
         volume=SimpleNamespace(notes=("The gantry was tilted by 12 degrees.",)),
         warnings=["The right patella was not found."],
         structures=[found],
+        second_opinion=None,
+        provenance={"bundles": []},
         save=lambda folder, overwrite, progress: (progress(0.5, "Report"), folder.mkdir()),
     )
 
@@ -144,8 +149,7 @@ def test_options_reach_the_pipeline(kneeseg, fake_case, tmp_path):
         *("segment", tmp_path / "scan.nrrd", "-o", tmp_path / "out", "--pipeline", "ct-knee", "--side", "left"),
         *("--quality", "fast", "--device", "cpu", "--series", "3", "--stop-after", "shape"),
     )
-    assert fake_case.options == {
-        "modality": "auto",
+    given = {
         "pipeline": "ct-knee",
         "side": "left",
         "quality": "fast",
@@ -153,6 +157,9 @@ def test_options_reach_the_pipeline(kneeseg, fake_case, tmp_path):
         "series": "3",
         "stop_after": "shape",
     }
+    by_themselves = {option.name: option.default for option in fields(Request)} | {"second_opinion": None}
+    assert fake_case.options == {name: given.get(name, by_themselves[name]) for name in fake_case.options}
+    assert set(by_themselves) == set(fake_case.options)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a Windows process is not sent these signals")

@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
+from Testing.phantoms.mr_knees import cylinder_knee_subject, cylinder_knee_template
 
 RECIPE = """
 name: ct-ankle
@@ -85,6 +86,32 @@ def test_no_prepared_anatomy_is_explained(kneeseg, tmp_path):
     assert outcome.status == 2
     assert "--prepare" in outcome.sentence
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_and_an_edge_change_mr(kneeseg, tmp_path):
+    cylinder_knee_template().save(tmp_path / "knees")
+    cylinder_knee_subject("test").save(tmp_path / "knees")
+    options = ("--spacing", "2", "--slice-spacing", "4", "--progress", "none")
+    read = []
+    for name, more in (("plain", ()), ("low", ("--recipe", "mr-low-field")), ("marrow", ("--edge", "marrow"))):
+        outcome = kneeseg("synthesize", tmp_path / "knees", "-o", tmp_path / name, *options, *more)
+        assert outcome.status == 0, outcome.err
+        read.append(
+            [
+                sitk.GetArrayFromImage(sitk.ReadImage(str(next((tmp_path / name / folder).iterdir()))))
+                for folder in ("images", "labels")
+            ]
+        )
+    (plain, labels), (low, _), (same, inner) = read
+    assert not np.array_equal(plain, low) and np.array_equal(plain, same)
+    assert np.count_nonzero(inner) < np.count_nonzero(labels)
+
+
+@pytest.mark.parametrize("options", [("--edge", "marrow"), ("--recipe", "mr-low-field")])
+def test_options_of_mr_are_refused_for_ct(kneeseg, prepared, tmp_path, options):
+    outcome = kneeseg("synthesize", prepared, "-o", tmp_path / "out", *options)
+    assert (outcome.status, (tmp_path / "out").exists()) == (2, False)
+    assert "which are of MR alone" in outcome.sentence and "--joint mr-knee" in outcome.sentence
 
 
 def test_preparing_without_the_data_pack_is_one_sentence(kneeseg, tmp_path):

@@ -21,6 +21,11 @@ def plain_network(_target_: str, **arguments: Any) -> nn.Module:
     return PLAIN[_target_.rpartition(".")[2]](**arguments)
 
 
+def has_plain_counterpart(config: Mapping[str, Any]) -> bool:
+    """Whether a network was ever made of plain layers: later ones are of MONAI's blocks from the start."""
+    return config["_target_"].rpartition(".")[2] in PLAIN
+
+
 class PlainSliceUNet(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, widths: Sequence[int]) -> None:
         super().__init__()

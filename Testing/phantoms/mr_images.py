@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from KneeSegLib.anatomy import KNEE_MR_CLASSES, Side
+from KneeSegLib.anatomy import BONE_EDGES, KNEE_MR_CLASSES, Side
 from KneeSegLib.bundles.model import Model
 from KneeSegLib.bundles.spec import PatchSpec
 from KneeSegLib.io.resources import shape_models_file
@@ -23,6 +23,7 @@ from KneeSegLib.training.synthesis.mr.cases import assign_label_values, make_ima
 from KneeSegLib.training.synthesis.mr.lattice import draw_lattice
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, compute_class_fractions, measure_boundary_distance
 from KneeSegLib.training.synthesis.mr.scene import Slab
+from KneeSegLib.training.synthesis.mr.structures import BONES
 from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.models import model_of
 from Testing.phantoms.mr_knees import cylinder_knee
@@ -67,7 +68,8 @@ def knee_mr(
     fractions = compute_class_fractions(scene)
     greys = torch.tensor([float(GREYS[name]) for name in KNEE_MR_CLASSES])
     image = torch.einsum("c,cdhw->dhw", greys, fractions)
-    rendered = SyntheticMr(image, fractions, measure_boundary_distance(scene), spacing_mm)
+    marrow = fractions[1 : 1 + len(BONES)].sum(dim=0)
+    rendered = SyntheticMr(image, fractions, measure_boundary_distance(scene), marrow, spacing_mm)
     return MrPhantom(
         make_image(image.round().numpy().astype(np.int16), rendered, side),
         make_image(assign_label_values(rendered, side), rendered, side),
@@ -129,6 +131,14 @@ class OracleKneePatches(nn.Module):
         return fractions.unflatten(0, signal.shape[:2]).transpose(1, 2).clamp(min=1e-6).log()
 
 
+class OracleBone(nn.Module):
+    """Knows bone by its grey value; its cortex reaches out to a lower one than its marrow."""
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        grey = windows * GREYS["femur"]
+        return torch.cat([grey - 0.65 * GREYS["femur"], grey - 0.56 * GREYS["femur"]], dim=1) * 0.05
+
+
 class BlindSlices(nn.Module):
     """Sees nothing but background."""
 
@@ -163,6 +173,7 @@ class MrOracleModels:
     """
 
     slices: nn.Module = field(default_factory=OracleKneeSlices)
+    bone: nn.Module = field(default_factory=OracleBone)
     spacing_mm: float = PIXEL_MM
     patch_classes: tuple[str, ...] = KNEE_MR_CLASSES
     variances_factor: float = 1.0
@@ -176,6 +187,8 @@ class MrOracleModels:
             patch = PatchSpec((16, 16, 16), (self.spacing_mm, self.spacing_mm))
             network = OracleKneePatches()
             return model_of(network, self.patch_classes, self.spacing_mm, device, patch, name=name, kind="mr-patches")
+        if name == "mr-low-field":
+            return model_of(self.bone, BONE_EDGES, self.spacing_mm, device, name=name, kind="mr-bone")
         bone = name.removeprefix("mr-shape-")
         variances = shipped_models()[bone].variances[:MODES]
         return model_of(

@@ -8,8 +8,10 @@ import torch
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.mr_channels import intensity_percentile, mr_slice_channels, scale_signal
+from KneeSegLib.networks.ready import ready_for_inference
+from KneeSegLib.training.bone_source import BoneSource
 from KneeSegLib.training.bundle_files import write_bundle
-from KneeSegLib.training.export import describe_bundle
+from KneeSegLib.training.export import describe_bundle, export_bundle
 from KneeSegLib.training.initialisation import build_network, select_learning_parameters
 from KneeSegLib.training.loop import Training
 from KneeSegLib.training.losses import compute_loss, weigh_boundary
@@ -145,3 +147,26 @@ def test_mr_recipes_hold_mr_ingredients_and_no_other_joint():
         read_recipe("mr-knee-slices", joints=["knee"])
     with pytest.raises(InputError, match="'scar_probability' is unknown"):
         read_recipe("mr-knee-slices", synthesis={"scar_probability": 0.5})
+
+
+def tiny_bone(**changes):
+    return read_recipe("mr-low-field", shapes=[[16, 16, 16]], widths=[2, 2, 2, 2, 2], batch=2, pool=8, **changes)
+
+
+def test_cubes_of_bone_show_both_edges_in_every_view():
+    samples = BoneSource(tiny_bone(spacing_mm=1.0), [cylinder_knee()]).render((16, 16, 16), seeded(4))
+    assert samples.inputs.shape == (4, 1, 16, 16, 16) and samples.labels.occupancy.shape == (4, 2, 16, 16, 16)
+    marrow, cortex = samples.labels.occupancy.unbind(dim=1)
+    assert torch.all(marrow <= cortex + 1e-6)
+    assert float(cortex.max()) > 0.99 and float(cortex.sum() - marrow.sum()) > 0.0
+
+
+def test_a_network_of_bone_trains_and_becomes_a_bundle_of_monais_own_network(tmp_path, prepared):
+    training = Training(tiny_bone(steps=2, validate_every=1000), prepared, tmp_path / "run")
+    training.run(report=lambda line: None)
+    assert set(training.validate()) == {"dice_marrow", "dice_cortex"}
+    bundle = export_bundle(training.recipe, tmp_path / "run", prepared, tmp_path / "mr-low-field")
+    assert bundle.metadata["kneeseg"]["network"]["_target_"] == "monai.networks.nets.BasicUNet"
+    assert bundle.spec.kind == "mr-bone" and bundle.spec.classes == ("marrow", "cortex")
+    ready = ready_for_inference(bundle.network(), "cpu")
+    assert not any("BatchNorm" in type(module).__name__ for module in ready.modules())

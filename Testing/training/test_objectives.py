@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from KneeSegLib.networks import ShapeLayer
-from KneeSegLib.training.objectives import LabelObjective, LandmarkObjective, choose_objective
+from KneeSegLib.training.objectives import BoneObjective, LabelObjective, LandmarkObjective, choose_objective
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.samples import Samples, SoftLabels
 from KneeSegLib.training.shape_source import ShapeSamples
@@ -31,6 +31,7 @@ def test_the_kind_of_a_recipe_decides_what_is_measured(folder):
     assert isinstance(choose_objective(shape_recipe(), folder, CPU), LandmarkObjective)
     assert isinstance(choose_objective(read_recipe("mr-knee-slices"), folder, CPU), LabelObjective)
     assert isinstance(choose_objective(read_recipe("ct-knee"), folder, CPU), LabelObjective)
+    assert isinstance(choose_objective(read_recipe("mr-low-field"), folder, CPU), BoneObjective)
 
 
 @pytest.mark.parametrize("modes", [1, 3])
@@ -82,3 +83,34 @@ def test_the_second_class_of_a_voxel_counts_where_it_has_the_greater_fraction():
     prediction[:, tibia] = 9.0
     figures = LabelObjective(recipe).measure([(prediction, label_samples(classes, 0.3, tibia))])
     assert figures["dice_tibia"] == 1.0
+
+
+def bone_samples(marrow: float, cortex: float) -> Samples:
+    """Two cubes whose first halves are bone to these fractions, and whose last halves are none."""
+    truth = torch.zeros(2, 2, 4, 4, 4)
+    truth[:, 0, :2], truth[:, 1, :2] = marrow, cortex
+    unused = torch.zeros(2, 4, 4, 4, dtype=torch.uint8)
+    return Samples(torch.zeros(2, 1, 4, 4, 4), SoftLabels(unused, truth, torch.ones(2, 4, 4, 4), unused))
+
+
+def test_bone_loses_nothing_where_it_is_right_and_each_edge_is_measured_by_itself(folder):
+    objective = BoneObjective(read_recipe("mr-low-field"))
+    samples = bone_samples(1.0, 1.0)
+    right = (samples.labels.occupancy - 0.5) * 60.0
+    assert float(objective.compute_loss(right, samples)) == pytest.approx(0.0, abs=1e-4)
+    assert objective.measure([(right, samples)]) == {"dice_marrow": 1.0, "dice_cortex": 1.0}
+    wrong = right.clone()
+    wrong[:, 1] *= -1.0
+    assert objective.measure([(wrong, samples)]) == {"dice_marrow": 1.0, "dice_cortex": 0.0}
+    assert float(objective.compute_loss(wrong, samples)) > 10.0
+
+
+def test_bone_that_fills_half_a_voxel_is_best_called_even(folder):
+    objective = BoneObjective(read_recipe("mr-low-field", losses={"cross_entropy": 1.0}))
+    samples = bone_samples(0.5, 0.5)
+    losses = []
+    for level in (-1.0, 0.0, 1.0):
+        logits = torch.full((2, 2, 4, 4, 4), -30.0)
+        logits[:, :, :2] = level
+        losses.append(float(objective.compute_loss(logits, samples)))
+    assert losses[1] < losses[0] and losses[1] < losses[2]

@@ -75,3 +75,16 @@ def test_single_entries_are_set_at_any_depth():
 def test_what_sets_no_entry_is_refused(assignment, sentence):
     with pytest.raises(InputError, match=sentence):
         read_recipe("ct-femur-vnet", [assignment])
+
+
+def test_the_low_field_network_as_published_is_the_papers():
+    recipe = read_recipe("as-published-mr-low-field")
+    network = recipe.network_config
+    assert network["_target_"] == "monai.networks.nets.BasicUNet"
+    assert network["features"][:5] == [64, 128, 256, 512, 1024] and (network["out_channels"], network["norm"]) == (
+        1,
+        "batch",
+    )
+    assert recipe.shapes == ((64, 64, 64),) and recipe.spacing_mm == 0.352 and recipe.batch == 10
+    assert (recipe.learning_rate, recipe.schedule, recipe.weight_decay) == (1e-4, "constant", 0.0)
+    assert len(recipe.mr.views) == 3 and recipe.losses.dice == 0.0

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from inspect import signature
 from pathlib import Path
 
-from KneeSegLib.cli.segment import segment
 from KneeSegLib.errors import InputError
 from KneeSegLib.evaluation.compare.cases import LabelMeaning
-from KneeSegLib.pipelines.table import EDGES, PIPELINES
+from KneeSegLib.pipelines.table import EDGES, PIPELINES, SPECIAL_OPTIONS
 
-_PIPELINES_CHOOSE_EDGE = "edge" in signature(segment).parameters
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 _NAMED = re.compile(r"([^=/\\,]+)=(.+)", re.DOTALL)
 _NEXT_KEY = re.compile(r",(?=[a-z][a-z_-]*=)")
@@ -70,7 +67,7 @@ def parse_system(text: str) -> System:
     if edge and edge not in EDGES:
         raise InputError(f"There is no convention of the edge {edge!r}; choose one of {', '.join(EDGES)}.")
     if what in PIPELINES:
-        options = {key: value for key, value in keys.items() if key != "edge" or _PIPELINES_CHOOSE_EDGE}
+        options = {key: value for key, value in keys.items() if key != "edge" or what in SPECIAL_OPTIONS["edge"]}
         return System(_check_name(given or what), pipeline=what, options=options, edge=edge)
     folder = Path(what).expanduser()
     if not folder.is_dir():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from KneeSegLib.anatomy import BoneEdge
 from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import InputError
@@ -62,6 +64,10 @@ def synthesize(
     ] = None,
     side: Annotated[SideName, typer.Option(help="Which leg.")] = SideName.right,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    recipe: Annotated[
+        str | None, typer.Option(help="Of MR: images as this training recipe makes them (mr-low-field, ...).")
+    ] = None,
+    edge: Annotated[BoneEdge, typer.Option(help="Of MR: where bones end in the labels.")] = "cortex",
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -80,7 +86,15 @@ def synthesize(
     if prepare:
         _prepare(source, output, joint, group, count, seed, stream)
     else:
-        _render(_chosen(source, joint, group, count), output, spacing, slice_spacing, side, seed, overwrite, stream)
+        files = _chosen(source, joint, group, count)
+        _require_mr(files, recipe, edge)
+
+        def make(path: Path) -> SyntheticCase:
+            if _is_mr(path):
+                return _mr_case(path, recipe, edge, spacing, slice_spacing, side, seed)
+            return _ct_case(path, spacing, slice_spacing, side, seed)
+
+        _render(files, output, make, side, overwrite, stream)
 
 
 def _prepare(
@@ -131,10 +145,8 @@ def _chosen(source: Path, joint: JointName | None, group: GroupName | None, coun
 def _render(
     files: list[Path],
     output: Path,
-    spacing_mm: float,
-    slice_spacing_mm: float | None,
+    make: Callable[[Path], SyntheticCase],
     side: SideName,
-    seed: int,
     overwrite: bool,
     stream: Stream,
 ) -> None:
@@ -148,7 +160,7 @@ def _render(
         for folder in ("images", "labels"):
             (unfinished / folder).mkdir()
         for path in report_each(files, stream.progress, "Synthetic scans"):
-            case = _case(path, spacing_mm, slice_spacing_mm, side, seed)
+            case = make(path)
             write_image(case.image, unfinished / "images" / f"{path.stem}.nrrd")
             write_image(case.labels, unfinished / "labels" / f"{path.stem}.nrrd")
             records.append({"case": path.stem, "subject": case.subject, "group": case.group, "side": side.value})
@@ -161,17 +173,45 @@ def _render(
     stream.result({"folder": str(output.resolve()), "cases": records}, show)
 
 
-def _case(path: Path, spacing_mm: float, slice_spacing_mm: float | None, side: SideName, seed: int) -> SyntheticCase:
-    """The CT or, of a knee prepared for it, the MR of one prepared subject."""
-    if path.name.startswith(JointName.mr_knee.value):
-        from KneeSegLib.training.synthesis.mr.cases import MrSeries, synthesize_mr_case
-        from KneeSegLib.training.synthesis.mr.settings import SLICE_SPACING_MM
-        from KneeSegLib.training.synthesis.mr.subjects import read_knee_file
+def _is_mr(path: Path) -> bool:
+    return path.name.startswith(JointName.mr_knee.value)
 
-        series = MrSeries(spacing_mm, slice_spacing_mm or SLICE_SPACING_MM, side.value, seed)
-        return synthesize_mr_case(read_knee_file(path), series)
+
+def _require_mr(files: list[Path], recipe: str | None, edge: BoneEdge) -> None:
+    """Raise unless every file is of MR, where an option is of MR alone."""
+    if (recipe is not None or edge != "cortex") and not all(map(_is_mr, files)):
+        raise InputError(
+            "--recipe or --edge was given, which are of MR alone, and some of the anatomy is prepared for CT; "
+            f"add --joint {JointName.mr_knee.value}."
+        )
+
+
+def _mr_case(
+    path: Path,
+    recipe: str | None,
+    edge: BoneEdge,
+    spacing_mm: float,
+    slices_mm: float | None,
+    side: SideName,
+    seed: int,
+) -> SyntheticCase:
+    """The MR of one prepared knee."""
+    from KneeSegLib.training.recipe_files import read_recipe
+    from KneeSegLib.training.synthesis.mr.cases import MrSeries, synthesize_mr_case
+    from KneeSegLib.training.synthesis.mr.settings import SLICE_SPACING_MM, MrSynthesis
+    from KneeSegLib.training.synthesis.mr.subjects import read_knee_file
+
+    synthesis = MrSynthesis() if recipe is None else read_recipe(recipe).synthesis
+    if not isinstance(synthesis, MrSynthesis):
+        raise InputError(f"The recipe {recipe} makes images of CT, and {path.name} is prepared for MR; name one of MR.")
+    series = MrSeries(spacing_mm, slices_mm or SLICE_SPACING_MM, side.value, seed, synthesis, edge)
+    return synthesize_mr_case(read_knee_file(path), series)
+
+
+def _ct_case(path: Path, spacing_mm: float, slices_mm: float | None, side: SideName, seed: int) -> SyntheticCase:
+    """The CT of one prepared subject."""
     from KneeSegLib.training.synthesis.anatomy_file import Anatomy
     from KneeSegLib.training.synthesis.cases import synthesize_case
     from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
-    return synthesize_case(PreparedSubject(Anatomy.load(path)), spacing_mm, slice_spacing_mm, side.value, seed)
+    return synthesize_case(PreparedSubject(Anatomy.load(path)), spacing_mm, slices_mm, side.value, seed)

@@ -79,7 +79,9 @@ def train(
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
 ) -> None:
-    """Train a network on synthetic images or on cases of your own; run again to continue.
+    """Train a network on synthetic images or cases of yours.
+
+    Run the same command again to continue.
 
     Cases: kneeseg train ct-knee --cases FOLDER --from ct-knee -o WORK --bundles MODELS, then kneeseg segment --models
     MODELS. docs/own_cases.md says how cases are laid out and labelled.

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from PIL import Image
+from pydicom.errors import InvalidDicomError
 
 from KneeSegLib.anatomy import Side, structure
 from KneeSegLib.errors import InputError
@@ -101,7 +102,7 @@ def _find_places(dicom: Path, image: sitk.Image) -> dict[int, int]:
             )
             position = [float(value) for value in header.ImagePositionPatient]
             number = int(header.InstanceNumber)
-        except (pydicom.errors.InvalidDicomError, AttributeError, TypeError, ValueError):
+        except (InvalidDicomError, AttributeError, TypeError, ValueError):
             continue
         places[number] = round(image.TransformPhysicalPointToContinuousIndex(position)[2])
     return places

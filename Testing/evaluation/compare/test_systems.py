@@ -32,6 +32,12 @@ def test_a_pipeline_has_a_name_options_and_its_own_edge():
     assert parse_system("ct-knee").name == "ct-knee"
 
 
+def test_a_pipeline_that_draws_either_edge_is_told_which():
+    assert parse_system("mr-low-field").own_edge == "marrow"
+    system = parse_system("mr-low-field,edge=cortex")
+    assert (system.own_edge, dict(system.options)) == ("cortex", {"edge": "cortex"})
+
+
 def test_the_edge_of_a_pipeline_with_other_networks_can_be_given():
     system = parse_system("ct-knee,edge=half-maximum")
     assert (system.own_edge, dict(system.options)) == ("half-maximum", {})

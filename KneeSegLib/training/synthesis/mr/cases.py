@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from KneeSegLib.anatomy import Side, structure
+from KneeSegLib.anatomy import BoneEdge, Side, structure
 from KneeSegLib.training.synthesis.cases import SyntheticCase
 from KneeSegLib.training.synthesis.mr.lattice import locate_points
 from KneeSegLib.training.synthesis.mr.render import SyntheticMr, draw_bent_lattice, render_mr
@@ -22,7 +22,7 @@ from KneeSegLib.training.synthesis.mr.settings import (
     THICKEST_RENDERED_MM,
     MrSynthesis,
 )
-from KneeSegLib.training.synthesis.mr.structures import CLASSES
+from KneeSegLib.training.synthesis.mr.structures import BONES, CLASSES
 from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class MrSeries:
         side: prepared knees are right ones and are mirrored for the left.
         seed: the same seed gives the same case.
         synthesis: what may be drawn.
+        edge: where bones end in the labels, see :data:`KneeSegLib.anatomy.BoneEdge`.
     """
 
     spacing_mm: float = 0.6
@@ -46,6 +47,7 @@ class MrSeries:
     side: Side = "right"
     seed: int = 0
     synthesis: MrSynthesis = field(default_factory=MrSynthesis)
+    edge: BoneEdge = "cortex"
 
     @property
     def averaged(self) -> int:
@@ -69,8 +71,20 @@ def synthesize_mr_case(subject: PreparedKnee, series: MrSeries) -> SyntheticCase
     rendered = render_mr(subject, series.slab, series.synthesis, generator, series.averaged)
     image = (rendered.image / rendered.image.max() * SIGNAL_RANGE).round().numpy().astype(np.int16)
     image = make_image(image, rendered, series.side)
+    if series.edge == "marrow":
+        rendered = end_at_marrow(rendered)
     labels = make_image(assign_label_values(rendered, series.side), rendered, series.side)
     return SyntheticCase(image, labels, subject.name, subject.group)
+
+
+def end_at_marrow(rendered: SyntheticMr) -> SyntheticMr:
+    """Return a slab whose bones end where their marrow does: what their cortex fills is background."""
+    fractions = rendered.fractions.clone()
+    bones = fractions[1 : 1 + len(BONES)]
+    whole = bones.sum(dim=0)
+    bones *= rendered.marrow / whole.clamp(min=1e-6)
+    fractions[0] += whole - rendered.marrow
+    return replace(rendered, fractions=fractions)
 
 
 def locate_in_case(points_mm: np.ndarray, series: MrSeries) -> np.ndarray:

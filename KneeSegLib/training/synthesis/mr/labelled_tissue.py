@@ -11,8 +11,11 @@ from KneeSegLib.training.synthesis.mr.settings import Contrast, Marrow
 from KneeSegLib.training.synthesis.mr.signal import Signal
 
 
-def render_bone(scene: MrScene, marrow: Marrow, contrast: Contrast, generator: torch.Generator) -> Signal:
-    """Return marrow within a shell of cortex as thick as prepared at each place of the bone."""
+def render_bone(
+    scene: MrScene, marrow: Marrow, contrast: Contrast, generator: torch.Generator
+) -> tuple[Signal, torch.Tensor]:
+    """Return marrow within a shell of cortex as thick as prepared at each place of the bone, and where marrow is:
+    the fraction of each voxel within the cortex, ``(D, H, W)``."""
     fat_fraction = uniform(marrow.fat_share, generator)
     red = uniform(marrow.patchiness, generator) * scene.noise(16.0, generator)
     fraction = (fat_fraction + red).clamp(0.1, 0.97)
@@ -33,7 +36,7 @@ def render_bone(scene: MrScene, marrow: Marrow, contrast: Contrast, generator: t
     thickness = scene.cortex_mm * uniform(marrow.cortex_factor, generator)
     thickness = thickness * (1.0 + 0.25 * scene.noise(14.0, generator)).clamp(0.4, 1.8)
     within = compute_fraction_within(scene.bone_mm + thickness, scene.spacing_mm)
-    return Signal.of_water(scene.bone_mm, contrast.cortex).mix(inside, within)
+    return Signal.of_water(scene.bone_mm, contrast.cortex).mix(inside, within), within
 
 
 def draw_growth_plate_scar(scene: MrScene, generator: torch.Generator) -> torch.Tensor:

@@ -34,12 +34,14 @@ class SyntheticMr:
         image: ``(D, H, W)`` float32, signal of any unit.
         fractions: ``(C, D, H, W)`` float32, of each voxel that each of :data:`structures.CLASSES` fills; they sum to 1.
         boundary_mm: ``(D, H, W)`` distance to the nearest surface of any of them.
+        marrow: ``(D, H, W)`` float32, of each voxel that the inside of bones fills: where their dark cortex ends.
         spacing_mm: distances of slices, rows, columns.
     """
 
     image: torch.Tensor
     fractions: torch.Tensor
     boundary_mm: torch.Tensor
+    marrow: torch.Tensor
     spacing_mm: tuple[float, float, float]
 
 
@@ -66,8 +68,9 @@ def render_mr(
     bones = fractions[1 : 1 + len(BONES)].sum(dim=0)
     cartilage, meniscus = fractions[1 + len(BONES) : -1].sum(dim=0), fractions[-1]
     signal = signal.scale(fractions[0])
+    bone, within = render_bone(scene, synthesis.marrow, contrast, generator)
     for tissue, fraction in (
-        (render_bone(scene, synthesis.marrow, contrast, generator), bones),
+        (bone, bones),
         (render_cartilage(scene, contrast, generator), cartilage),
         (render_meniscus(scene, contrast, generator), meniscus),
     ):
@@ -80,6 +83,7 @@ def render_mr(
         average_slices(image, slices_averaged),
         average_slices(fractions, slices_averaged),
         average_slices(measure_boundary_distance(scene), slices_averaged),
+        average_slices(torch.minimum(within, bones), slices_averaged),
         (across * slices_averaged, up, back),
     )
 

@@ -46,7 +46,9 @@ def simulate_scan(
         axis = 1 + int(chance(0.5, generator))
         sign = 1.0 if chance(0.5, generator) else -1.0
         fat = shift_image(fat, sign * uniform(scanner.shift_mm, generator) / spacing_mm[axis], axis)
-    image = (signal.water + fat).clamp(min=0.0)
+    # Recipes without these two draw no number for them: their seeds give the images that they always gave.
+    opposed = scanner.opposed_probability > 0.0 and chance(scanner.opposed_probability, generator)
+    image = (signal.water - fat).abs() if opposed else (signal.water + fat).clamp(min=0.0)
     image = image * draw_shading(image.shape, spacing_mm, uniform(scanner.bias, generator), generator)
     if chance(scanner.coil_probability, generator):
         image = image * draw_coil_sensitivity(image.shape, spacing_mm, uniform(scanner.coil_mm, generator), generator)
@@ -60,7 +62,14 @@ def simulate_scan(
     resolution = uniform(scanner.resolution_mm, generator)
     acquisition = Acquisition(resolution, ringing, ghosts, uniform(scanner.noise, generator))
     image = acquire_image(image, spacing_mm, acquisition, generator)
+    if scanner.sharpening_probability > 0.0 and chance(scanner.sharpening_probability, generator):
+        image = sharpen_image(image, uniform(scanner.sharpening, generator))
     return image ** uniform(scanner.curve, generator)
+
+
+def sharpen_image(image: torch.Tensor, strength: float) -> torch.Tensor:
+    """Return slices with their difference to the slices blurred by a pixel added ``strength`` times."""
+    return (image + strength * (image - blur(image, (0.0, 1.0, 1.0)))).clamp(min=0.0)
 
 
 def draw_suppression_failure(

@@ -173,6 +173,10 @@ class MrScanner:
         noise: standard deviation against a signal of 1, before the magnitude is taken.
         slice_blur_mm: how far slices reach into each other.
         curve: exponent of the signal in the end.
+        opposed_probability: of fat and water that cancel in the voxels that hold both, as in balanced steady state
+            where their precession is half a turn apart: dark lines along every border of fat.
+        sharpening_probability: of a filter of the scanner that sharpens, by up to ``sharpening`` times the
+            difference to the blurred image.
     """
 
     shift_mm: Bounds = (0.0, 1.6)
@@ -190,6 +194,9 @@ class MrScanner:
     noise: Bounds = (0.005, 0.09)
     slice_blur_mm: Bounds = (0.0, 0.8)
     curve: Bounds = (0.85, 1.2)
+    opposed_probability: float = 0.0
+    sharpening_probability: float = 0.0
+    sharpening: Bounds = (0.3, 1.5)
 
 
 @dataclass(frozen=True)

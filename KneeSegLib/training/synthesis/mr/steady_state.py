@@ -1,7 +1,8 @@
-"""Signal of tissue in double-echo steady state (DESS), from relaxation times and not chosen by eye.
+"""Signal of tissue in steady state, from relaxation times and not chosen by eye.
 
-Both echoes follow the steady-state signals of Hänicke and Vogel, Magnetic Resonance in Medicine 7, 1988; the image is
-their sum. Diffusion, flow and magnetisation transfer are left out: the first two make fluid less bright than this.
+Both echoes of double-echo steady state (DESS) follow the signals of Hänicke and Vogel, Magn. Reson. Med. 7,
+1988; the image is their sum. Balanced steady state follows Scheffler and Lehnhardt, European Radiology 13, 2003.
+Diffusion, flow and magnetisation transfer are left out: the first two make fluid less bright than this.
 """
 
 from __future__ import annotations
@@ -74,3 +75,48 @@ def compute_dess_levels(protocol: DessProtocol | None = None) -> dict[str, float
     signal = {name: compute_dess_signal(tissue, protocol) for name, tissue in TISSUES.items()}
     signal["fat"] *= protocol.fat_left
     return {name: value / signal["fluid"] for name, value in signal.items()}
+
+
+@dataclass(frozen=True)
+class BalancedProtocol:
+    """A balanced sequence, read at ``echo_ms``; the defaults are those of a dedicated 0.3 T scanner for limbs.
+
+    Source: the header of the public scan in KneeBones3Dify-Annotated-Dataset (Esaote O-scan, "SST2").
+    """
+
+    repetition_ms: float = 20.0
+    echo_ms: float = 10.0
+    flip_degrees: float = 50.0
+
+
+LOW_FIELD_TISSUES: dict[str, Tissue] = {
+    "fat": Tissue(230.0, 95.0, 1.0),
+    "marrow": Tissue(550.0, 45.0, 0.8),
+    "muscle": Tissue(560.0, 38.0, 0.8),
+    "tendon": Tissue(350.0, 4.0, 0.6),
+    "cortex": Tissue(350.0, 1.0, 0.3),
+    "cartilage": Tissue(600.0, 40.0, 0.75),
+    "meniscus": Tissue(400.0, 14.0, 0.7),
+    "fluid": Tissue(2800.0, 1200.0, 1.0),
+    "artery": Tissue(1000.0, 200.0, 0.85),
+    "vein": Tissue(1000.0, 280.0, 0.85),
+    "nerve": Tissue(500.0, 78.0, 0.8),
+    "skin": Tissue(380.0, 25.0, 0.7),
+}
+"""At 0.3 T, rounded guesses: T1 falls with the field (Bottomley et al., Med. Phys. 11, 1984), T2 hardly changes."""
+
+
+def compute_balanced_signal(tissue: Tissue, protocol: BalancedProtocol) -> float:
+    """Return the signal on resonance as a fraction of the magnetisation at rest, 0..1."""
+    flip = math.radians(protocol.flip_degrees)
+    e1 = math.exp(-protocol.repetition_ms / tissue.t1_ms)
+    e2 = math.exp(-protocol.repetition_ms / tissue.t2_ms)
+    transverse = math.sin(flip) * (1.0 - e1) / (1.0 - (e1 - e2) * math.cos(flip) - e1 * e2)
+    return tissue.density * transverse * math.exp(-protocol.echo_ms / tissue.t2_ms)
+
+
+def compute_balanced_levels(protocol: BalancedProtocol | None = None) -> dict[str, float]:
+    """Return the level of every tissue of :class:`~KneeSegLib.training.synthesis.mr.contrast.Contrast`, fat 1."""
+    protocol = protocol or BalancedProtocol()
+    signal = {name: compute_balanced_signal(tissue, protocol) for name, tissue in LOW_FIELD_TISSUES.items()}
+    return {name: value / signal["fat"] for name, value in signal.items()}

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import structure
 from KneeSegLib.training.synthesis.mr.cases import MrSeries, locate_in_case, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.settings import Disease, MrSynthesis
+from KneeSegLib.training.synthesis.mr.structures import BONES
 from KneeSegLib.training.synthesis.settings import Warp
 from Testing.phantoms.mr_knees import cylinder_knee
 from Testing.phantoms.mr_landmarks import cylinder_landmarks
@@ -55,3 +56,14 @@ def test_landmarks_are_found_on_the_bones_of_a_bent_knee(side, slice_spacing_mm)
     in_view = [i for i in in_view if all(1 < k < size - 2 for k, size in zip(i, distance.GetSize()))]
     assert len(in_view) > 60
     assert np.mean([abs(distance[index]) for index in in_view]) < 0.6 + 0.15 * slice_spacing_mm
+
+
+def test_bones_that_end_at_the_marrow_are_smaller_and_nothing_else_changes():
+    series = MrSeries(1.0, 2.0, synthesis=UPRIGHT, seed=3)
+    outer, inner = (synthesize_mr_case(cylinder_knee(), replace(series, edge=edge)) for edge in ("cortex", "marrow"))
+    assert np.array_equal(*(sitk.GetArrayViewFromImage(case.image) for case in (outer, inner)))
+    outer, inner = (sitk.GetArrayFromImage(case.labels) for case in (outer, inner))
+    changed = outer != inner
+    bones = [structure(name, "right").label_value for name in BONES]
+    assert 0 < np.count_nonzero(changed) < 0.3 * np.count_nonzero(np.isin(outer, bones))
+    assert np.isin(outer[changed], bones).mean() > 0.97 and not np.isin(inner[changed], bones).any()

@@ -15,6 +15,7 @@ from KneeSegLib.training.synthesis.mr.scanner import (
     average_slices,
     draw_coil_sensitivity,
     draw_shading,
+    sharpen_image,
     shift_image,
     simulate_scan,
     wrap_image,
@@ -148,3 +149,30 @@ def test_contrasts_are_near_a_preset_or_within_the_bounds_of_anything():
     assert near.fat == pytest.approx(PRESETS["t1"].fat) and near.fluid == pytest.approx(PRESETS["t1"].fluid)
     free = draw_contrast(ContrastDraw(anything_probability=1.0), seeded())
     assert all(low <= getattr(free, name) <= high for name, (low, high) in FREE_BOUNDS.items())
+
+
+def test_fat_and_water_cancel_where_a_voxel_holds_both():
+    water = torch.zeros(SHAPE)
+    water[:, :, :32] = 1.0
+    water[:, :, 31] = 0.5
+    signal = Signal(water, 1.0 - water)
+    opposed = simulate_scan(signal, PIXEL, replace(PLAIN, opposed_probability=1.0), torch.Generator())
+    together = simulate_scan(signal, PIXEL, PLAIN, torch.Generator())
+    assert opposed[:, :, 31].max() < 0.3 and together[:, :, 31].min() > 0.9
+    assert opposed[:, :, 10].mean() == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_sharpened_edge_overshoots():
+    image = torch.zeros(SHAPE)
+    image[:, :, 32:] = 1.0
+    sharpened = sharpen_image(image, 1.0)
+    assert sharpened.max() > 1.2 and sharpened.min() == 0.0
+    assert torch.allclose(sharpened[:, :, 50], image[:, :, 50])
+
+
+def test_scanners_without_them_draw_the_numbers_that_they_always_drew():
+    signal = Signal(torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)), torch.zeros(SHAPE))
+    never = replace(PLAIN, noise=(0.05, 0.05))
+    always = replace(never, opposed_probability=1.0)  # water alone is as it was, but for the number that is drawn
+    images = [simulate_scan(signal, PIXEL, how, torch.Generator().manual_seed(2)) for how in (never, never, always)]
+    assert torch.equal(images[0], images[1]) and not torch.equal(images[0], images[2])

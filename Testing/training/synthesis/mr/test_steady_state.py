@@ -8,9 +8,13 @@ import pytest
 from KneeSegLib.training.synthesis.mr.contrast import PRESETS
 from KneeSegLib.training.synthesis.mr.settings import Contrast
 from KneeSegLib.training.synthesis.mr.steady_state import (
+    LOW_FIELD_TISSUES,
     TISSUES,
+    BalancedProtocol,
     DessProtocol,
     Tissue,
+    compute_balanced_levels,
+    compute_balanced_signal,
     compute_dess_levels,
     compute_dess_signal,
 )
@@ -56,3 +60,29 @@ def test_levels_are_relative_to_fluid_and_fat_is_what_water_excitation_leaves():
     assert levels == PRESETS["dess_3t"]
     assert levels.fluid == 1.0 and levels.fluid > levels.cartilage > levels.meniscus > levels.cortex
     assert without.fat == 0.0 < levels.fat < levels.cartilage
+
+
+def settled(tissue: Tissue, protocol: BalancedProtocol) -> float:
+    """The echo of one spin on resonance, each pulse of the other sign, until it is steady."""
+    e1, e2 = (math.exp(-protocol.repetition_ms / t) for t in (tissue.t1_ms, tissue.t2_ms))
+    spin, sign = np.array([0.0, 0.0, 1.0]), 1.0
+    for _ in range(REPETITIONS):
+        flip = sign * math.radians(protocol.flip_degrees)
+        y, z = spin[1] * math.cos(flip) + spin[2] * math.sin(flip), spin[2] * math.cos(flip) - spin[1] * math.sin(flip)
+        after, sign = np.array([0.0, y, z]), -sign
+        spin = np.array([0.0, y * e2, 1.0 + (z - 1.0) * e1])
+    return tissue.density * abs(after[1]) * math.exp(-protocol.echo_ms / tissue.t2_ms)
+
+
+@pytest.mark.parametrize("name", ["fat", "muscle", "fluid"])
+def test_the_balanced_signal_is_what_the_bloch_equations_give(name):
+    tissue = LOW_FIELD_TISSUES[name]
+    assert compute_balanced_signal(tissue, BalancedProtocol()) == pytest.approx(
+        settled(tissue, BalancedProtocol()), rel=1e-6
+    )
+
+
+def test_at_low_field_fat_and_fluid_are_bright_and_muscle_is_dark():
+    levels = Contrast(**compute_balanced_levels())
+    assert levels == PRESETS["balanced_low_field"]
+    assert levels.fat == 1.0 and levels.fluid > 0.8 and levels.muscle < 0.4 and levels.cortex < 0.02

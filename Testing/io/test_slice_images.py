@@ -1,0 +1,131 @@
+"""Folders of numbered slice images: the order of numbers, a geometry that the caller gives, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.io.slice_images import SliceGeometry, read_slice_images
+from KneeSegLib.io.volume import read_volume
+from KneeSegLib.pipelines.request import Request
+
+GEOMETRY = SliceGeometry((0.5, 0.6, 0.7))
+
+
+def write_slices(folder: Path, count: int = 12, suffix: str = ".png", colour: bool = False) -> np.ndarray:
+    """Slices 1 to ``count``, without leading zeros, each with a corner of its own brightness."""
+    volume = np.zeros((count, 8, 10), np.uint8)
+    volume[:, 2:5, 3:7] = 20 * (1 + np.arange(count))[:, None, None]
+    for number, values in enumerate(volume, start=1):
+        image = sitk.GetImageFromArray(np.stack([values] * 3, axis=-1) if colour else values, isVector=colour)
+        sitk.WriteImage(image, str(folder / f"Mask_{number}{suffix}"))
+    return volume
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+def test_slices_come_in_the_order_of_their_numbers(tmp_path, suffix):
+    volume = write_slices(tmp_path, suffix=suffix)
+    image = read_slice_images(tmp_path, GEOMETRY)
+    assert np.array_equal(sitk.GetArrayFromImage(image), volume)
+    assert image.GetSpacing() == (0.5, 0.6, 0.7) and image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+
+
+def test_grey_that_is_stored_as_colour_is_grey(tmp_path):
+    volume = write_slices(tmp_path, colour=True)
+    assert np.array_equal(sitk.GetArrayFromImage(read_slice_images(tmp_path, GEOMETRY)), volume)
+
+
+def test_letters_say_where_the_axes_lead(tmp_path):
+    volume = write_slices(tmp_path)
+    image = read_slice_images(tmp_path, SliceGeometry((0.5, 0.6, 0.7), "PIR"))
+    first, right, back, down = (
+        image.TransformIndexToPhysicalPoint(i) for i in ((0,) * 3, (0, 0, 1), (1, 0, 0), (0, 1, 0))
+    )
+    assert np.allclose(np.subtract(right, first), (-0.7, 0, 0))
+    assert np.allclose(np.subtract(back, first), (0, 0.5, 0))
+    assert np.allclose(np.subtract(down, first), (0, 0, -0.6))
+    turned = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS"))
+    assert np.array_equal(turned, volume.transpose(1, 2, 0)[::-1, :, ::-1])
+
+
+def test_a_volume_of_slices_says_what_was_given(tmp_path):
+    write_slices(tmp_path)
+    volume = read_volume(tmp_path, modality="MR", slices=GEOMETRY)
+    assert volume.modality == "MR"
+    assert "Spacing 0.5 x 0.6 x 0.7 mm and orientation LPS" in volume.notes[0]
+
+
+def test_without_a_spacing_the_sentence_says_how_to_give_it(tmp_path):
+    write_slices(tmp_path)
+    with pytest.raises(InputError, match="12 numbered images from Mask_1.png on.*--spacing COLUMNS,ROWS,SLICES"):
+        read_volume(tmp_path)
+
+
+def missing(folder):
+    (folder / "Mask_5.png").unlink()
+
+
+def double(folder):
+    (folder / "other_5.png").write_bytes((folder / "Mask_5.png").read_bytes())
+
+
+def larger(folder):
+    sitk.WriteImage(sitk.Image([20, 20], sitk.sitkUInt8), str(folder / "Mask_7.png"))
+
+
+def damaged(folder):
+    (folder / "Mask_3.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 40)
+
+
+def coloured(folder):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (8, 10, 3), np.uint8), isVector=True)
+    sitk.WriteImage(image, str(folder / "Mask_3.png"))
+
+
+def none(folder):
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (missing, r"numbered 1 to 12, 1 are missing \(5\)"),
+        (double, "hold the number 5 twice"),
+        (larger, "differ in size, Mask_7.png from Mask_1.png"),
+        (damaged, "Mask_3.png cannot be read as an image"),
+        (coloured, "Mask_3.png is in colour"),
+        (none, "holds 0 numbered slice images"),
+    ],
+)
+def test_what_is_no_stack_of_slices_is_refused(tmp_path, spoil, sentence):
+    write_slices(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(InputError, match=sentence):
+        read_slice_images(tmp_path, GEOMETRY)
+
+
+def test_a_spacing_for_a_file_is_refused(tmp_path):
+    sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkUInt8), str(tmp_path / "scan.nrrd"))
+    with pytest.raises(InputError, match="scan.nrrd is a file, and a spacing is given for a folder"):
+        read_volume(tmp_path / "scan.nrrd", slices=GEOMETRY)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"spacing": "0.5,0.5"}, "A spacing '0.5,0.5' was given, expected three numbers"),
+        ({"spacing": "a,b,c"}, "expected three numbers"),
+        ({"spacing": "0.5,0.5,0"}, "A spacing of 0.5, 0.5, 0 was given, expected three distances in mm above 0"),
+        ({"spacing": "0.5,0.5,nan"}, "expected three distances in mm above 0"),
+        ({"spacing": "1,1,1", "orientation": "LLS"}, "An orientation 'LLS' was given, expected three letters"),
+        ({"orientation": "LPS"}, "An orientation 'LPS' was given without a spacing"),
+    ],
+)
+def test_geometry_that_is_none_is_refused(options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        _ = Request(**options).slices
