@@ -115,7 +115,8 @@ def list_labels(pairs: Sequence[Pair]) -> dict[str, list[Structure]]:
     """Return the structures that the labels of each case hold."""
     found = {}
     for pair in pairs:
-        values = np.unique(sitk.GetArrayViewFromImage(read_label_map(pair.reference)))
+        labels = read_label_map(pair.reference)  # a view into an image that nobody holds would dangle
+        values = np.unique(sitk.GetArrayViewFromImage(labels))
         found[pair.case] = [structure_of_label(value) for value in values if value != 0]
         if not found[pair.case]:
             raise InputError(f"The labels of {pair.case} hold no structure; label it, or take the case out.")
