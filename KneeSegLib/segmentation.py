@@ -113,7 +113,7 @@ def _ask(case: Case, first: tuple[Request, PipelineInfo], request: Request, prog
     info = choose_pipeline(request, case.volume)
     sides = {found.structure.side for found in case.structures}
     if info.modality != "CT" and request.side == "auto" and len(sides) == 1:
-        # The first one settles the side of a knee that has none: another side would leave nothing to compare.
+        # The first one decides the side of a knee that has none: another side would leave nothing to compare.
         request = replace(request, side=sides.pop())
     running, comparing = split_progress(progress, (9, 1))
     started = time.perf_counter()

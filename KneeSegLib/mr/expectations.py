@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from KneeSegLib.anatomy import CARTILAGES, MENISCUS_OF_COMPARTMENT, Side, as_side, structure
@@ -54,12 +56,14 @@ def describe_knee(found: SideFound, scan: Grid) -> list[str]:
     return sentences
 
 
-def describe_missing(knee: LegLabels) -> list[str]:
-    """Return sentences about what every knee has and the labels lack."""
+IN_EVERY_KNEE = ("patella", *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
+"""Femur and tibia are required earlier."""
+
+
+def describe_missing(knee: LegLabels, tissues: Sequence[str] = IN_EVERY_KNEE) -> list[str]:
+    """Return sentences about what every knee has and the labels lack, of the tissues that were looked for."""
     labelled = set(np.unique(knee.labels).tolist())
-    expected = [
-        structure(name, knee.side) for name in ("patella", *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
-    ]
+    expected = [structure(name, knee.side) for name in tissues]
     return [
         f"The {entry.name.lower()} was not found: check the image."
         for entry in expected

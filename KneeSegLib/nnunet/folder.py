@@ -40,7 +40,7 @@ class ModelFolder:
 
     @property
     def title(self) -> str:
-        """The data set and the configuration, for people."""
+        """The data set and the configuration, for messages."""
         return f"{self.dataset_name}, {self.configuration}"
 
     @property

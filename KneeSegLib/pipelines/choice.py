@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from KneeSegLib.bundles.own import list_own_bundles
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import guess_modality, looks_like_hounsfield
 from KneeSegLib.io.volume import Volume, check_ct, check_mr
@@ -23,11 +24,7 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
             runs networks of the user's own and no folder of them was named.
     """
     info = PIPELINES[request.pipeline]
-    if info.own_bundles and request.models is None:
-        raise InputError(
-            f"The pipeline {info.name} runs a network that does not come with KneeSeg; train it (kneeseg train "
-            f"{info.own_bundles[0]} --prepared SUBJECTS -o WORK --bundles FOLDER), and give its folder with --models."
-        )
+    _require_own_bundles(info, request.models)
     if info.name == AUTO:
         if volume.modality is None:
             return _try_ct(volume)
@@ -55,6 +52,18 @@ def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
                     f"know; leave it out, or choose {' or '.join(SPECIAL_OPTIONS[option.name])}."
                 )
     return pipeline
+
+
+def _require_own_bundles(info: PipelineInfo, models: str | None) -> None:
+    """Raise unless the user's folder holds the networks of a pipeline that do not come with KneeSeg."""
+    found = list_own_bundles(models) if info.own_bundles and models is not None else {}
+    missing = [name for name in info.own_bundles if name not in found]
+    if missing:
+        there = f", and {models} holds only {', '.join(found)}" if models is not None else ""
+        raise InputError(
+            f"The pipeline {info.name} runs a network that does not come with KneeSeg{there}; train it (kneeseg train "
+            f"{missing[0]} --prepared SUBJECTS -o WORK --bundles FOLDER), and give its folder with --models."
+        )
 
 
 def _pipeline_class(info: PipelineInfo) -> type[Pipeline]:

@@ -1,4 +1,4 @@
-"""Accuracy and time of ``mr-low-field`` on people whom no network was trained on; prints and saves the tables.
+"""Accuracy and time of ``mr-low-field`` on subjects that no network was trained on; prints and saves the tables.
 
     python Testing/benchmarks/low_field.py --models work/models --prepared work/people_mr --output work/low_field.json
 

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import structure
 from KneeSegLib.assembly import assemble_case
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.resources import models_folder
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.mr.optimisation import optimise_shape
 from KneeSegLib.mr.settings import OPTIMISATION
@@ -142,6 +143,13 @@ def test_options_of_low_field_are_refused_elsewhere(option, value):
 def test_without_a_network_of_the_users_own_the_sentence_says_how_to_get_one(knee):
     with pytest.raises(InputError, match="does not come with KneeSeg; train it .*kneeseg train mr-low-field.*--models"):
         choose_pipeline(Request("mr-low-field"), Volume(knee.image, "MR", "knee", (), None))
+
+
+def test_a_folder_without_that_network_is_said(knee):
+    with pytest.raises(InputError, match="and .*Models holds only .*ct-knee.*; train it .*kneeseg train mr-low-field"):
+        choose_pipeline(
+            Request("mr-low-field", models=str(models_folder())), Volume(knee.image, "MR", "knee", (), None)
+        )
 
 
 def test_it_can_give_no_second_opinion_without_its_network():

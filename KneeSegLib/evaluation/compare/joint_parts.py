@@ -1,6 +1,6 @@
 """Which part of a bone lies at which joint: the femur at the hip beside the femur at the knee.
 
-As the networks for the joints share a leg, a long bone of which both ends are in view is parted half-way between them;
+As the networks of the joints divide a leg, a long bone of which both ends are in view is parted half-way between them;
 of any other bone all that is in view lies at one joint.
 """
 

@@ -15,7 +15,7 @@ from monai.inferers.splitter import SlidingWindowSplitter
 
 from KneeSegLib.anatomy import BONE_EDGES, BoneEdge
 from KneeSegLib.bundles.model import Model
-from KneeSegLib.errors import AnatomyNotFoundError
+from KneeSegLib.errors import AnatomyNotFoundError, InputError
 from KneeSegLib.geometry.boxes import ArrayBox, find_mask_box, grow_box
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.geometry.masks import label_components
@@ -80,8 +80,14 @@ def predict_views(
 
     Raises:
         AnatomyNotFoundError: the scan shows nothing but air.
+        InputError: the network does not know the edge that was asked for.
         Cancelled: raised by ``progress`` between two windows.
     """
+    if method.edge not in model.spec.classes:
+        raise InputError(
+            f"Bone that ends at the {method.edge} was asked for, and the network {model.spec.name} gives "
+            f"{', '.join(model.spec.classes)}; choose an edge that it gives, or train one with both (mr.edges)."
+        )
     grid = leg_grid(scan, model.spec.spacing_mm[0])
     image = resample_to(scan.values, scan.grid, grid, device=model.device.torch_name)
     volume = scale_signal(image, scan_percentile(scan.values))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from KneeSegLib.anatomy import BONE_EDGES
-from KneeSegLib.errors import AnatomyNotFoundError, Cancelled
+from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError
 from KneeSegLib.mr.low_field import views
 from KneeSegLib.mr.low_field.views import LowFieldMethod, fuse_views, leg_grid, predict_bone, predict_views
 from KneeSegLib.networks.mr_channels import VIEWS, order_axes
@@ -98,6 +98,12 @@ def test_all_of_a_leg_is_predicted_in_every_view(small):
     found[scan.grid.slices_within(_box(bone.grid))] = bone.values > 0.5
     assert torch.equal(found, inside)
     assert bone.grid.y.count < 26, "air is left out"
+
+
+def test_an_edge_that_the_network_does_not_give_is_one_sentence():
+    model = model_of(Threshold(), ("marrow",), kind="mr-bone", name="mine")
+    with pytest.raises(InputError, match="ends at the cortex was asked for, and the network mine gives marrow"):
+        predict_views(model, scan_of(1000.0 * ellipsoid()), LowFieldMethod(edge="cortex"))
 
 
 def test_air_alone_holds_no_knee():

@@ -62,7 +62,7 @@ def test_levels_are_relative_to_fluid_and_fat_is_what_water_excitation_leaves():
     assert without.fat == 0.0 < levels.fat < levels.cartilage
 
 
-def settled(tissue: Tissue, protocol: BalancedProtocol) -> float:
+def integrated_on_resonance(tissue: Tissue, protocol: BalancedProtocol) -> float:
     """The echo of one spin on resonance, each pulse of the other sign, until it is steady."""
     e1, e2 = (math.exp(-protocol.repetition_ms / t) for t in (tissue.t1_ms, tissue.t2_ms))
     spin, sign = np.array([0.0, 0.0, 1.0]), 1.0
@@ -78,7 +78,7 @@ def settled(tissue: Tissue, protocol: BalancedProtocol) -> float:
 def test_the_balanced_signal_is_what_the_bloch_equations_give(name):
     tissue = LOW_FIELD_TISSUES[name]
     assert compute_balanced_signal(tissue, BalancedProtocol()) == pytest.approx(
-        settled(tissue, BalancedProtocol()), rel=1e-6
+        integrated_on_resonance(tissue, BalancedProtocol()), rel=1e-6
     )
 
 
