@@ -38,6 +38,7 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
     for entry in found:
         features, limits = findings.features[entry.structure.key], findings.limits[entry.structure.tissue.kind]
         entry.quality = assess_quality(entry.structure, features, limits)
+        entry.edge = findings.edges.get(entry.structure.key)
         if (check := describe_flag(entry.structure, entry.quality)) is not None:
             checks.append(check)
         volume_cm3 = entry.volume_mm3 / 1000.0

@@ -161,6 +161,7 @@ def _describe_structure(found: FoundStructure, surface: Mapping[str, Any]) -> di
         "box_index": describe_box(found.box),
         "surface": surface,
         "quality": found.quality,
+        "edge": found.edge,
         "warnings": found.warnings,
     }
 

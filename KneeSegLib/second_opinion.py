@@ -36,15 +36,17 @@ def request_second_opinion(model: str, first: Request, mapping: str | None = Non
 
     Args:
         model: a pipeline's name, or a trained nnU-Net folder.
-        first: what the first one was asked for. Side, quality, device and series are the same; networks of the
-            user's own are not, so that these can be compared with those that come with KneeSeg.
+        first: what the first one was asked for. Side, quality, device and series are the same, and the edge where the
+            second can draw it; networks of the user's own are not, so that these can be compared with those that come
+            with KneeSeg.
         mapping: what the labels of an nnU-Net folder are; None to find it.
 
     Raises:
         InputError: neither a pipeline nor a folder, or the same as the first.
     """
     special = {option.name: option.default for option in fields(Request) if option.name in SPECIAL_OPTIONS}
-    common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None, **special)
+    edge = first.edge if model in PIPELINES and first.edge in PIPELINES[model].edges else None
+    common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None, edge=edge, **special)
     if model in PIPELINES and PIPELINES[model].own_bundles:
         raise InputError(
             f"{model} can give no second opinion: its network does not come with KneeSeg; choose another pipeline."

@@ -212,7 +212,8 @@ class Panel:
         self.ui.warningsLabel.text = "\n".join(f"• {warning}" for warning in warnings)
         self.ui.warningsLabel.visible = bool(warnings)
         self.ui.trainingLabel.visible = isResult
-        self.ui.trainingLabel.text = scene.readStatement(segmentationNode) if isResult else TRAINING_STATEMENT
+        said = [scene.readEdge(segmentationNode), scene.readStatement(segmentationNode)] if isResult else []
+        self.ui.trainingLabel.text = " ".join(filter(None, said)) if isResult else TRAINING_STATEMENT
         problem = findExportProblem(segmentationNode)
         self.ui.exportButton.enabled = not problem
         self.ui.exportButton.toolTip = problem or "Write one file per segment, in mm and LPS, as placed in the scene."

@@ -10,6 +10,7 @@ from pathlib import Path
 import slicer
 import vtk
 
+from KneeSegLib.edges.measurement import EDGE_MEANINGS
 from KneeSegLib.errors import KneeSegError, ModelError, OutputError
 from KneeSegLib.io.resources import terminology_file
 from KneeSegLib.io.terminology import TERMINOLOGY_NAME
@@ -104,6 +105,12 @@ def readStatement(segmentationNode) -> str:
     return segmentationNode.GetAttribute(ATTRIBUTE + "Statement") or ""
 
 
+def readEdge(segmentationNode) -> str:
+    """Return in a sentence where the bones of a result end; empty where that is not known."""
+    edge = segmentationNode.GetAttribute(ATTRIBUTE + "Edge")
+    return f"Bones end {EDGE_MEANINGS[edge]}." if edge in EDGE_MEANINGS else ""
+
+
 def readWarnings(segmentationNode) -> list[str]:
     """Return the warnings that the run gave which made this node."""
     return json.loads(segmentationNode.GetAttribute(ATTRIBUTE + "Warnings") or "[]")
@@ -174,11 +181,13 @@ def _describe(segmentationNode, case: dict, volumeName: str) -> None:
     warnings = [useWordsOfPanel(warning, volumeName) for warning in warnings]
     segmentationNode.SetAttribute(ATTRIBUTE + "Statement", case["statement"])
     segmentationNode.SetAttribute(ATTRIBUTE + "Warnings", json.dumps(warnings))
+    segmentationNode.SetAttribute(ATTRIBUTE + "Edge", case["provenance"].get("edge") or "")
     segmentationNode.SetAttribute(ATTRIBUTE + "Provenance", json.dumps(case["provenance"]))
     for found in case["structures"]:
         if found.get("quality"):
             segmentationNode.GetSegmentation().GetSegment(found["key"]).SetTag(QUALITY_TAG, found["quality"]["level"])
-    segmentationNode.SetDescription(f"KneeSeg {case['provenance']['version']}. {case['statement']}")
+    sentences = [f"KneeSeg {case['provenance']['version']}.", readEdge(segmentationNode), case["statement"]]
+    segmentationNode.SetDescription(" ".join(filter(None, sentences)))
 
 
 def _show(segmentationNode, surfaces: Mapping[str, vtk.vtkPolyData]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from KneeSegLib import TRAINING_STATEMENT
-from KneeSegLib.anatomy import BoneEdge
 from KneeSegLib.cli.opinion_table import show_second_opinion
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
+from KneeSegLib.edges.measurement import EDGE_MEANINGS, MEASURED_EDGE
 from KneeSegLib.errors import InputError
 from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
 from KneeSegLib.pipelines.table import (
     AUTO,
     CUBE_MERGING_CHOICES,
     DEVICE_CHOICES,
-    EDGE_CHOICES,
+    EDGES,
     MODALITY_CHOICES,
     NNUNET,
     PIPELINES,
@@ -71,6 +72,13 @@ class ModalityChoice(str, Enum):
         members[key] = key
 
 
+class EdgeName(str, Enum):
+    _ignore_ = "members key"
+    members = vars()
+    for key in EDGES:
+        members[key] = key
+
+
 class DeviceChoice(str, Enum):
     _ignore_ = "members key"
     members = vars()
@@ -85,6 +93,10 @@ AUTOMATIC_DEVICE = DeviceChoice("auto")
 LAST_STAGE = StageName(STAGES[-1])
 STANDARD_QUALITY = QualityName("standard")
 QUALITY_HELP = " ".join(f"{name}: {quality.description}" for name, quality in QUALITIES.items())
+EDGE_HELP = (
+    "Where a bone ends. CT: half-maximum (the default), as readers and threshold tools draw it, or cortex, where the "
+    "cortex ends. Low-field MR: marrow (the default) or cortex."
+)
 
 Device = Annotated[DeviceChoice, typer.Option(help="Where the networks run; auto takes the fastest there is.")]
 
@@ -142,7 +154,7 @@ def segment(
         Path | None,
         typer.Option(metavar="FOLDER", help="Networks of your own (kneeseg train --bundles), taken before ours."),
     ] = None,
-    edge: Annotated[BoneEdge, typer.Option(help="Low-field MR: where a bone ends.")] = EDGE_CHOICES[0],
+    edge: Annotated[EdgeName | None, typer.Option(help=EDGE_HELP, show_default=False)] = None,
     view_fusion: Annotated[
         ViewFusion, typer.Option(help="Low-field MR: how three views become one.")
     ] = VIEW_FUSION_CHOICES[0],
@@ -194,7 +206,7 @@ def segment(
         trust_checkpoint=trust_checkpoint,
         second_opinion=second_opinion,
         models=str(models) if models is not None else None,
-        edge=edge,
+        edge=edge.value if edge is not None else None,
         view_fusion=view_fusion,
         cube_merging=cube_merging,
         closing_mm=closing_mm,
@@ -220,9 +232,11 @@ def result_record(case: Case, folder: Path) -> dict[str, Any]:
                 "touches_border": found.touches_border,
                 "quality": found.quality.level if found.quality else None,
                 "warnings": found.warnings,
+                "edge": dataclasses.asdict(found.edge) if found.edge else None,
             }
             for found in case.structures
         ],
+        "edge": case.provenance.get("edge"),
     }
 
 
@@ -234,13 +248,21 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Structure", no_wrap=True)
     table.add_column("Volume (cm3)", justify="right")
+    measured = any(found.edge for found in case.structures)
+    if measured:
+        table.add_column("Half-maximum (mm)", justify="right")
     table.add_column("Quality")
     table.add_column("Remarks")
     for found in case.structures:
         remarks = [*(["reaches the edge of the scan"] if found.touches_border else []), *found.warnings]
         quality = found.quality.name if found.quality else ""
-        table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", quality, "; ".join(remarks))
+        distance = [found.edge.description if found.edge else ""] if measured else []
+        table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", *distance, quality, "; ".join(remarks))
     console.print(table)
+    if (edge := case.provenance.get("edge")) is not None:
+        console.print(f"Bones end {EDGE_MEANINGS[edge]}.", soft_wrap=True, markup=False)
+    if measured:
+        console.print(MEASURED_EDGE, style="dim", soft_wrap=True, markup=False)
     if case.second_opinion is not None:
         show_second_opinion(console, case.second_opinion)
     console.print(f"Result: {folder}", soft_wrap=True, markup=False)

@@ -13,6 +13,7 @@ from KneeSegLib.anatomy import STRUCTURES, Structure
 from KneeSegLib.geometry.boxes import ArrayBox, find_border_faces, find_label_boxes
 
 if TYPE_CHECKING:
+    from KneeSegLib.edges.measurement import EdgeMeasurement
     from KneeSegLib.quality import QualityResult
 
 
@@ -26,6 +27,7 @@ class FoundStructure:
         touches_border: its box reaches an edge of the scan: volume and surface are those of the part in view.
         warnings: sentences.
         quality: how far it can be relied on; None where no pipeline assessed it.
+        edge: how far two conventions of its edge lie apart; None where no pipeline measured it.
     """
 
     structure: Structure
@@ -35,6 +37,7 @@ class FoundStructure:
     touches_border: bool
     warnings: list[str] = field(default_factory=list)
     quality: QualityResult | None = None
+    edge: EdgeMeasurement | None = None
 
 
 def measure_structures(labels: sitk.Image) -> list[FoundStructure]:

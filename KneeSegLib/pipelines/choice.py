@@ -40,7 +40,7 @@ def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
     """Return what runs a pipeline; imports torch.
 
     Raises:
-        InputError: an option was given that this pipeline does not heed.
+        InputError: an option was given that this pipeline does not heed, or an edge that it cannot draw.
     """
     pipeline = _pipeline_class(info)(info, request)
     for option in fields(Request):
@@ -51,7 +51,14 @@ def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
                     f"{option.name.replace('_', ' ')} {given} was asked for, which the pipeline {info.name} does not "
                     f"know; leave it out, or choose {' or '.join(SPECIAL_OPTIONS[option.name])}."
                 )
+    _require_edge(info, request)
     return pipeline
+
+
+def _require_edge(info: PipelineInfo, request: Request) -> None:
+    if request.edge is not None and request.edge not in info.edges:
+        can = f"choose {' or '.join(info.edges)}" if info.edges else "its model decides where bones end: leave it out"
+        raise InputError(f"The edge {request.edge} was asked for, which the pipeline {info.name} does not draw; {can}.")
 
 
 def _require_own_bundles(info: PipelineInfo, models: str | None) -> None:

@@ -25,7 +25,7 @@ class CtFemurVnet(CtPipeline):
     bundle says. The paper ends with the network; components that are no part of the femur are removed here.
     """
 
-    options = ("side", "device")
+    options = ("side", "device", "edge")
     bytes_per_voxel = 8.0
     bytes_anyway = 0.9e9
     # Not measured: as CtLeg, and a crop in floating point with its gradient.
@@ -41,13 +41,14 @@ class CtFemurVnet(CtPipeline):
             scan=scan,
             legs=labels,
             features={key: value for result in results for key, value in result.features.items()},
+            edges={key: value for result in results for key, value in result.edges.items()},
             warnings=describe_legs(legs, scan.grid),
             provenance={"legs": [record_leg(leg) for leg in legs]},
         )
 
     def segment_leg(self, scan: Scan, leg: Leg, steps: Steps) -> LegFindings:
         """Label the femur of one leg."""
-        steps.plan(volume=60, label=25, clean=5, check=10)
+        steps.plan(volume=60, label=25, clean=5, check=10, edges=4)
         with steps("volume", f"V-Net on the {leg.side} femur"):
             femur = predict_femur(self.model(FEMUR_VNET_BUNDLE), scan, leg)
         with steps("label") as progress:
@@ -56,4 +57,5 @@ class CtFemurVnet(CtPipeline):
             uncleaned = labels.labels
             follow_cleaning(labels, clean_leg(labels, leg, scan.grid))
         with steps("check", f"Checking the {leg.side} femur"):
-            return LegFindings(labels, measure_leg_features(labels, uncleaned, {}, leg, scan))
+            features = measure_leg_features(labels, uncleaned, {}, leg, scan)
+        return LegFindings(labels, features, self.draw_edges(labels, scan, steps))

@@ -30,7 +30,7 @@ class CtLeg(CtPipeline):
     """
 
     # Measured with Testing/benchmarks/knee_ct.py: torch, networks and one leg's crops, beside what grows with the scan.
-    options = ("side", "quality", "device")
+    options = ("side", "quality", "device", "edge")
     bytes_per_voxel = 6.0
     bytes_anyway = 0.9e9
 
@@ -50,6 +50,7 @@ class CtLeg(CtPipeline):
             legs=labels,
             features={key: value for result in results for key, value in result.features.items()},
             warnings=describe_legs(legs, scan.grid),
+            edges={key: value for result in results for key, value in result.edges.items()},
             missing=describe_missing(legs, labelled),
             provenance={"legs": [record_leg(leg) for leg in legs]},
         )
@@ -57,7 +58,7 @@ class CtLeg(CtPipeline):
     def segment_leg(self, scan: Scan, leg: Leg, neighbour: CoarseProbabilities | None, steps: Steps) -> LegFindings:
         """Label one leg; ``neighbour`` says where the other leg's bones are."""
         refines = self.request.quality_info.refines
-        steps.plan(slices=70, semantics=8, refine=60 if refines else 0, label=14, clean=4, check=4)
+        steps.plan(slices=70, semantics=8, refine=60 if refines else 0, label=14, clean=4, check=4, edges=4)
         with steps("slices") as progress:
             predicted = self.predict_joints(scan, leg, self.request.quality_info.slice_step, progress)
         with steps("semantics") as progress:
@@ -78,4 +79,5 @@ class CtLeg(CtPipeline):
             uncleaned = labels.labels
             follow_cleaning(labels, clean_leg(labels, leg, scan.grid))
         with steps("check", f"Checking the {leg.side} leg"):
-            return LegFindings(labels, measure_leg_features(labels, uncleaned, disputed, leg, scan, residuals))
+            features = measure_leg_features(labels, uncleaned, disputed, leg, scan, residuals)
+        return LegFindings(labels, features, self.draw_edges(labels, scan, steps))

@@ -14,6 +14,10 @@ from KneeSegLib.ct.rois import find_rois
 from KneeSegLib.ct.semantics import predict_semantics
 from KneeSegLib.ct.settings import SIDE_CHECK_SLICE_STEP
 from KneeSegLib.ct.side_check import measure_agreement, needs_side_check, resolve_side
+from KneeSegLib.edges.drawing import draw_edges
+from KneeSegLib.edges.half_maximum import locate_half_maximum
+from KneeSegLib.edges.measurement import EdgeMeasurement
+from KneeSegLib.inference.labels import LegLabels
 from KneeSegLib.inference.scan import Scan
 from KneeSegLib.pipelines.pipeline import Pipeline
 from KneeSegLib.pipelines.steps import Steps
@@ -60,3 +64,11 @@ class CtPipeline(Pipeline):
             semantics = predict_semantics(self.model(NAMING_BUNDLE), joints, side, next(reports))
             agreement[side] = measure_agreement(joints, semantics)
         return resolve_side(leg, agreement)
+
+    def draw_edges(self, labels: LegLabels, scan: Scan, steps: Steps) -> dict[str, EdgeMeasurement]:
+        """Bring the labels of a leg to the edge that is wanted; step ``edges``, after all that looks at the networks'.
+
+        Networks estimate where the cortex ends; how far the half-maximum lies from there is measured either way.
+        """
+        with steps("edges") as progress:
+            return draw_edges(labels, scan, locate_half_maximum, self.edge == "half-maximum", progress)

@@ -12,6 +12,7 @@ from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.quality import BONE_CT_LIMITS, QualityFeatures, QualityLimits
 
 if TYPE_CHECKING:
+    from KneeSegLib.edges.measurement import EdgeMeasurement
     from KneeSegLib.inference.labels import LegLabels
     from KneeSegLib.inference.scan import Scan
     from KneeSegLib.measurements.surface_map import SurfaceMap
@@ -22,10 +23,11 @@ BONE_LIMITS: Mapping[str, QualityLimits] = MappingProxyType({"bone": BONE_CT_LIM
 
 @dataclass(frozen=True)
 class LegFindings:
-    """Labels of one leg, and what tells how far to rely on them, by structure's key."""
+    """Labels of one leg, what tells how far to rely on them, and where their edges lie, by structure's key."""
 
     labels: LegLabels
     features: Mapping[str, QualityFeatures]
+    edges: Mapping[str, EdgeMeasurement]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Findings:
         warnings: sentences about the whole scan.
         missing: sentences about structures that should be there and are not.
         maps: surfaces with values to show beside the labels.
+        edges: how far two conventions of the edge lie apart, by structure's key, where that was measured.
         provenance: JSON-able facts for the record, as :class:`~KneeSegLib.case.Case` describes them.
     """
 
@@ -50,6 +53,7 @@ class Findings:
     warnings: Sequence[str] = ()
     missing: Sequence[str] = ()
     maps: Sequence[SurfaceMap] = ()
+    edges: Mapping[str, EdgeMeasurement] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 

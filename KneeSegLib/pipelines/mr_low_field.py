@@ -72,6 +72,6 @@ def choose_method(request: Request) -> LowFieldMethod:
         fusion=request.view_fusion,
         merging=request.cube_merging,
         cubes=request.quality == "high",
-        edge=request.edge,
+        edge="cortex" if request.edge == "cortex" else "marrow",
         closing_mm=CLOSING_MM if request.closing_mm is None else request.closing_mm,
     )

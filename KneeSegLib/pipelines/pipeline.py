@@ -19,7 +19,7 @@ from KneeSegLib.networks.device import Device, find_device
 from KneeSegLib.pipelines.findings import Findings
 from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.steps import Steps
-from KneeSegLib.pipelines.table import PipelineInfo
+from KneeSegLib.pipelines.table import Edge, PipelineInfo
 from KneeSegLib.progress import Progress, no_progress
 
 ModelLoader = Callable[[str, Device], Model]
@@ -49,6 +49,11 @@ class Pipeline(ABC):
         self.device = find_device(request.device)
         self._load = load or partial(load_model, models=request.models)
         self._models: dict[str, Model] = {}
+
+    @property
+    def edge(self) -> Edge | None:
+        """Where it draws the edge of a bone; None where a model decides it."""
+        return self.request.edge or self.info.edge
 
     @abstractmethod
     def run(self, scan: Scan, request: Request, steps: Steps) -> Findings:
@@ -112,6 +117,7 @@ class Pipeline(ABC):
             **({"statement": f"{' '.join(own)} All others: {TRAINING_STATEMENT}"} if own else {}),
             "pipeline": self.info.name,
             "pipeline_title": self.info.title,
+            "edge": self.edge,
             "options": {name: getattr(self.request, name) for name in self.options},
             "bundles": [
                 {

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from KneeSegLib.anatomy import BoneEdge
 from KneeSegLib.errors import InputError
 from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
 from KneeSegLib.pipelines.table import (
@@ -14,7 +13,7 @@ from KneeSegLib.pipelines.table import (
     CUBE_MERGING_CHOICES,
     DEVICE_CHOICES,
     DEVICES_EVERYWHERE,
-    EDGE_CHOICES,
+    EDGES,
     MODALITY_CHOICES,
     NNUNET,
     PIPELINES,
@@ -22,6 +21,7 @@ from KneeSegLib.pipelines.table import (
     SIDE_CHOICES,
     STAGES,
     VIEW_FUSION_CHOICES,
+    Edge,
     Modality,
     Quality,
 )
@@ -54,8 +54,9 @@ class Request:
         mirroring: whether the model sees the image mirrored too, where it was trained so, as nnU-Net does by itself.
         trust_checkpoint: whether a checkpoint may execute code, and its plans import what they name.
         models: a folder with networks of the user's own, which go before those that come with KneeSeg.
-        edge: in low-field MR, where a bone ends: where its bright ``"marrow"`` does, or where its dark ``"cortex"``
-            does.
+        edge: where a bone ends, one of :data:`~KneeSegLib.pipelines.table.EDGES` that the pipeline can draw: in CT at
+            the ``"half-maximum"`` of grey values or where the ``"cortex"`` ends, in low-field MR where bright
+            ``"marrow"`` or the dark ``"cortex"`` ends. None for what the pipeline draws by itself.
         view_fusion: in low-field MR, how three views become one: ``"mean"`` of the probabilities, ``"majority"``,
             ``"or"`` or ``"and"`` of what each view takes for bone.
         cube_merging: in low-field MR, how overlapping cubes become one: ``"mean"``, or the paper's ``"or"``.
@@ -80,7 +81,7 @@ class Request:
     mirroring: bool = True
     trust_checkpoint: bool = False
     models: str | None = None
-    edge: BoneEdge = EDGE_CHOICES[0]
+    edge: Edge | None = None
     view_fusion: ViewFusion = VIEW_FUSION_CHOICES[0]
     cube_merging: CubeMerging = CUBE_MERGING_CHOICES[0]
     closing_mm: float | None = None
@@ -104,7 +105,8 @@ class Request:
                 f"An orientation {self.orientation!r} was given without a spacing; both belong to a folder of numbered "
                 "slice images: give the spacing too, or leave it out."
             )
-        _check_choice("edge", self.edge, EDGE_CHOICES)
+        if self.edge is not None:
+            _check_choice("edge", self.edge, EDGES)
         _check_choice("fusion of views", self.view_fusion, VIEW_FUSION_CHOICES)
         _check_choice("merging of cubes", self.cube_merging, CUBE_MERGING_CHOICES)
         if self.closing_mm is not None and not 0.0 <= self.closing_mm <= LARGEST_CLOSING_MM:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from KneeSegLib.anatomy import BONE_EDGES, CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT, BoneEdge
+from KneeSegLib.anatomy import BONE_EDGES, CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT
 from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
 
 Modality = Literal["CT", "MR"]
@@ -19,6 +19,7 @@ Edge = Literal["cortex", "half-maximum", "marrow"]
 EDGES: tuple[Edge, ...] = ("cortex", "half-maximum", "marrow")
 """Where the edge of a bone may be drawn: where the cortex ends; in CT where grey values fall half-way to what lies
 outside, a little further out; in MR where bright marrow ends, further in. Only results of one convention compare."""
+CT_EDGES: tuple[Edge, ...] = ("half-maximum", "cortex")
 
 LOCALISER_BUNDLE = "ct-localiser"
 NAMING_BUNDLE = "ct-naming"
@@ -37,7 +38,8 @@ class PipelineInfo:
     """One way from an image to labels, as a user chooses it; ``bundles`` are needed whatever the quality.
 
     ``modality`` is None where a model of the user's decides it. ``only_tissues`` are those that it looks for, where
-    these are not all of its joints. ``edge`` is where it draws the edge of a bone, None where a model decides that too.
+    these are not all of its joints. ``edges`` are where it can draw the edge of a bone, its default first; none where a
+    model decides that too.
     ``own_bundles`` are networks that do not come with KneeSeg: the user trains them and names their folder.
     Those for ``comparison`` do as a paper describes; they come last in the table and in every list.
     """
@@ -49,7 +51,7 @@ class PipelineInfo:
     joints: tuple[str, ...]
     description: str
     only_tissues: tuple[str, ...] = ()
-    edge: Edge | None = "cortex"
+    edges: tuple[Edge, ...] = ("cortex",)
     comparison: bool = False
     own_bundles: tuple[str, ...] = ()
 
@@ -61,6 +63,11 @@ class PipelineInfo:
         if self.modality == "MR":
             return (*JOINT_BONES["knee"], *CARTILAGES.values(), *MENISCUS_OF_COMPARTMENT.values())
         return tuple(dict.fromkeys(bone for joint in self.joints for bone in JOINT_BONES[joint]))
+
+    @property
+    def edge(self) -> Edge | None:
+        """Where it draws the edge of a bone unless it is told otherwise; None where a model decides it."""
+        return self.edges[0] if self.edges else None
 
     @property
     def label(self) -> str:
@@ -96,7 +103,7 @@ class Quality:
 
 def _ct(name: str, title: str, joints: tuple[str, ...], description: str) -> PipelineInfo:
     bundles = (LOCALISER_BUNDLE, NAMING_BUNDLE, *(JOINT_BUNDLES[joint] for joint in joints))
-    return PipelineInfo(name, title, "CT", bundles, joints, description)
+    return PipelineInfo(name, title, "CT", bundles, joints, description, edges=CT_EDGES)
 
 
 AUTO = "auto"
@@ -136,7 +143,7 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 (),
                 tuple(JOINT_BONES),
                 "Runs the folder of a trained nnU-Net v2 model on a CT or MR, and brings its labels into KneeSeg's.",
-                edge=None,
+                edges=(),
             ),
             PipelineInfo(
                 "ct-femur-vnet",
@@ -146,6 +153,7 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 ("hip", "knee"),
                 "The femur alone, as a whole, from the gradient of the image on a coarse grid: a published system.",
                 only_tissues=("femur",),
+                edges=CT_EDGES,
                 comparison=True,
             ),
             PipelineInfo(
@@ -157,7 +165,7 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 "Femur, tibia and patella of one knee in isotropic MR with bright marrow, as of 0.3 T scanners, by a "
                 "network that you train.",
                 ("femur", "tibia", "patella"),
-                edge="marrow",
+                edges=BONE_EDGES,
                 comparison=True,
                 own_bundles=(MR_LOW_FIELD_BUNDLE,),
             ),
@@ -186,13 +194,11 @@ QUALITIES: Mapping[str, Quality] = MappingProxyType(
 
 VIEW_FUSION_CHOICES: tuple[ViewFusion, ...] = ("mean", "majority", "or", "and")
 CUBE_MERGING_CHOICES: tuple[CubeMerging, ...] = ("mean", "or")
-EDGE_CHOICES: tuple[BoneEdge, ...] = BONE_EDGES
 """Of low-field MR; the first of each is the default."""
 _LOW_FIELD = ("mr-low-field",)
 SPECIAL_OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "stop_after": ("mr-knee",),
-        "edge": _LOW_FIELD,
         "view_fusion": _LOW_FIELD,
         "cube_merging": _LOW_FIELD,
         "closing_mm": _LOW_FIELD,

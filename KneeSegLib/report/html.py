@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from KneeSegLib.edges.measurement import EDGE_MEANINGS, MEASURED_EDGE
 from KneeSegLib.measurements.settings import OPINION_LIMITS_MM
 from KneeSegLib.progress import Progress, no_progress, split_progress
 from KneeSegLib.report.cartilage import format_css_gradient
@@ -58,6 +59,8 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
         thickness_end=CARTILAGE_SCALE_MM,
         solids=solids,
         tilt=tilt if tilt >= TILT_TOLD_FROM_DEGREES else None,
+        edge_meanings=EDGE_MEANINGS,
+        measured_edge=MEASURED_EDGE,
         opinion=case.second_opinion,
         presence=describe_presence,
         opinion_limits=", ".join(f"{limit:g} mm ({kind})" for kind, limit in OPINION_LIMITS_MM.items()),

@@ -95,7 +95,7 @@ def segmented(scan: Scan, joint: str, side: str, quality: str) -> dict[str, Any]
     """Dice and quality features of every structure that is there or was found; or why the scan was refused."""
     image, truth = scan.images()
     try:
-        case = ks.segment(image, pipeline=f"ct-{joint}", quality=quality, device="cpu")
+        case = ks.segment(image, pipeline=f"ct-{joint}", quality=quality, device="cpu", edge="cortex")
     except KneeSegError as error:
         return {"refused": str(error)}
     features = {found.structure.key: dataclasses.asdict(found.quality.features) for found in case.structures}

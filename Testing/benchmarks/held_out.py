@@ -68,7 +68,9 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
         truth = rendered(path, side, options.seed + number, options)
         started = time.perf_counter()
         try:
-            found = ks.segment(truth.image, pipeline=f"ct-{joint}", quality=options.quality, device="cpu")
+            found = ks.segment(
+                truth.image, pipeline=f"ct-{joint}", quality=options.quality, device="cpu", edge="cortex"
+            )
         except KneeSegError as error:
             print(f"{path.stem} ({side}): {error}")
             continue

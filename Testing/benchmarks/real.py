@@ -32,6 +32,7 @@ from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.io.intensities import Modality
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.io.volume import Volume, read_volume
+from KneeSegLib.pipelines.table import CT_EDGES
 from KneeSegLib.surfaces.export import read_surface, surface_file_name
 
 TURN_DEGREES = 30.0
@@ -102,6 +103,7 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=Path("work/real"))
     arguments.add_argument("--only", nargs="+", choices=tuple(SCANS), default=list(SCANS))
     arguments.add_argument("--quality", default="standard")
+    arguments.add_argument("--edge", choices=CT_EDGES, default=CT_EDGES[0], help="of bones in CT")
     options = arguments.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     rows = {}
@@ -147,7 +149,10 @@ def segment_once(name: str, volume: Volume, options: argparse.Namespace) -> None
     folder = options.output / name
     if not (folder / "case.json").exists():
         pipeline = SCANS[name].pipeline
-        case = ks.segment(volume.image, pipeline, quality=options.quality, modality=volume.modality, device="cpu")
+        edge = options.edge if volume.modality == "CT" else None
+        case = ks.segment(
+            volume.image, pipeline, quality=options.quality, modality=volume.modality, device="cpu", edge=edge
+        )
         case.save(folder)
 
 

@@ -203,7 +203,7 @@ def cases(joint: str, condition: Condition, options: argparse.Namespace) -> Iter
 def measured(case: SyntheticCase, joint: str, side: str, quality: str) -> dict[str, Figures]:
     """Figures by structure of the leg in question, under the right one's key."""
     try:
-        found = ks.segment(case.image, pipeline=f"ct-{joint}", quality=quality, device="cpu")
+        found = ks.segment(case.image, pipeline=f"ct-{joint}", quality=quality, device="cpu", edge="cortex")
     except KneeSegError as error:  # refused in a sentence: nothing is claimed that could be believed
         print(f"    {case.subject}: {error}", file=sys.stderr)
         return {structure(bone, "right").key: Figures(None, True) for bone in JOINT_BONES[joint]}

@@ -231,5 +231,5 @@ def test_a_pipeline_is_run_once_in_a_process_of_its_own_and_a_run_that_fails_is_
     assert (tmp_path / "out/runs/quick/knee/report.html").is_file()
     assert not (tmp_path / "out/runs/quick/short").exists()
     (system,) = again["systems"]
-    assert (system["runs"], system["failed"], system["reused"], system["edge"]) == (1, 0, 1, "cortex")
+    assert (system["runs"], system["failed"], system["reused"], system["edge"]) == (1, 0, 1, "half-maximum")
     assert again["runs"] == [{**knee_run, "reused": True}]

@@ -51,6 +51,7 @@ SWALLOW = """
 def fake_case(monkeypatch, tmp_path):
     """A pipeline that finds a femur at once, and a scan to give it."""
     from KneeSegLib.anatomy import structure
+    from KneeSegLib.edges.measurement import EdgeMeasurement
 
     found = SimpleNamespace(
         structure=structure("femur_right"),
@@ -59,13 +60,14 @@ def fake_case(monkeypatch, tmp_path):
         touches_border=True,
         warnings=["Thin."],
         quality=None,
+        edge=EdgeMeasurement(0.174, 0.04),
     )
     case = SimpleNamespace(
         volume=SimpleNamespace(notes=("The gantry was tilted by 12 degrees.",)),
         warnings=["The right patella was not found."],
         structures=[found],
         second_opinion=None,
-        provenance={"bundles": []},
+        provenance={"bundles": [], "edge": "half-maximum"},
         save=lambda folder, overwrite, progress: (progress(0.5, "Report"), folder.mkdir()),
     )
 
@@ -125,6 +127,7 @@ def test_person_sees_structures_warnings_and_where_the_result_lies(kneeseg, fake
     assert outcome.status == 0
     assert "Right femur" in outcome.out
     assert "12.3" in outcome.out
+    assert "+0.17, 4% not told" in outcome.out and "Bones end at the half-maximum" in outcome.out
     assert "reaches the edge of the scan; Thin." in outcome.out
     assert str(tmp_path / "out" / "report.html") in outcome.out
     assert "not a medical device" in outcome.out

@@ -68,6 +68,15 @@ def test_a_single_knee_comes_out_with_the_shafts_to_the_end_of_the_scan(side):
     assert min(scores.values()) > 0.98
 
 
+def test_a_result_says_where_its_bones_end_and_how_far_the_other_edge_lies(knee, knee_case):
+    cortex = segmented(knee.image, edge="cortex", quality="fast")
+    for case, edge, given in ((knee_case, "half-maximum", None), (cortex, "cortex", "cortex")):
+        assert (case.provenance["edge"], case.provenance["options"]["edge"]) == (edge, given)
+        told = {found.structure.key: found.edge for found in case.structures}
+        assert all(0.0 <= each.kept_fraction <= 1.0 for each in told.values())
+        assert abs(told["tibia_right"].median_mm) < 0.5  # voxels of 3 mm tell no more
+
+
 class ToSidesUnknown(OracleLocaliser):
     """Finds every bone as likely on the right as on the left, or a little likelier on one side."""
 
@@ -109,8 +118,8 @@ def test_a_fast_run_gives_nearly_the_same(knee):
 def test_a_high_run_brings_the_edges_nearer_to_the_truth():
     phantom = leg_phantom(("left",), (440.0, 560.0), spacing_mm=(1.5, 1.5, 1.5))
     models = OracleModels(edge_hu=160.0)
-    standard = dice(segmented(phantom.image, load=OracleModels(edge_hu=160.0)), phantom)
-    case = segmented(phantom.image, quality="high", load=models)
+    standard = dice(segmented(phantom.image, load=OracleModels(edge_hu=160.0), edge="cortex"), phantom)
+    case = segmented(phantom.image, quality="high", load=models, edge="cortex")
     high = dice(case, phantom)
     for bone in ("femur", "patella", "tibia"):
         value = structure(bone, "left").label_value
@@ -225,9 +234,10 @@ def test_the_record_says_how_the_result_was_made(knee_case):
         "side": "auto",
         "quality": "standard",
         "device": "cpu",
+        "edge": None,
     }
     assert {bundle["name"] for bundle in record["bundles"]} == {"ct-localiser", "ct-naming", "ct-knee"}
-    stages = ["localise", "slices", "semantics", "label", "clean", "check"]
+    stages = ["localise", "slices", "semantics", "label", "clean", "check", "edges"]
     assert list(record["timings"]) == stages
     assert record["legs"][0]["side"] == "right" and list(record["legs"][0]["joints"]) == ["knee"]
 

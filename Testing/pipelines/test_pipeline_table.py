@@ -1,7 +1,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.errors import InputError
+from KneeSegLib.pipelines.choice import create_pipeline
+from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
 
 
@@ -38,3 +43,28 @@ def test_systems_for_comparison_come_last_and_say_so():
     assert comparisons == sorted(comparisons) and any(comparisons)
     for pipeline in PIPELINES.values():
         assert pipeline.label == ("For comparison: " if pipeline.comparison else "") + pipeline.title
+
+
+@pytest.mark.parametrize(
+    ("name", "edge", "sentence"),
+    [
+        (
+            "ct-knee",
+            "marrow",
+            "The edge marrow was asked for, which the pipeline ct-knee does not draw; choose half-max",
+        ),
+        ("mr-knee", "half-maximum", "which the pipeline mr-knee does not draw; choose cortex"),
+        ("mr-low-field", "half-maximum", "which the pipeline mr-low-field does not draw; choose marrow or cortex"),
+    ],
+)
+def test_an_edge_that_a_pipeline_does_not_draw_is_refused(name, edge, sentence):
+    with pytest.raises(InputError, match=sentence):
+        create_pipeline(PIPELINES[name], Request(name, edge=edge))
+
+
+def test_each_pipeline_draws_its_own_edge_unless_told_otherwise():
+    drawn = {name: PIPELINES[name].edge for name in ("ct-leg", "ct-femur-vnet", "mr-knee", "mr-low-field", "nnunet")}
+    assert list(drawn.values()) == ["half-maximum", "half-maximum", "cortex", "marrow", None]
+    for edge in (None, "cortex"):
+        pipeline = create_pipeline(PIPELINES["mr-knee"], Request("mr-knee", edge=edge))
+        assert pipeline.edge == "cortex"

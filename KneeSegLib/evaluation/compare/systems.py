@@ -9,7 +9,7 @@ from pathlib import Path
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.evaluation.compare.cases import LabelMeaning
-from KneeSegLib.pipelines.table import EDGES, PIPELINES, SPECIAL_OPTIONS
+from KneeSegLib.pipelines.table import EDGES, PIPELINES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 _NAMED = re.compile(r"([^=/\\,]+)=(.+)", re.DOTALL)
@@ -67,7 +67,7 @@ def parse_system(text: str) -> System:
     if edge and edge not in EDGES:
         raise InputError(f"There is no convention of the edge {edge!r}; choose one of {', '.join(EDGES)}.")
     if what in PIPELINES:
-        options = {key: value for key, value in keys.items() if key != "edge" or what in SPECIAL_OPTIONS["edge"]}
+        options = {key: value for key, value in keys.items() if key != "edge" or value in PIPELINES[what].edges}
         return System(_check_name(given or what), pipeline=what, options=options, edge=edge)
     folder = Path(what).expanduser()
     if not folder.is_dir():

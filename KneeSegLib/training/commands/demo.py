@@ -72,7 +72,7 @@ def demo(
         scan = synthesize_demonstration(joint.value, side.value, seed=seed)
         write_image(scan.image, unfinished / IMAGE_NAME)
         _write_truth(scan.labels, unfinished / TRUTH_NAME)
-        case = segment(unfinished / IMAGE_NAME, device=device.value, progress=segmenting)
+        case = segment(unfinished / IMAGE_NAME, device=device.value, edge="cortex", progress=segmenting)
         agreements = evaluate(scan.labels, case.labels, progress=comparing)
         agreement = {"measured_on": MEASURED_ON, **as_json({joint.value: agreements})}
         (unfinished / AGREEMENT_NAME).write_text(json.dumps(agreement, indent=2) + "\n", encoding="utf-8")

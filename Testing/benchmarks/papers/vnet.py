@@ -60,7 +60,7 @@ def measure(name: str, options: argparse.Namespace) -> Cohort:
         side = "right" if options.joint == "body" or number % 2 == 0 else "left"
         subject = PreparedSubject(Anatomy.load(path))
         case = synthesize_case(subject, options.spacing, side=side, seed=options.seed + number, synthesis=synthesis)
-        found = ks.segment(case.image, pipeline=options.pipeline, device="cpu")
+        found = ks.segment(case.image, pipeline=options.pipeline, device="cpu", edge="cortex")
         for key, agreement in evaluate(case.labels, found.labels).items():
             if key.startswith("femur") and agreement.presence != "prediction only":
                 cases[f"{path.stem} {key}"] = {"femur_right": agreement}

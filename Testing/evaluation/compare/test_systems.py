@@ -28,7 +28,7 @@ def test_a_pipeline_has_a_name_options_and_its_own_edge():
     system = parse_system("quick=ct-knee,quality=fast,device=cpu")
     assert (system.name, system.pipeline) == ("quick", "ct-knee")
     assert dict(system.options) == {"quality": "fast", "device": "cpu"}
-    assert system.own_edge == PIPELINES["ct-knee"].edge == "cortex"
+    assert system.own_edge == PIPELINES["ct-knee"].edge == "half-maximum"
     assert parse_system("ct-knee").name == "ct-knee"
 
 
@@ -36,11 +36,12 @@ def test_a_pipeline_that_draws_either_edge_is_told_which():
     assert parse_system("mr-low-field").own_edge == "marrow"
     system = parse_system("mr-low-field,edge=cortex")
     assert (system.own_edge, dict(system.options)) == ("cortex", {"edge": "cortex"})
+    assert dict(parse_system("ct-knee,edge=cortex").options) == {"edge": "cortex"}
 
 
 def test_the_edge_of_a_pipeline_with_other_networks_can_be_given():
-    system = parse_system("ct-knee,edge=half-maximum")
-    assert (system.own_edge, dict(system.options)) == ("half-maximum", {})
+    system = parse_system("mr-knee,edge=marrow")
+    assert (system.own_edge, dict(system.options)) == ("marrow", {})
 
 
 def test_a_folder_may_have_commas_and_a_table_of_labels(folder):
