@@ -179,7 +179,8 @@ class KneeSegLogic(ScriptedLoadableModuleLogic):
     ):
         """Segment ``volumeNode`` and return the new segmentation node; Slicer stays responsive meanwhile.
 
-        The options are those of ``kneeseg segment``; ``models`` is a folder with networks of your own. ``progress`` is
+        The options are those of ``kneeseg segment``; ``models`` is a folder with networks of your own, of
+        the pipeline ``nnunet`` the folder that nnU-Net has trained. ``progress`` is
         called with a fraction and a message; it may raise ``KneeSegLib.errors.Cancelled``.
 
         Raises:
@@ -206,14 +207,14 @@ class KneeSegLogic(ScriptedLoadableModuleLogic):
         Raises:
             KneeSegError: it cannot be started; the sentence says why.
         """
-        requirements.requirePackages()
+        requirements.requirePackages(options.pipeline)
         run = SegmentationRun(volumeNode, options)
         run.start()
         return run
 
-    def ensurePackages(self):
-        """Install missing Python packages after asking; raises ``ResourceError`` if some are missing still."""
-        requirements.ensurePackages()
+    def ensurePackages(self, pipeline="auto"):
+        """Install what a pipeline lacks, after asking; raises ``ResourceError`` if some packages are missing still."""
+        requirements.ensurePackages(pipeline)
 
     def exportSurfaces(self, segmentationNode, folder, surfaceFormat="stl"):
         """Write one surface file per segment that is not empty, in mm and LPS; return their paths."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from KneeSegLib.pipelines.table import DEVICE_CHOICES, NNUNET, PIPELINES, QUALITIES, SIDE_CHOICES
+from KneeSegLib.pipelines.table import DEVICE_CHOICES, PIPELINES, QUALITIES, SIDE_CHOICES
 
 _SIDE_LABELS = {"auto": "Automatic", "right": "Right", "left": "Left", "both": "Both"}
 _DEVICE_LABELS = {
@@ -23,13 +23,10 @@ class Choice(enum.Enum):
 
 
 class Pipeline(Choice):
-    """Those that run without a model of the user's, whose folder the panel does not ask for."""
-
     _ignore_ = "members key pipeline"
     members = vars()
     for key, pipeline in PIPELINES.items():
-        if pipeline.name != NNUNET:
-            members[key] = pipeline.label
+        members[key] = pipeline.label
 
 
 class Side(Choice):

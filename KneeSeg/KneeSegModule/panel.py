@@ -141,12 +141,12 @@ class Panel:
     def _start(self) -> None:
         chosen = self.parameterNode
         chosen.segmentation = None  # a run that is refused must not leave an earlier result beside its sentence
-        options = Options(
-            chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name, chosen.models.strip()
-        )
         self._showMessage("")
         try:
-            self.logic.ensurePackages()
+            options = Options(
+                chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name, chosen.models.strip()
+            )
+            self.logic.ensurePackages(options.pipeline)
             self.run = self.logic.start(chosen.volume, options)
         except KneeSegError as error:
             self._showMessage(str(error), isError=True)

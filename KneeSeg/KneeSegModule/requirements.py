@@ -16,19 +16,22 @@ import slicer
 
 from KneeSegLib.compatibility import SERIES, Misfit, find_misfits
 from KneeSegLib.errors import ResourceError
+from KneeSegLib.pipelines.table import AUTO, NNUNET
 
 REQUIREMENTS_FILE = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
 TORCH = f"torch>={SERIES[0].lowest_torch}"
+OF_PIPELINES = {NNUNET: ("nnunetv2>=2.5",)}
+"""What single pipelines need beside the file's; pyproject.toml has the same under ``optional-dependencies``."""
 
 
-def findMissingPackages() -> list[str]:
-    """Return the requirements that the installed packages do not meet, torch first."""
+def findMissingPackages(pipeline: str = AUTO) -> list[str]:
+    """Return the requirements of a pipeline that the installed packages do not meet, torch first."""
     torch = [] if _isMet(TORCH) else [TORCH]
-    return [*torch, *(misfit.requirement for misfit in _findMisfits()), *_findUnmet()]
+    return [*torch, *(misfit.requirement for misfit in _findMisfits()), *_findUnmet(pipeline)]
 
 
-def ensurePackages() -> None:
-    """Install what is missing, after asking the user; call it from a button's handler.
+def ensurePackages(pipeline: str = AUTO) -> None:
+    """Install what is missing for a pipeline, after asking the user; call it from a button's handler.
 
     Raises:
         ResourceError: the user declined, the PyTorch extension is missing, an installation failed, or Slicer has to be
@@ -36,17 +39,17 @@ def ensurePackages() -> None:
     """
     if not _isMet(TORCH):
         _installTorch()
-    misfits, unmet = _findMisfits(), _findUnmet()
+    misfits, unmet = _findMisfits(), _findUnmet(pipeline)
     if misfits or unmet:
         _install(misfits, unmet)
-    requirePackages()
+    requirePackages(pipeline)
     if any(not misfit.no_deps for misfit in misfits):
         raise ResourceError("NumPy was replaced by one that this PyTorch can use; restart Slicer and press Segment.")
 
 
-def requirePackages() -> None:
-    """Raise ``ResourceError`` if a package is missing."""
-    missing = findMissingPackages()
+def requirePackages(pipeline: str = AUTO) -> None:
+    """Raise ``ResourceError`` if a package is missing that a pipeline needs."""
+    missing = findMissingPackages(pipeline)
     if missing:
         raise ResourceError(
             f"Segmentation needs Python packages that are not installed ({', '.join(missing)}); "
@@ -62,10 +65,11 @@ def _findMisfits() -> list[Misfit]:
     return find_misfits(torch, _readVersion("monai"), _readVersion("numpy"))
 
 
-def _findUnmet() -> list[str]:
-    """Return the lines of the requirements file that the installed packages do not meet."""
+def _findUnmet(pipeline: str) -> list[str]:
+    """Return what the installed packages do not meet of the requirements file's lines and of the pipeline's own."""
     lines = REQUIREMENTS_FILE.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#") and not _isMet(line)]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    return [line for line in (*wanted, *OF_PIPELINES.get(pipeline, ())) if not _isMet(line)]
 
 
 def _readVersion(name: str) -> str | None:

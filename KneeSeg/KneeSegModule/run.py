@@ -16,7 +16,7 @@ from typing import Any
 import slicer
 
 from KneeSegLib import errors
-from KneeSegLib.pipelines.table import AUTO
+from KneeSegLib.pipelines.table import AUTO, NNUNET
 from KneeSegModule import scene
 from KneeSegModule.choices import Choice, Device, Pipeline, Quality, Side
 from KneeSegModule.dicom_facts import DicomFacts, readDicomFacts
@@ -32,7 +32,14 @@ KILLED_STATUSES = (-9, 128 + 9)
 
 @dataclass(frozen=True)
 class Options:
-    """The options of ``kneeseg segment``, by the names of the command line; raises ``InputError`` for unknown ones."""
+    """The options of ``kneeseg segment``, by the names of the command line.
+
+    Attributes:
+        models: a folder with networks of the user's; of the pipeline ``nnunet`` the trained folder itself.
+
+    Raises:
+        InputError: an unknown choice, or no folder for a pipeline that runs a model of the user's.
+    """
 
     pipeline: str = "auto"
     side: str = "auto"
@@ -43,6 +50,11 @@ class Options:
     def __post_init__(self) -> None:
         for option, known in (("pipeline", Pipeline), ("side", Side), ("quality", Quality), ("device", Device)):
             _requireKnown(option, getattr(self, option), known)
+        if self.pipeline == NNUNET and not self.models:
+            raise errors.InputError(
+                f'"{Pipeline.nnunet.label()}" runs a folder that nnU-Net v2 has trained, and none is chosen; choose it '
+                'under "Own models" (Advanced).'
+            )
 
     def arguments(self, facts: DicomFacts) -> list[str]:
         """Return the command line's options, completed by what is known of the volume from DICOM."""
@@ -50,7 +62,7 @@ class Options:
         values = {"pipeline": self.pipeline, "side": side, "quality": self.quality, "device": self.device}
         values["modality"] = facts.modality or "auto"
         if self.models:
-            values["models"] = self.models
+            values["nnunet" if self.pipeline == NNUNET else "models"] = self.models
         return [argument for name, value in values.items() for argument in (f"--{name}", value)]
 
 

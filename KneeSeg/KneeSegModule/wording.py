@@ -19,6 +19,7 @@ LABELS: dict[str, tuple[str, type[Choice]]] = {
 """By the command line's option: its label in the panel, and its choices."""
 
 _OPTION = re.compile(rf"--({'|'.join(LABELS)}) ([\w-]+)")
+_FOLDER_OPTION = re.compile(r"with --(?:models|nnunet)(?: FOLDER)?")
 
 
 def useWordsOfPanel(sentence: str, volumeName: str, folder: Path | None = None) -> str:
@@ -30,6 +31,7 @@ def useWordsOfPanel(sentence: str, volumeName: str, folder: Path | None = None) 
     if folder is not None:
         sentence = re.sub(re.escape(str(folder)) + r"(?:[\\/][\w.-]*\w)*", "Slicer's temporary folder", sentence)
     sentence = re.sub(f"'?{re.escape(VOLUME_FILE)}'?", lambda found: f"'{volumeName}'", sentence)
+    sentence = _FOLDER_OPTION.sub('under "Own models" (Advanced)', sentence)
     return _OPTION.sub(_label, sentence)
 
 

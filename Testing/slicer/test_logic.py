@@ -70,7 +70,7 @@ def test_missing_volume_is_an_error(logic, scene):
 def test_missing_packages_are_named_before_a_process_is_started(logic, volumeNode, monkeypatch):
     from KneeSegModule import requirements
 
-    monkeypatch.setattr(requirements, "findMissingPackages", lambda: ["safetensors>=0.4"])
+    monkeypatch.setattr(requirements, "findMissingPackages", lambda pipeline: ["safetensors>=0.4"])
     with pytest.raises(errors.ResourceError, match="safetensors"):
         logic.segment(volumeNode)
 

@@ -118,6 +118,14 @@ def test_a_folder_of_own_models_is_handed_on(ready, tmp_path):
     assert ready.logic.options.models == str(tmp_path)
 
 
+def test_nnunet_without_its_folder_is_said_on_the_page(ready):
+    from KneeSegModule.choices import Pipeline
+
+    ready.choose(pipeline=Pipeline.nnunet)
+    ready.segment()
+    assert 'choose it under "Own models"' in ready.ui.messageLabel.text and ready.logic.options is None
+
+
 def test_a_result_of_own_models_shows_their_statement(ready, resultFolder, tmp_path):
     own = tmp_path / "own"
     shutil.copytree(resultFolder, own)

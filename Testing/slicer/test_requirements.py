@@ -59,6 +59,14 @@ def test_requirements_are_those_of_the_library_beside_what_slicer_brings():
     assert listed | {requirements.TORCH} == wanted
 
 
+def test_what_nnunet_needs_is_asked_for_only_by_its_pipeline(monkeypatch):
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    Packages(monkeypatch, nnunetv2=None)
+    assert requirements.findMissingPackages("nnunet") == project["optional-dependencies"]["nnunet"]
+    assert requirements.findMissingPackages("ct-leg") == []
+
+
 def test_nothing_is_missing_where_the_library_is_installed():
     assert requirements.findMissingPackages() == []
 

@@ -82,6 +82,17 @@ def test_child_is_given_a_folder_of_own_models(volumeNode):
     assert "models" not in optionsGiven(volumeNode, Options())
 
 
+def test_child_is_given_a_trained_nnunet_folder(volumeNode):
+    options = optionsGiven(volumeNode, Options(pipeline="nnunet", models="/home/me/Dataset500_KneeMRI"))
+    assert (options["pipeline"], options["nnunet"]) == ("nnunet", "/home/me/Dataset500_KneeMRI")
+    assert "models" not in options
+
+
+def test_nnunet_without_a_folder_is_refused_with_where_to_choose_it():
+    with pytest.raises(errors.InputError, match='none is chosen; choose it under "Own models" \\(Advanced\\)'):
+        Options(pipeline="nnunet")
+
+
 def test_an_mr_of_another_body_part_is_refused_unless_the_knee_is_insisted_on(volumeNode, monkeypatch):
     monkeypatch.setattr(run_module, "readDicomFacts", lambda node: DicomFacts("MR", "", "HEAD"))
     with pytest.raises(errors.InputError, match='\'Leg CT\' is an MR of the head.*"MR: knee" under "Pipeline"'):

@@ -24,6 +24,7 @@ from slicer_support.mrml import REPOSITORY
             "The disk is full at /tmp/KneeSeg-x1/result/case.json; free",
             "The disk is full at Slicer's temporary folder; free",
         ),
+        ("give its folder with --models.", 'give its folder under "Own models" (Advanced).'),
         ("choose --side NUMBER", "choose --side NUMBER"),
     ],
 )

@@ -21,7 +21,7 @@ class Logic:
         self.problem: Exception | None = None
         self.options: Options | None = None
 
-    def ensurePackages(self) -> None:
+    def ensurePackages(self, pipeline: str) -> None:
         if self.problem is not None:
             raise self.problem
 
