@@ -137,7 +137,9 @@ def _describe_leg(
         left_fractions[bone] = (volume, float(coarse.bones["left"][index][mask].sum() / either[index][mask].sum()))
     joints = find_joints(regions, {bone: found.confidence for bone, found in bones.items()}, grid, scan, asked)
     hip_z_mm = joints["hip"].center_mm[0] if "hip" in joints else None
-    decided = vote_on_side(left_fractions, infer_sides(regions, grid, hip_z_mm))
+    # A fibula far from any knee or ankle is none, and nobody should be told where it lies.
+    of_joints = {bone: mask for bone, mask in regions.items() if any(bone in JOINT_BONES[joint] for joint in joints)}
+    decided = vote_on_side(left_fractions, infer_sides(of_joints, grid, hip_z_mm))
     if known_side is not None and decided.side != known_side:
         uncertainty = (
             f"The leg on the patient's {known_side} side looks like a {decided.side} one: check the side, "

@@ -32,7 +32,7 @@ class CtFemurVnet(CtPipeline):
 
     def run(self, scan: Scan, request: Request, steps: Steps) -> Findings:
         steps.plan(localise=40, side=10, legs=50)
-        found, _ = self.find_legs(scan, request.side, steps)
+        found = self.find_legs(scan, request.side, steps).legs
         legs = [leg for leg in found if FEMUR in leg.bones]
         results = [self.segment_leg(scan, leg, part) for leg, part in zip(legs, steps.split("legs", [1.0] * len(legs)))]
         labels = [result.labels for result in results]

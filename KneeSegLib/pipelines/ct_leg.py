@@ -10,7 +10,14 @@ from KneeSegLib.ct.leg import Leg
 from KneeSegLib.ct.localise import CoarseProbabilities
 from KneeSegLib.ct.record import record_leg
 from KneeSegLib.ct.refinement import refine_leg
+from KneeSegLib.ct.rois import box_of_roi
 from KneeSegLib.ct.semantics import predict_semantics
+from KneeSegLib.ct.unlabelled.bone_map import map_bones
+from KneeSegLib.ct.unlabelled.search import find_unlabelled_bone
+from KneeSegLib.ct.unlabelled.second_look import place_second_look, take_new_bones
+from KneeSegLib.ct.unlabelled.sentences import describe_unlabelled, record_unlabelled
+from KneeSegLib.ct.unlabelled.settings import MOST_LOOKS
+from KneeSegLib.geometry.grid import Box
 from KneeSegLib.inference.labels import follow_cleaning
 from KneeSegLib.inference.scan import Scan
 from KneeSegLib.pipelines.ct_pipeline import CtPipeline
@@ -38,22 +45,46 @@ class CtLeg(CtPipeline):
         return self.request.quality_info.bundles
 
     def run(self, scan: Scan, request: Request, steps: Steps) -> Findings:
-        steps.plan(localise=8, side=2, legs=84)
-        legs, neighbour = self.find_legs(scan, request.side, steps)
+        steps.plan(localise=8, side=2, legs=80, unlabelled=2, look=2)
+        localised = self.find_legs(scan, request.side, steps)
+        legs, neighbour = localised.legs, localised.coarse if localised.has_two else None
         parts = steps.split("legs", [leg.length_mm for leg in legs])
         results = [self.segment_leg(scan, leg, neighbour, part) for leg, part in zip(legs, parts)]
+        require_bones(list_labelled([result.labels for result in results]), legs, scan.source)
+        with steps("unlabelled", "Looking for bone without a label"):
+            asked = self.find_asked(legs, request)
+            bones = map_bones(scan, [result.labels for result in results], localised.coarse)
+            unlabelled = find_unlabelled_bone(bones, asked)
+        for one, part in zip(unlabelled[:MOST_LOOKS], steps.split("look", [1.0] * MOST_LOOKS)):
+            if (place := place_second_look(one, bones)) is not None:
+                known = list_labelled([result.labels for result in results])
+                seen = self.segment_leg(scan, place, neighbour, part)
+                if (new := take_new_bones(seen.labels, seen.features, known)) is not None:
+                    edges = {key: value for key, value in seen.edges.items() if key in new[1]}
+                    results.append(LegFindings(*new, edges))
         labels = [result.labels for result in results]
+        if len(results) > len(legs):
+            bones = map_bones(scan, labels, localised.coarse)
+            unlabelled = find_unlabelled_bone(bones, asked)
         labelled = list_labelled(labels)
-        require_bones(labelled, legs, scan.source)
         return Findings(
             scan=scan,
             legs=labels,
             features={key: value for result in results for key, value in result.features.items()},
             warnings=describe_legs(legs, scan.grid),
             edges={key: value for result in results for key, value in result.edges.items()},
-            missing=describe_missing(legs, labelled),
-            provenance={"legs": [record_leg(leg) for leg in legs]},
+            missing=[*describe_missing(legs, labelled), *describe_unlabelled(unlabelled, bones, scan)],
+            provenance={
+                "legs": [record_leg(leg) for leg in legs],
+                "unlabelled_bone": record_unlabelled(unlabelled, scan),
+            },
         )
+
+    def find_asked(self, legs: list[Leg], request: Request) -> Box | None:
+        """Return the box that was to be labelled; None where that is the whole scan."""
+        if self.info.only_joint is None and request.side == "auto":
+            return None
+        return Box.enclosing([box_of_roi(roi, leg) for leg in legs for roi in leg.rois])
 
     def segment_leg(self, scan: Scan, leg: Leg, neighbour: CoarseProbabilities | None, steps: Steps) -> LegFindings:
         """Label one leg; ``neighbour`` says where the other leg's bones are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from KneeSegLib.anatomy import SIDES
 from KneeSegLib.ct.expectations import select_legs
@@ -25,11 +25,20 @@ from KneeSegLib.pipelines.table import JOINT_BUNDLES, LOCALISER_BUNDLE, NAMING_B
 from KneeSegLib.progress import Progress, split_progress
 
 
+@dataclass(frozen=True)
+class LocalisedLegs:
+    """The wanted legs, what the localiser predicted, and whether it found two legs."""
+
+    legs: list[Leg]
+    coarse: CoarseProbabilities
+    has_two: bool
+
+
 class CtPipeline(Pipeline):
     """A pipeline of CT of the leg."""
 
-    def find_legs(self, scan: Scan, side: str, steps: Steps) -> tuple[list[Leg], CoarseProbabilities | None]:
-        """Return the wanted legs, and the localiser's prediction where there are two; steps ``localise``, ``side``.
+    def find_legs(self, scan: Scan, side: str, steps: Steps) -> LocalisedLegs:
+        """Return the wanted legs; steps ``localise``, ``side``.
 
         Args:
             side: as the user asks for it.
@@ -43,7 +52,9 @@ class CtPipeline(Pipeline):
         if needs_side_check(found, side):
             with steps("side") as progress:
                 found = [self.check_side(scan, found[0], progress)]
-        return select_legs(found, self.info.joints, side, scan), coarse if len(found) > 1 else None
+        legs = select_legs(found, self.info.joints, side, scan)
+        assert coarse is not None  # without a prediction there are no legs
+        return LocalisedLegs(legs, coarse, len(found) > 1)
 
     def predict_joints(self, scan: Scan, leg: Leg, slice_step: int, progress: Progress) -> list[JointProbabilities]:
         """Apply the model of each joint to its region of the leg."""

@@ -237,7 +237,7 @@ def test_the_record_says_how_the_result_was_made(knee_case):
         "edge": None,
     }
     assert {bundle["name"] for bundle in record["bundles"]} == {"ct-localiser", "ct-naming", "ct-knee"}
-    stages = ["localise", "slices", "semantics", "label", "clean", "check", "edges"]
+    stages = ["localise", "slices", "semantics", "label", "clean", "check", "edges", "unlabelled"]
     assert list(record["timings"]) == stages
     assert record["legs"][0]["side"] == "right" and list(record["legs"][0]["joints"]) == ["knee"]
 
