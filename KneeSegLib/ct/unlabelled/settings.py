@@ -1,6 +1,6 @@
 """Numbers of the search for bone without a label. "Not measured" says that a number was set by reasoning.
 
-Chosen on five real CT (ankle, both legs, both feet, pelvis, abdomen) and rendered validation scans, on which what is
+Chosen on five real CT (ankle, both legs, both feet, pelvis, abdomen) and rendered test subjects, on which what is
 labelled rightly has to stay silent.
 """
 
