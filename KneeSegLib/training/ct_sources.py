@@ -15,6 +15,7 @@ from KneeSegLib.training.samples import Samples, SoftLabels
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
 from KneeSegLib.training.synthesis.ct import draw_centre, draw_scene, render_ct
 from KneeSegLib.training.synthesis.distractors import mirror_classes
+from KneeSegLib.training.synthesis.feet import NOT_TRAINED_ON
 from KneeSegLib.training.synthesis.fields import chance, compute_occupancy, draw_smooth_noise, uniform
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
 
@@ -153,12 +154,13 @@ def read_subjects(folder: str | Path, joints: tuple[str, ...], group: str) -> li
     """Read the prepared subjects of some joints and one group (``train``, ``validation``, ``test``) from a folder.
 
     Raises:
-        InputError: the folder holds none of them.
+        InputError: the folder holds none of them, or one with bones of a subject who is kept for tests.
     """
     subjects = []
     for path in sorted(Path(folder).rglob("*.npz")):
         anatomy = Anatomy.load(path)
         if anatomy.joint in joints and anatomy.group == group:
+            _require_training_source(anatomy, path)
             subjects.append(PreparedSubject(anatomy))
     if not subjects:
         raise InputError(
@@ -166,6 +168,16 @@ def read_subjects(folder: str | Path, joints: tuple[str, ...], group: str) -> li
             "prepare them with `kneeseg synthesize --prepare`."
         )
     return subjects
+
+
+def _require_training_source(anatomy: Anatomy, path: Path) -> None:
+    """Raise where a subject that is not for tests shows bones of one who is kept for them."""
+    kept = [source for source in anatomy.sources if source.startswith(NOT_TRAINED_ON)]
+    if kept and anatomy.group != "test":
+        raise InputError(
+            f"{path} is made from {kept[0]}: it may show the Visible Human Female, who is kept for tests; prepare "
+            "training anatomy again in a new folder with `kneeseg synthesize --prepare`."
+        )
 
 
 def _draw_field_of_view(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:

@@ -1,7 +1,7 @@
-"""Ankles with their feet: 26 scanned ankles, scanned hindfeet, two subjects' whole legs, and legs of the shape model.
+"""Ankles with their feet: 26 scanned ankles, scanned hindfeet, and legs of the shape model.
 
 No talus, tibia, fibula or calcaneus of a validation or test subject is in any training case. The unlabelled bones in
-front of them come from two subjects' feet throughout.
+front of them are the Visible Human Male's in training and validation, the Female's in tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from KneeSegLib.training.synthesis.anatomy_file import Anatomy, Group
 from KneeSegLib.training.synthesis.bones import Bone, draw_cortex_factor, enlarge_bones, move_bones
 from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
 from KneeSegLib.training.synthesis.legs import find_ankle_axis, find_upright_turn, fit_leg, place_foot_under_leg
-from KneeSegLib.training.synthesis.limb_model import SOURCE, find_long_axis, read_limb_model
+from KneeSegLib.training.synthesis.limb_model import SOURCE, read_limb_model
 from KneeSegLib.training.synthesis.meshes import Mesh, rotation, scaling, translation
 from KneeSegLib.training.synthesis.settings import (
     ANKLE_HEIGHT_MM,
@@ -61,34 +61,26 @@ TRAINING_ANKLES = tuple(
     for subject in [f"R{n:02d}" for n in range(1, 15)] + [f"L{n:02d}" for n in range(2, 14)]
     if subject not in HELD_OUT
 )
-TRAINING_HINDFEET = (
-    ("Norm_01", "right"),
-    ("NonTAR_04", "right"),
-    ("NonTTA_02", "left"),
-    ("Norm_03", "right"),
-    ("NonTTA_04", "right"),
-)
 
 
 def list_recipes() -> dict[str, Recipe]:
     """Return subject name -> recipe, training first, the kinds mixed so that the first few cases show all of them."""
     table: dict[str, Recipe] = {}
+    own, hindfeet = feet.FEET["train"], feet.HINDFEET["train"]
     for number, ankle in enumerate(TRAINING_ANKLES):
-        foot = feet.FEET[number % 4]
-        hindfoot = TRAINING_HINDFEET[number // 2 % 5] if number % 2 else None
+        foot = own[number // 2 % 2]
+        hindfoot = hindfeet[number // 2 % 5] if number % 2 else None
         table[f"scan{ankle}"] = Recipe("train", foot, ankle, hindfoot)
         if number % 3 == 0 and number // 3 < 6:
-            table[f"model{number // 3 + 1:02d}"] = Recipe("train", feet.FEET[(number // 3) % 4])
+            table[f"model{number // 3 + 1:02d}"] = Recipe("train", own[number // 3 % 2])
         if number % 4 == 1 and number // 4 < 5:
-            subject, side = TRAINING_HINDFEET[number // 4]
+            subject, side = hindfeet[number // 4]
             donor = TRAINING_ANKLES[(7 * (number // 4) + 3) % 20]
             table[f"foot{subject.replace('_', '')}"] = Recipe(
-                "train", feet.FEET[(number // 4 + 1) % 4], donor, (subject, side), True
+                "train", own[(number // 4 + 1) % 2], donor, (subject, side), True
             )
-    for side in ("right", "left"):
-        table[f"legfemale{side}"] = Recipe("train", f"female_{side}")
     for number, (ankle, (group, hindfoot)) in enumerate(HELD_OUT.items()):
-        table[f"scan{ankle}"] = Recipe(group, feet.FEET[number % 4], ankle, hindfoot)
+        table[f"scan{ankle}"] = Recipe(group, feet.FEET[group][number % 2], ankle, hindfoot)
     table["footNonTTA10"] = Recipe("validation", "male_right", "L12", ("NonTTA_10", "right"), True)
     table["footNonTAR06"] = Recipe("test", "female_left", "L13", ("NonTAR_06", "left"), True)
     return table
@@ -102,7 +94,7 @@ def list_cases() -> list[CaseName]:
 def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anatomy:
     """Build one right ankle, from the sole to 150 mm above the joint."""
     recipe = list_recipes()[name.subject]
-    bones, sources = assemble_ankle(name.subject, recipe, data, random)
+    bones, sources = assemble_ankle(recipe, data, random)
     foot = tuple(part for part in bones if part not in ("tibia", "fibula"))
     bones = enlarge_bones(bones, random.uniform(*ANKLE_SIZE_FACTORS))
     tibia, fibula = (_select_distal(bones[part]) for part in ("tibia", "fibula"))
@@ -122,30 +114,21 @@ def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     return voxelize_bones(sided, _find_box(bones), draw_gap_mm(random, 2.0), name, sources)
 
 
-def assemble_ankle(
-    subject: str, recipe: Recipe, data: Path, random: np.random.Generator
-) -> tuple[dict[str, Bone], list[str]]:
+def assemble_ankle(recipe: Recipe, data: Path, random: np.random.Generator) -> tuple[dict[str, Bone], list[str]]:
     """Return bones of a leg and foot that fit together, and the sources that they are from."""
     model = read_limb_model(data)
     factor = draw_cortex_factor(random)
     coefficients = model.draw_coefficients(random)
-    if subject.startswith("leg"):
-        meshes = feet.read_foot(data, recipe.foot)
-        leg = {
-            part: Bone(part, meshes[part], find_long_axis(meshes[part]), cortex_factor=factor)
-            for part in ("tibia", "fibula")
-        }
-        return {**leg, **feet.make_foot_bones(meshes, factor)}, [feet.FOOT_SOURCE]
     if recipe.ankle is None:
         limb = model.build_limb(coefficients, factor)
         home = translation(-limb["tibia"].axis_ends[1])
         leg = {part: limb[part].transform(home) for part in ("tibia", "fibula")}
         meshes = place_foot_under_leg(leg["tibia"].mesh, leg["fibula"].mesh, data, recipe.foot)
-        return {**leg, **feet.make_foot_bones(meshes, factor)}, [SOURCE, feet.FOOT_SOURCE]
+        return {**leg, **feet.make_foot_bones(meshes, factor)}, [SOURCE, feet.name_source(recipe.foot)]
 
     ankle = feet.read_ankle(data, recipe.ankle)
     leg, _ = fit_leg(ankle, model, 0.7 * coefficients, factor)
-    sources = [feet.ANKLE_SOURCE, SOURCE, feet.FOOT_SOURCE]
+    sources = [feet.ANKLE_SOURCE, SOURCE, feet.name_source(recipe.foot)]
     if recipe.hindfoot is None:
         meshes = _vary_size(feet.place_foot_under(ankle["talus"], data, recipe.foot)[0], random)
         meshes["talus"] = ankle["talus"]

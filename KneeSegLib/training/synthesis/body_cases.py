@@ -67,10 +67,11 @@ def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     right_head, _ = fit_sphere(limb["hip_bone"].mesh.vertices[model.regions["acetabulum"]])
     left_head, _ = fit_sphere(limb["hip_bone_opposite"].mesh.vertices[model.regions["acetabulum_opposite"]])
 
-    right = _build_leg(subject, data, feet.FEET[int(random.integers(4))], random)
+    own = feet.FEET[name.group]
+    right = _build_leg(subject, data, own[int(random.integers(len(own)))], random)
     other = coefficients + random.normal(0, SIDES_DEVIATION, model.size)
     other = replace(subject, coefficients=np.clip(other, -MOST_DEVIATIONS, MOST_DEVIATIONS))
-    left = _build_leg(other, data, feet.FEET[int(random.integers(4))], random)
+    left = _build_leg(other, data, own[int(random.integers(len(own)))], random)
     right, left = _spread_legs(right, left, right_head, left_head)
 
     bones = [(bone, "right") for part, bone in pelvis.items() if part != "hip_bone_opposite"]
@@ -83,7 +84,7 @@ def build_case(name: CaseName, data: Path, random: np.random.Generator) -> Anato
     vertices = np.concatenate([bone.mesh.vertices for bone, _ in bones])
     low, high = vertices.min(axis=0) - BODY_MARGIN_MM, vertices.max(axis=0) + BODY_MARGIN_MM
     grid = CubicGrid.around(low, high, PREPARED_SPACING_MM["body"])
-    return voxelize_bones(bones, grid, draw_gap_mm(random, 3.0), name, [SOURCE, feet.FOOT_SOURCE])
+    return voxelize_bones(bones, grid, draw_gap_mm(random, 3.0), name, [SOURCE, feet.name_source(own[0])])
 
 
 def _build_leg(subject: _Subject, data: Path, foot: str, random: np.random.Generator) -> dict[str, Bone]:

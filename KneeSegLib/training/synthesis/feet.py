@@ -1,19 +1,30 @@
-"""Scanned ankles and feet: which files belong together, and feet set under legs by the talus that both have."""
+"""Scanned ankles and feet: which files belong together, and feet set under legs by the talus that both have.
+
+Of the two Visible Human subjects the male is in trainings alone and the female in tests alone: a real CT of hers is
+what trained networks are measured on.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from KneeSegLib.training.synthesis.anatomy_file import Group
 from KneeSegLib.training.synthesis.bones import Bone
 from KneeSegLib.training.synthesis.fitting import align_surfaces
 from KneeSegLib.training.synthesis.meshes import Mesh, join_meshes, read_mesh, rotation, translation
 
 ANKLE_SOURCE = "Lenz-Lab/TalocruralShapeModeling (CC0 1.0)"
 HINDFOOT_SOURCE = "Lenz-Lab/JMA (CC0 1.0)"
-FOOT_SOURCE = "Visible Human lower limb, Andreassen et al. 2023 (CC BY 4.0)"
+FOOT_SOURCES = {
+    subject: f"Visible Human {subject.capitalize()} lower limb, Andreassen et al. 2023 (CC BY 4.0)"
+    for subject in ("male", "female")
+}
+NOT_TRAINED_ON = ("Visible Human lower limb", "Visible Human Female")
+"""Beginnings of the sources that no training subject may name; the first stood for both subjects in earlier files."""
 
 MIDFOOT = (
     "navicular",
@@ -23,7 +34,21 @@ MIDFOOT = (
     "lateral_cuneiform",
     "metatarsals_and_phalanges",
 )
-FEET = tuple(f"{subject}_{side}" for subject in ("female", "male") for side in ("right", "left"))
+_MALE, _FEMALE = (tuple(f"{subject}_{side}" for side in ("right", "left")) for subject in ("male", "female"))
+FEET: Mapping[Group, tuple[str, ...]] = {"train": _MALE, "validation": _MALE, "test": _FEMALE}
+"""Whole feet, by the group of the subjects that they are for."""
+HINDFEET: Mapping[Group, tuple[tuple[str, str], ...]] = {
+    "train": (
+        ("Norm_01", "right"),
+        ("NonTAR_04", "right"),
+        ("NonTTA_02", "left"),
+        ("Norm_03", "right"),
+        ("NonTTA_04", "right"),
+    ),
+    "validation": (("NonTTA_10", "right"),),
+    "test": (("NonTAR_06", "left"),),
+}
+"""Scanned tali with their calcanei (subject, side), in the same groups."""
 _TILTS = tuple(rotation(np.array([1.0, 0.0, 0.0]), angle) for angle in (-45, -20, 0, 20, 45))
 
 
@@ -44,10 +69,20 @@ def read_hindfoot(data: Path, subject: str, side: str) -> dict[str, Mesh]:
 
 @lru_cache(maxsize=8)
 def read_foot(data: Path, foot: str) -> dict[str, Mesh]:
-    """Read every bone of a foot (an entry of :data:`FEET`), and of a leg if it has one; right, about its talus."""
+    """Read every bone of a foot (of :data:`FEET`), and of a leg if it has one; right, about its talus."""
     stem = Path(data) / "foot_meshes" / "visible_human" / foot
-    names = ["talus", "calcaneus", *MIDFOOT] + (["tibia", "fibula"] if foot.startswith("female") else [])
+    names = ["talus", "calcaneus", *MIDFOOT] + (["tibia", "fibula"] if has_leg(foot) else [])
     return _mirror_to_right({bone: read_mesh(f"{stem}_{bone}.ply") for bone in names}, foot.split("_")[1])
+
+
+def has_leg(foot: str) -> bool:
+    """Return whether a foot was scanned with its tibia and fibula."""
+    return foot in _FEMALE
+
+
+def name_source(foot: str) -> str:
+    """Return the source of a foot of :data:`FEET`."""
+    return FOOT_SOURCES[foot.split("_")[0]]
 
 
 def place_foot_under(talus: Mesh, data: Path, foot: str) -> tuple[dict[str, Mesh], float]:

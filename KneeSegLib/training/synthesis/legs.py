@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.training.synthesis.bones import Bone, Splice
-from KneeSegLib.training.synthesis.feet import read_foot
+from KneeSegLib.training.synthesis.feet import has_leg, read_ankle, read_foot
 from KneeSegLib.training.synthesis.fitting import Surface, align_surfaces, continue_shaft, fit_subject
 from KneeSegLib.training.synthesis.joints import Axis, fit_sphere
 from KneeSegLib.training.synthesis.limb_model import LimbModel, find_long_axis
 from KneeSegLib.training.synthesis.meshes import Mesh, join_meshes, rotation, transform_points, translation
 
 UP = np.array([0.0, 0.0, 1.0])
+TEMPLATE_ANKLE = "L04"
+"""Scanned ankle by which feet are set under legs that were scanned without one: of the training ankles the one whose
+ends of tibia and fibula fit the mean of the shape model best."""
 
 
 def find_cut_triangles(mesh: Mesh, direction: np.ndarray) -> np.ndarray:
@@ -82,15 +85,16 @@ def _average_lowest(vertices: np.ndarray, height_mm: float = 4.0) -> np.ndarray:
 def place_foot_under_leg(tibia: Mesh, fibula: Mesh, data: Path, foot: str) -> dict[str, Mesh]:
     """Return a whole foot under a whole tibia and fibula.
 
-    A foot that was scanned with its tibia is aligned by the ends of tibia and fibula; another one by that foot's talus.
+    A foot that was scanned with its leg is aligned by the ends of tibia and fibula; another one by the talus of an
+    ankle that is aligned by them.
     """
-    template = read_foot(data, foot if foot.startswith("female") else "female_right")
+    template = read_foot(data, foot) if has_leg(foot) else read_ankle(data, TEMPLATE_ANKLE)
     target = join_meshes([_keep_lower_part(tibia), _keep_lower_part(fibula)])
     own = join_meshes([_keep_lower_part(template["tibia"]), _keep_lower_part(template["fibula"])])
     turns = [rotation(UP, angle) for angle in (-60, -30, 0, 30)]
     under = align_surfaces(own, target, turns).transform
     bones = read_foot(data, foot)
-    if not foot.startswith("female"):
+    if not has_leg(foot):
         tilts = [rotation(np.array([1.0, 0.0, 0.0]), angle) for angle in (-20, 0, 20)]
         under = under @ align_surfaces(bones["talus"], template["talus"], tilts).transform
     return {name: mesh.transform(under) for name, mesh in bones.items()}

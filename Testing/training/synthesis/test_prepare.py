@@ -14,6 +14,7 @@ from KneeSegLib.training.synthesis import ankle_cases
 from KneeSegLib.training.synthesis.anatomy_file import CLASSES, Anatomy
 from KneeSegLib.training.synthesis.bone_fields import BoneVolume
 from KneeSegLib.training.synthesis.cubic_grid import CubicGrid
+from KneeSegLib.training.synthesis.feet import HINDFEET
 from KneeSegLib.training.synthesis.hip_cases import SCANNED_FEMORA
 from KneeSegLib.training.synthesis.knee_cases import BONES
 from KneeSegLib.training.synthesis.pictures import list_class_colors
@@ -45,9 +46,19 @@ def test_no_scanned_ankle_or_hindfoot_crosses_from_one_group_to_another() -> Non
     assert all(len(found) == 1 for found in groups.values()), groups
 
 
-def test_calcanei_of_validation_and_test_ankles_are_never_those_of_the_shared_feet() -> None:
+def test_calcanei_of_validation_ankles_are_never_those_of_the_feet_of_training() -> None:
     for recipe in ankle_cases.list_recipes().values():
-        assert recipe.group == "train" or recipe.hindfoot is not None
+        assert recipe.group != "validation" or recipe.hindfoot is not None
+
+
+def test_the_visible_human_female_is_in_tests_alone_and_the_male_in_none() -> None:
+    subjects = {(recipe.foot.split("_")[0], recipe.group) for recipe in ankle_cases.list_recipes().values()}
+    assert subjects == {("male", "train"), ("male", "validation"), ("female", "test")}
+
+
+def test_hindfeet_of_one_group_are_in_no_other() -> None:
+    subjects = [{subject for subject, _ in HINDFEET[group]} for group in ("train", "validation", "test")]
+    assert sum(map(len, subjects)) == len(set.union(*subjects)) == 7
 
 
 def test_both_femora_of_a_subject_are_in_one_group() -> None:
