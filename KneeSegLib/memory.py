@@ -21,17 +21,50 @@ _VERSION_2 = ("memory.max", "memory.current", "inactive_file")
 
 
 def measure_available_memory() -> int:
-    """Return the bytes that can still be taken without swapping: the machine's, or those of a control group if less.
+    """Return the bytes that can still be taken without swapping: the machine's, or what a limit leaves if that is less.
 
     Containers and job schedulers limit a program by control groups (version 1 or 2; Linux only), each within another
-    one; the lowest of their limits counts.
+    one, or by the process's own limits (``ulimit -v``, ``-d``); the lowest of these counts.
     """
-    available = psutil.virtual_memory().available
+    available = min(psutil.virtual_memory().available, *_measure_left_of_own_limits())
     for folder, names in _list_control_groups():
         left = _measure_left(folder, names)
         if left is not None:
             available = min(available, left)
     return available
+
+
+def _measure_left_of_own_limits() -> list[int]:
+    """Return what the limits of this process leave; the largest of numbers where there are none, as on Windows."""
+    left = [sys.maxsize]
+    for limit, used in _list_own_limits():
+        allowed = limit[0]
+        if allowed >= 0:  # -1 stands for no limit
+            left.append(max(allowed - used, 0))
+    return left
+
+
+def _list_own_limits() -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield each limit of this process on memory with how much of it is used."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    used = psutil.Process().memory_info()
+    yield resource.getrlimit(resource.RLIMIT_AS), used.vms
+    yield resource.getrlimit(resource.RLIMIT_DATA), getattr(used, "data", 0)
+
+
+def limit_memory() -> None:
+    """Let this process take no more memory than there is now, where the system can: it fails instead of all others."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    allowed = psutil.Process().memory_info().vms + measure_available_memory()
+    _, highest = resource.getrlimit(resource.RLIMIT_AS)
+    if highest < 0 or allowed < highest:
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, highest))
 
 
 def _list_control_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:

@@ -16,7 +16,14 @@ from KneeSegLib.io.image_formats import (
     shown_name,
 )
 from KneeSegLib.io.image_geometry import require_known_spacing
-from KneeSegLib.io.whole_files import require_whole_file
+from KneeSegLib.io.screening import (
+    require_as_screened,
+    require_regular_file,
+    require_sound_geometry,
+    screen_image_file,
+)
+from KneeSegLib.io.screening.child import read_in_child
+from KneeSegLib.io.screening.streams import require_checksum
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.memory import require_memory
 
@@ -33,8 +40,23 @@ def read_image_file(path: Path) -> sitk.Image:
             voxels are.
         ResourceError: not enough memory.
     """
+    require_regular_file(path)
     with readable_path(path) as readable:
-        return _read(readable, path)
+        header = screen_image_file(path)
+        if header is None:
+            return _read_others(readable, path)
+        image = _read(readable, path)
+    require_as_screened(header, image)
+    return image
+
+
+def _read_others(readable: Path, path: Path) -> sitk.Image:
+    """Read a format that is not screened here."""
+    if not sitk.ImageFileReader.GetImageIOFromFileName(str(readable)):
+        raise InputError(_no_image_sentence(path))
+    image = read_in_child(_read, readable, path)
+    require_sound_geometry(image, shown_name(path))
+    return image
 
 
 def _read(readable: Path, path: Path) -> sitk.Image:
@@ -45,7 +67,7 @@ def _read(readable: Path, path: Path) -> sitk.Image:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(_no_image_sentence(path, error)) from error
+        raise InputError(_no_image_sentence(path, str(error))) from error
     size = tuple(reader.GetSize())
     if len(size) > 3 and all(n == 1 for n in size[3:]):
         reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
@@ -58,7 +80,6 @@ def _read(readable: Path, path: Path) -> sitk.Image:
         f"Reading {' x '.join(map(str, size))} voxels from {name}",
     )
     require_known_spacing(path)
-    require_whole_file(readable)
     try:
         return reader.Execute()
     except RuntimeError as error:
@@ -82,13 +103,19 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
     with write_whole(path) as partial:
         try:
             sitk.WriteImage(image, str(partial), True)
-            require_whole_file(partial)  # not every writer reports a full disk
+            _require_written(partial, image)  # not every writer reports a full disk
         except (RuntimeError, InputError) as error:
             ending = path.suffix or "no ending"
             raise OutputError(
                 f"{path} could not be written: the disk is full or {ending} is no format for volumes; "
                 "free some space, or choose .nrrd, .nii.gz or .mha."
             ) from error
+
+
+def _require_written(path: Path, image: sitk.Image) -> None:
+    header = screen_image_file(path)
+    if header is not None:
+        require_checksum(header, image)
 
 
 def _require_scalar_volume(size: tuple[int, ...], components: int, pixel_type: int, name: str) -> None:
@@ -109,11 +136,11 @@ def _require_scalar_volume(size: tuple[int, ...], components: int, pixel_type: i
         )
 
 
-def _no_image_sentence(path: Path, error: RuntimeError) -> str:
+def _no_image_sentence(path: Path, said: str = "") -> str:
     name = shown_name(path)
     if begins_like_archive(path):
         return f"{name} is an archive, expected an image; unpack it and give the folder that comes out."
-    if "orthonormal" in str(error):
+    if "orthonormal" in said:
         return f"The axes of {name} are not perpendicular, expected a rectangular grid; resample the image to one."
     if path.stat().st_size == 0:
         return f"{name} is empty, expected an image; copy or export it again."

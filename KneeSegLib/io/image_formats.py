@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import struct
@@ -49,9 +48,8 @@ def read_start(path: Path) -> bytes:
     if not start.startswith(_GZIP):
         return start
     try:
-        with gzip.open(path, "rb") as file:
-            return file.read(HEADER_BYTES)
-    except (EOFError, OSError, zlib.error):
+        return zlib.decompressobj(wbits=31).decompress(start, HEADER_BYTES)  # also of a stream that is cut short
+    except zlib.error:
         return b""
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from KneeSegLib.errors import InputError
-from KneeSegLib.io.image_formats import readable_path, shown_name
+from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.label_maps import find_segmentation_file
 from KneeSegLib.io.label_segments import read_segments
+from KneeSegLib.io.screening.reading import read_stored_image
+from KneeSegLib.io.settings import LABEL_WORKING_BYTES
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,7 @@ def read_contents(path: str | Path) -> LabelMapContents:
         InputError: it cannot be read as an image.
     """
     path = find_segmentation_file(path)
-    try:
-        with readable_path(path) as readable:
-            image = sitk.ReadImage(str(readable))
-    except RuntimeError:
-        raise InputError(
-            f"{path} cannot be read as an image; it is damaged, cut short or of an unknown format. Label maps are "
-            "given as .seg.nrrd, .nrrd, .nii.gz or .mha."
-        ) from None
+    image = read_stored_image(path, LABEL_WORKING_BYTES)
     segments = read_segments(image, shown_name(path))
     if segments:
         return LabelMapContents(

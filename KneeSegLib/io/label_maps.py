@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import STRUCTURES, Structure, structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import is_dicom
-from KneeSegLib.io.image_formats import readable_path, shown_name
+from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.image_geometry import describe_missing_orientation, require_known_spacing
 from KneeSegLib.io.label_segments import (
     list_values,
@@ -21,8 +21,10 @@ from KneeSegLib.io.label_segments import (
     tables_by_number,
     tables_by_our_values,
 )
+from KneeSegLib.io.screening import require_regular_file
+from KneeSegLib.io.screening.reading import read_stored_image
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
-from KneeSegLib.io.settings import WHOLE_NUMBER
+from KneeSegLib.io.settings import LABEL_WORKING_BYTES, WHOLE_NUMBER
 
 LARGEST_LABEL_VALUE = 65535
 """Of 16 bits without sign, the widest type that label maps are saved in."""
@@ -123,19 +125,13 @@ def parse_labels(text: str) -> dict[int, Structure]:
 
 
 def _read(path: Path) -> sitk.Image:
+    require_regular_file(path)
     if is_dicom(path):
         raise InputError(
             f"{shown_name(path)} is DICOM, expected a label map; open it in 3D Slicer and save the segmentation as "
             ".seg.nrrd."
         )
-    try:
-        with readable_path(path) as readable:
-            image = sitk.ReadImage(str(readable))
-    except RuntimeError as error:
-        raise InputError(
-            f"{path} cannot be read as an image; it is damaged, cut short or of an unknown format. "
-            "Label maps are given as .seg.nrrd, .nrrd, .nii.gz or .mha."
-        ) from error
+    image = read_stored_image(path, LABEL_WORKING_BYTES)
     if image.GetDimension() == 3:
         require_known_spacing(path)
     return image

@@ -72,6 +72,10 @@ SIDEWAYS_PIXELS = 0.5
 DICOM_BYTES_PER_VOXEL = 6
 """Memory that reading takes: a voxel as stored, in 16 bits, and as float32."""
 
+LABEL_WORKING_BYTES = 18
+"""Memory for each value of a label map beside the value itself: as whole number, its distance from one, and the result
+in 8 bits; labels of floating point take the most. Not measured."""
+
 # Messages
 
 MOST_SERIES_NAMED = 20

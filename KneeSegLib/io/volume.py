@@ -33,6 +33,7 @@ from KneeSegLib.io.intensities import (
     guess_modality,
     replace_padding_values,
 )
+from KneeSegLib.io.screening import require_regular_file
 from KneeSegLib.io.settings import FEWEST_SLICES, LARGEST_PIXEL_MM, LOWEST_HU, SMALLEST_EXTENT_MM
 from KneeSegLib.io.slice_images import SliceGeometry, read_slice_images
 
@@ -90,6 +91,8 @@ def read_volume(
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the path.")
+    if not path.is_dir():
+        require_regular_file(path)
     if slices is not None:
         return _slice_images_volume(path, modality or presumed, slices)
     if modality is not None and (path.is_dir() or is_dicom(path)):

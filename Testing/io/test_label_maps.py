@@ -108,7 +108,7 @@ def test_missing_damaged_and_flat_files_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="no file or folder"):
         read_label_map(tmp_path / "nowhere.nrrd")
     (tmp_path / "damaged.nrrd").write_bytes(b"NRRD0004\ntype: short\n")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="its header does not end"):
         read_label_map(tmp_path / "damaged.nrrd")
     with pytest.raises(InputError, match="holds no segmentation.seg.nrrd"):
         read_label_map(tmp_path)

@@ -125,7 +125,7 @@ def unusable(name: str, folder):
         ("flat.nii", "measure 1 x 1 x 0 mm"),
         ("sheared.nii", "not perpendicular"),
         ("nan.nrrd", "holds 1 voxels that are not numbers"),
-        ("negative.mha", "no valid size, expected a positive spacing"),
+        ("negative.mha", "measure -1 x 0 x 1 mm, expected a positive size in mm"),
         ("empty.nrrd", "is empty"),
         ("scan.zip", "is an archive"),
         ("letter.txt", "is no image that can be read"),
@@ -150,9 +150,11 @@ def test_series_of_a_single_file_is_refused(tmp_path):
 
 
 def test_image_larger_than_memory_is_refused_before_it_is_read(tmp_path):
-    header = "ObjectType = Image\nNDims = 3\nDimSize = 40000 40000 40000\nElementType = MET_SHORT\n"
-    (tmp_path / "huge.mha").write_bytes(f"{header}ElementDataFile = LOCAL\n".encode() + bytes(128))
-    with pytest.raises(ResourceError, match="40000 x 40000 x 40000 voxels from huge.mha needs about 357627.9 GB"):
+    header = "ObjectType = Image\nNDims = 3\nDimSize = 10000 10000 5000\nElementType = MET_SHORT\n"
+    with open(tmp_path / "huge.mha", "wb") as file:
+        file.write(f"{header}ElementDataFile = LOCAL\n".encode())
+        file.truncate(10**12 + 1000)  # of which nothing takes room on the disk
+    with pytest.raises(ResourceError, match="10000 x 10000 x 5000 voxels from huge.mha needs about 2794.0 GB"):
         read_volume(tmp_path / "huge.mha")
 
 

@@ -1,0 +1,27 @@
+"""Which screening a file needs, by its contents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from KneeSegLib.io.image_formats import read_start, recognise_format
+from KneeSegLib.io.screening.image_header import ImageHeader
+from KneeSegLib.io.screening.metaimage import screen_metaimage
+from KneeSegLib.io.screening.nifti import screen_nifti
+from KneeSegLib.io.screening.nrrd import screen_nrrd
+from KneeSegLib.io.screening.regular_files import require_regular_file
+
+_SCREENINGS = {"NIfTI": screen_nifti, "NRRD": screen_nrrd, "MetaImage": screen_metaimage}
+
+
+def screen_image_file(path: Path) -> ImageHeader | None:
+    """Return what the header of an image says; None where it is none of NRRD, MetaImage and NIfTI.
+
+    Raises:
+        InputError: it is no regular file, is damaged, names a file elsewhere, or claims what cannot be.
+    """
+    require_regular_file(path)
+    kind = recognise_format(read_start(path))
+    if kind is None and path.name.lower().endswith((".img", ".img.gz")):
+        kind = "NIfTI"
+    return _SCREENINGS[kind](path) if kind is not None else None

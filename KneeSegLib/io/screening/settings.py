@@ -1,0 +1,45 @@
+"""Numbers of screening. "Not measured" says that a number was set by reasoning and not by comparison."""
+
+SMALLEST_SPACING_MM = 1e-3
+"""Voxels closer than this are no image of a body part: those of micro-CT are ten times as far apart. Not measured."""
+
+LARGEST_SPACING_MM = 1e3
+"""Voxels farther apart than this are no image of a body. Not measured."""
+
+FARTHEST_MM = 1e6
+"""An image whose origin is farther away than a kilometre lies nowhere near a patient. Not measured."""
+
+SAME_SPACING = 1e-3
+"""By this fraction the spacing that a library found may differ from that of the header: what is less is rounding."""
+
+SMALLEST_VOLUME = 0.3
+"""The determinant of an image's directions is 1 where they are perpendicular. Slices that lean (tilted gantry) have
+less, 0.87 at 30 degrees; where it is less than this nothing that scans has made the image. Not measured."""
+
+MOST_AXES = 7
+"""Of an image, as many as NIfTI has; NRRD and MetaImage would take more, which no image of a patient has."""
+
+LARGEST_AXIS = 2**31 - 1
+"""Voxels along one axis: what readers count in 32 bits."""
+
+LONGEST_LINE = 4096
+"""Characters of a line in a header. MetaImage's reader keeps lines in buffers of fixed length. Segmentations of 3D
+Slicer may have longer ones, in NRRD, where the length is :data:`LONGEST_NRRD_LINE`."""
+
+LONGEST_NRRD_LINE = 2**16
+"""Characters of a line in the header of an NRRD."""
+
+MOST_HEADER_BYTES = 2**20
+"""Of a header as text: those of segmentations with hundreds of segments have some 100 kB."""
+
+DEFLATE_RATIO = 1032
+"""The most that a deflate stream (gzip, zlib) can shrink anything: 258 bytes take two bits."""
+
+BLOCK_BYTES = 2**20
+"""A compressed stream is unpacked in pieces of this size where it has to be."""
+
+SLACK_BYTES = 2**20
+"""A compressed stream may hold so much more than its image: comments after it. Not measured."""
+
+CHILD_SECONDS = 300
+"""A file that another process reads and has not read after this time is given up. Not measured."""
