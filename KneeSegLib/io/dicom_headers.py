@@ -25,7 +25,8 @@ HEADER_TAGS = [
     "PatientName", "PatientID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
-    "RescaleSlope", "RescaleIntercept", "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
+    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept",
+    "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
     "Laterality", "ImageLaterality", "FrameLaterality",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
@@ -49,6 +50,7 @@ class Slice:
         side: of the body part, where the header names one.
         cut_short: whether the file ends before its pixels do.
         has_commas: whether numbers of the header are written with decimal commas, which other readers cut off.
+        low_is_white: whether small values are to be shown white (MONOCHROME1).
         derived: whether the position was derived from the file's first frame and SpacingBetweenSlices.
     """
 
@@ -68,6 +70,7 @@ class Slice:
     side: Side | None = None
     cut_short: bool = False
     has_commas: bool = False
+    low_is_white: bool = False
     derived: bool = False
 
     @property
@@ -151,6 +154,7 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             ),
             variant=_variant(header, places),
             side=_side(header, places),
+            low_is_white=header.get("PhotometricInterpretation") == "MONOCHROME1",
             derived=bool(step_mm),
         )
 

@@ -56,7 +56,7 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     if series.modality == "CT":
         image = replace_padding_values(image)
     straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else find_value_range(image)[0])
-    notes = _notes(stack, length_mm)
+    notes = [*_notes_on_inversion(stack), *_notes(stack, length_mm)]
     if not lean:
         image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
         return image, notes
@@ -71,6 +71,18 @@ def _notes(stack: list[Slice], length_mm: float) -> list[str]:
     if len(stack) < 3 or not _is_rounded(measure_positions_mm(stack)):
         return []
     return [f"The slices' positions are rounded or drift; they were placed evenly, {length_mm:.4g} mm apart."]
+
+
+def _notes_on_inversion(stack: list[Slice]) -> list[str]:
+    count = sum(plane.low_is_white for plane in stack)
+    if not count:
+        return []
+    done = (
+        "the values were read as they are stored, in HU"
+        if stack[0].modality == "CT"
+        else "the values were inverted, so that what is shown white is the largest"
+    )
+    return [f"{count} of {len(stack)} slices are to be shown with small values white (MONOCHROME1); {done}."]
 
 
 def _directions(plane: Slice) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -177,16 +189,26 @@ def _pixels(stack: list[Slice]) -> sitk.Image:
 
 @contextmanager
 def _decodable_files(stack: Sequence[Slice]) -> Iterator[list[Path]]:
-    """Yield a file for each slice that GDCM reads right: a copy where numbers have commas, at which it stops."""
+    """Yield a file for each slice that GDCM reads right, a copy where it would not.
+
+    At decimal commas GDCM stops. The values of MONOCHROME1 it inverts, as they are shown, before it applies the rescale
+    tags; in CT these give HU of what is stored, so the copy says MONOCHROME2.
+    """
     with tempfile.TemporaryDirectory(prefix="kneeseg-") as folder:
         copies = {}
-        for number, path in enumerate(sorted({plane.path for plane in stack if plane.has_commas})):
+        for number, path in enumerate(sorted({plane.path for plane in stack if _needs_copy(plane)})):
             dataset = pydicom.dcmread(path, force=True)
             repair_decimal_commas(dataset)
+            if dataset.Modality == "CT" and dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+                dataset.PhotometricInterpretation = "MONOCHROME2"
             copies[path] = Path(folder, f"{number}-{shown_name(path).replace('?', '_')}")
             dataset.save_as(copies[path])
         with encodable_paths([copies.get(plane.path, plane.path) for plane in stack]) as paths:
             yield paths
+
+
+def _needs_copy(plane: Slice) -> bool:
+    return plane.has_commas or (plane.low_is_white and plane.modality == "CT")
 
 
 @contextmanager

@@ -154,6 +154,33 @@ def test_padding_read_as_a_positive_number_becomes_air(dicom_slice, tmp_path):
     assert image.GetPixelID() == sitk.sitkInt16
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16])
+@pytest.mark.parametrize("white", [1, 9])
+def test_ct_to_be_shown_inverted_keeps_its_hounsfield_units(white, dtype, dicom_slice, tmp_path):
+    stored = np.full((32, 32), 1064, dtype)
+    stored[:4], stored[4:8] = 24, 2024
+    for k in range(9):
+        shown = "MONOCHROME1" if k < white else "MONOCHROME2"
+        dicom_slice(tmp_path / f"{k}.dcm", stored, (0, 0, 3 * k), PhotometricInterpretation=shown)
+    volume = read_volume(tmp_path)
+    values = sitk.GetArrayFromImage(volume.image)
+    assert (values[:, :4] == -1000).all() and (values[:, 4:8] == 1000).all() and (values[:, 8:] == 40).all()
+    assert f"{white} of 9 slices are to be shown with small values white (MONOCHROME1)" in volume.notes[0]
+    assert "as they are stored" in volume.notes[0]
+
+
+def test_mr_to_be_shown_inverted_is_inverted_with_a_note(dicom_slice, tmp_path):
+    stored = np.full((32, 32), 65535 - 300, np.uint16)
+    stored[:4] = 65535 - 20
+    tags = {"Modality": "MR", "RescaleIntercept": "0", "PhotometricInterpretation": "MONOCHROME1"}
+    for k in range(9):
+        dicom_slice(tmp_path / f"{k}.dcm", stored, (0, 0, 3 * k), **tags)
+    volume = read_volume(tmp_path)
+    values = sitk.GetArrayFromImage(volume.image)
+    assert (values[:, :4] == 20).all() and (values[:, 4:] == 300).all()
+    assert "the values were inverted" in volume.notes[0]
+
+
 def test_rescale_that_changes_from_slice_to_slice_is_applied_to_each(dicom_slice, tmp_path):
     for k in range(9):
         slope = 1 if k == 0 else 0.5
