@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,41 @@ import torch
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.ready import fastest_layout
+from KneeSegLib.training.checkpoints import read_checkpoint, write_checkpoint
+from KneeSegLib.training.clock import TrainingClock
 from KneeSegLib.training.curves import draw_learning_curves
+from KneeSegLib.training.feed import SampleFeed
 from KneeSegLib.training.initialisation import initialise_network, select_learning_parameters
 from KneeSegLib.training.log import TrainingLog
 from KneeSegLib.training.objectives import choose_objective
 from KneeSegLib.training.optimisation import compute_learning_rate_factor, is_mixed_precision_faster, update_average
-from KneeSegLib.training.pool import Pool
 from KneeSegLib.training.process_group import ProcessGroup
 from KneeSegLib.training.recipe import Recipe
-from KneeSegLib.training.settings import (
-    CHECKPOINT_SECONDS,
-    GRADIENT_NORM,
-    REPORT_STEPS,
-    VALIDATION_RENDERS,
-    VALIDATION_SEED,
-)
+from KneeSegLib.training.rendering import NumberedRenderings, explain_dead_worker
+from KneeSegLib.training.settings import CHECKPOINT_SECONDS, GRADIENT_NORM, REPORT_STEPS
 from KneeSegLib.training.sources import TrainingData, as_training_data
 
 
+@dataclass(frozen=True)
+class Running:
+    """How a training runs; what it comes to depends on the device and the time alone.
+
+    Attributes:
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then about halves the
+            time of a step on a CPU.
+        workers: processes that render images ahead; without any the training's own renders, between its steps.
+        time_limit_seconds: the learning rate's schedule runs by time and ends then, whatever the recipe's steps.
+    """
+
+    device: str = "cpu"
+    compiled: bool = False
+    workers: int = 0
+    time_limit_seconds: float | None = None
+
+
 class Training:
-    """Train one recipe in a folder; create it again with the same folder to resume.
+    """Train one recipe in a folder; create it again with the same folder to resume, exactly where it stood.
 
     The folder holds ``checkpoint.pt`` (tensors and numbers only), ``best.pt`` with the averaged weights that did best
     on subjects that are not trained on, ``log.csv`` and ``curves.svg``. Started by ``torchrun``, several processes
@@ -44,9 +59,6 @@ class Training:
 
     Args:
         data: what to train on, or a folder of prepared anatomy.
-        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        compiled: let torch compile the step first. It takes a minute and a C++ compiler, and then about halves the
-            time of a step on a CPU.
         start: bundle whose weights a new training starts from; see :mod:`~KneeSegLib.training.weight_transfer`.
 
     Raises:
@@ -58,19 +70,19 @@ class Training:
         recipe: Recipe,
         data: Path | TrainingData,
         folder: Path,
-        device: str = "cpu",
-        compiled: bool = False,
+        running: Running = Running(),
         start: Path | None = None,
     ) -> None:
-        self.recipe = recipe
+        self.recipe, self.running = recipe, running
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.processes = ProcessGroup.join(torch.device(device))
-        self.device = self.processes.choose_device(device)
+        self.processes = ProcessGroup.join(torch.device(running.device))
+        self.device = self.processes.choose_device(running.device)
         self.generator = torch.Generator().manual_seed(recipe.seed + self.processes.rank)
         given = as_training_data(data)
-        self.source = given.open(recipe, "train")
-        self.validation = given.open(recipe, "validation")
+        renderings = NumberedRenderings(recipe, given.open(recipe, "train"), given.open(recipe, "validation"))
+        self.feed = SampleFeed(recipe, renderings, self.processes)
+        self.clock = TrainingClock(running.time_limit_seconds)
         self.objective = choose_objective(recipe, data, self.device)
         if recipe.learning and start is None:
             raise InputError(
@@ -84,46 +96,75 @@ class Training:
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         parameters = select_learning_parameters(self.network, recipe.learning)
         self.optimizer = torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
-        self.pools = {shape: Pool(recipe.pool) for shape in recipe.shapes}
-        self.owed = {shape: 0.0 for shape in recipe.shapes}
-        self.mixed_precision = is_mixed_precision_faster(self.device, recipe.planar, compiled)
+        self.mixed_precision = is_mixed_precision_faster(self.device, recipe.planar, running.compiled)
         shared = self.processes.average_gradients(self.network)
-        self.forward = torch.compile(shared, dynamic=False) if compiled else shared
+        self.forward = torch.compile(shared, dynamic=False) if running.compiled else shared
         self.log = TrainingLog(self.folder, self.objective.figures) if self.processes.is_main else None
         self.step = 0
         self.best = -math.inf
         self._resume()
 
+    @property
+    def fraction(self) -> float:
+        """How much of the training is done, 0 to 1."""
+        done, whole = self.step, self.recipe.steps
+        if self.clock.limit_seconds is not None:
+            done, whole = self.clock.seconds, self.clock.limit_seconds
+        return min(done / whole, 1.0)
+
     def run(self, report: Callable[[str], None] = print) -> None:
-        """Train to the recipe's last step; ``report`` is told a line now and then."""
-        started = saved = time.monotonic()
-        losses: list[float] = []
+        """Train to the recipe's last step, or until the time is over; ``report`` is told a line now and then.
+
+        Raises:
+            ResourceError: a process that renders images has died.
+            OutputError: a file could not be written; those that were there before are whole.
+        """
+        place = self._place_in_schedule()
+        if place[0] < place[1]:
+            try:
+                with explain_dead_worker(self.running.workers):
+                    self._run(report)
+            finally:
+                self.feed.close()
+        self.processes.wait()
+
+    def _run(self, report: Callable[[str], None]) -> None:
+        self.clock.start()
+        self.feed.open(self.running.workers)
+        first_step, saved, losses = self.step, 0.0, []
         if self.step == 0 and self.origin and self.log is not None:
             self._validate_and_keep(report)
-        while self.step < self.recipe.steps:
-            losses.append(self._train_step())
+        done, whole = self._place_in_schedule()
+        while done < whole:
+            losses.append(self._train_step(compute_learning_rate_factor(done, whole, self.recipe.schedule)))
             self.step += 1
+            done, whole = self._place_in_schedule()
             if self.log is None:
                 continue
-            now, last = time.monotonic(), self.step == self.recipe.steps
-            if self.step % REPORT_STEPS == 0:
-                loss, seconds = sum(losses) / len(losses), now - started
-                report(f"{self.recipe.name} step {self.step} loss {loss:.4f} after {seconds:.0f} s")
-                self.log.write(self.step, loss=loss, seconds=seconds)
+            now, last = self.clock.run_seconds, done >= whole
+            if last or self.step % REPORT_STEPS == 0:
+                loss = sum(losses) / len(losses)
+                speed = self.clock.describe_speed(self.step - first_step, self.feed.rendered, self.feed.waited_seconds)
+                report(f"{self.recipe.name} step {self.step} loss {loss:.4f} after {now:.0f} s: {speed}")
+                self.log.write(self.step, loss=loss, seconds=now)
                 losses.clear()
             if last or now - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = now
             if last or self.step % self.recipe.validate_every == 0:
                 self._validate_and_keep(report)
-        self.processes.wait()
+
+    def _place_in_schedule(self) -> tuple[int, int]:
+        """How much of the learning rate's schedule is done, and how much there is; the same in all processes."""
+        if self.clock.limit_seconds is None:
+            return self.step, self.recipe.steps
+        return self.clock.place_in_schedule(self.processes.share_main(self.clock.seconds, self.device))
 
     def validate(self) -> dict[str, float]:
         """Return the objective's figures on fixed images of subjects that are not trained on."""
         predicted = []
-        for number in range(VALIDATION_RENDERS):
-            generator = torch.Generator().manual_seed(VALIDATION_SEED + number)
-            samples = self.validation.render(self.recipe.shapes[number % len(self.recipe.shapes)], generator)
+        for parts in self.feed.list_validation():
+            samples = self.objective.samples.join(parts)
             with torch.inference_mode():
                 predicted.append((self.average(samples.inputs.to(self.device)), samples))
         return self.objective.measure(predicted)
@@ -135,13 +176,13 @@ class Training:
             network=self.network.state_dict(),
             optimizer=self.optimizer.state_dict(),
             generator=self.generator.get_state(),
+            feed=self.feed.get_state(),
+            clock=self.clock.get_state(),
         )
 
     def _write(self, name: str, **more: Any) -> None:
-        unfinished = self.folder / f"{name}.part"
         state = {"step": self.step, "origin": self.origin, "best": self.best, "average": self.average.state_dict()}
-        torch.save({**state, **more}, unfinished)
-        unfinished.replace(self.folder / name)
+        write_checkpoint(self.folder / name, {**state, **more})
 
     def _validate_and_keep(self, report: Callable[[str], None]) -> None:
         """Measure, write down and draw; keep the averaged weights if no earlier ones did better."""
@@ -159,7 +200,7 @@ class Training:
         path = self.folder / "checkpoint.pt"
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = read_checkpoint(path, self.device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -167,17 +208,23 @@ class Training:
         self.origin = state.get("origin", "")
         best = self.folder / "best.pt"
         if best.is_file():
-            self.best = float(torch.load(best, map_location="cpu", weights_only=True)["best"])
+            self.best = float(read_checkpoint(best, self.device)["best"])
+        if "clock" in state:  # checkpoints of before have none, and rendered in another order
+            self.clock.set_state(state["clock"])
         if self.processes.is_main:
             self.generator.set_state(state["generator"].cpu())
-        else:  # the file knows the random state of the main process only
+            if "feed" in state:
+                self.feed.set_state(state["feed"])
+        else:  # the file knows the state of the main process only
+            if "feed" in state:
+                self.feed.set_state({**state["feed"], "kept": [], "next": state["feed"]["next"] + self.processes.rank})
             self.generator.manual_seed(self.recipe.seed + self.processes.rank + self.processes.size * self.step)
 
-    def _train_step(self) -> float:
+    def _train_step(self, learning_rate_factor: float) -> float:
         recipe = self.recipe
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * compute_learning_rate_factor(self.step, recipe.steps, recipe.schedule)
-        samples = self._draw_batch()
+            group["lr"] = recipe.learning_rate * learning_rate_factor
+        samples = self.objective.samples.join(self.feed.draw_batch(self.generator))
         self.network.train()
         inputs = samples.inputs.to(self.device).contiguous(memory_format=self.layout)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision):
@@ -189,16 +236,3 @@ class Training:
         self.optimizer.step()
         update_average(self.average, self.network, recipe.ema, self.step)
         return float(loss.detach())
-
-    def _draw_batch(self) -> Any:
-        """Render what the recipe's reuse asks for, and draw this process's part of a batch of one shape."""
-        recipe = self.recipe
-        shape = recipe.shapes[int(torch.randint(len(recipe.shapes), (), generator=self.generator))]
-        pool = self.pools[shape]
-        batch = self.processes.count_own(recipe.batch)
-        self.owed[shape] += batch / recipe.reuse
-        while self.owed[shape] > 0 or len(pool.samples) < batch:
-            rendered = self.source.render(shape, self.generator)
-            pool.add(rendered, self.generator)
-            self.owed[shape] -= len(rendered.inputs)
-        return self.objective.samples.join(pool.draw(batch, self.generator))

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
+Sample = tuple[Any, ...]
+"""The arrays of one sample, as :meth:`~KneeSegLib.training.samples.Samples.split` yields them."""
+
 
 class Pool:
-    """Rendered samples of one shape: neighbours of a slab seldom meet in a batch."""
+    """The newest rendered samples of one shape: neighbours of a slab seldom meet in a batch.
+
+    What it holds follows from which renderings were added last, so that a resumed training can fill it again.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.samples: list[tuple[torch.Tensor, ...]] = []
+        self._samples: deque[tuple[int, Sample]] = deque(maxlen=capacity)
 
-    def add(self, samples: Any, generator: torch.Generator) -> None:
-        """Take in samples (:class:`~KneeSegLib.training.samples.Samples` or alike), in the place of random ones."""
-        for one in samples.split():
-            if len(self.samples) < self.capacity:
-                self.samples.append(one)
-            else:
-                self.samples[int(torch.randint(self.capacity, (), generator=generator))] = one
+    def __len__(self) -> int:
+        return len(self._samples)
 
-    def draw(self, size: int, generator: torch.Generator) -> list[tuple[torch.Tensor, ...]]:
+    @property
+    def is_full(self) -> bool:
+        """True where each further sample takes the place of the oldest one."""
+        return len(self._samples) == self._samples.maxlen
+
+    @property
+    def renderings(self) -> set[int]:
+        """The numbers of the renderings that the samples come from."""
+        return {number for number, _ in self._samples}
+
+    def add(self, rendering: int, samples: Iterable[Sample]) -> None:
+        """Take in the samples of a rendering, in the place of the oldest ones."""
+        self._samples.extend((rendering, sample) for sample in samples)
+
+    def draw(self, size: int, generator: torch.Generator) -> list[Sample]:
         """Return so many different samples, fewer only if there are fewer."""
-        return [self.samples[i] for i in torch.randperm(len(self.samples), generator=generator)[:size].tolist()]
+        return [self._samples[i][1] for i in torch.randperm(len(self), generator=generator)[:size].tolist()]

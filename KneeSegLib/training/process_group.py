@@ -50,6 +50,14 @@ class ProcessGroup:
         """Return the network, such that every backward pass averages gradients over the group."""
         return DistributedDataParallel(network) if self.size > 1 else network
 
+    def share_main(self, value: float, device: torch.device) -> float:
+        """Return the value that the main process has."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor([value], device=device)
+        distributed.broadcast(shared, 0)
+        return float(shared)
+
     def wait(self) -> None:
         """Return when all have come here."""
         if self.size > 1:

@@ -125,7 +125,7 @@ def test_preparing_without_the_data_pack_is_one_sentence(kneeseg, tmp_path):
 
 
 def test_training_goes_on_where_it_stood_and_ends_in_a_bundle(kneeseg, prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr("KneeSegLib.training.loop.VALIDATION_RENDERS", 1)
+    monkeypatch.setattr("KneeSegLib.training.feed.VALIDATION_RENDERS", 1)
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     common = ("train", tmp_path / "tiny.yaml", "--prepared", prepared, "-o", tmp_path / "run", "--device", "cpu")
     first = kneeseg(*common, "--steps", "2", "--progress", "json")
@@ -141,6 +141,23 @@ def test_training_goes_on_where_it_stood_and_ends_in_a_bundle(kneeseg, prepared,
     Bundle(tmp_path / "bundles" / "ct-ankle").verify()
     third = kneeseg(*common, "--bundles", tmp_path / "bundles", "--progress", "none")
     assert (third.status, len(third.err.splitlines())) == (5, 1)
+
+
+def test_a_time_limit_ends_a_training_with_a_bundle_that_says_how_many_steps(kneeseg, prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.training.feed.VALIDATION_RENDERS", 1)
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    common = ("train", tmp_path / "tiny.yaml", "--prepared", prepared, "-o", tmp_path / "run", "--device", "cpu")
+    refused = kneeseg(*common, "--time-limit", "2", "--steps", "5")
+    assert (refused.status, (tmp_path / "run").exists()) == (2, False)
+    assert "--steps" in refused.sentence and "--time-limit" in refused.sentence
+    done = kneeseg(*common, "--time-limit", "2", "--bundles", tmp_path / "bundles", "--progress", "json")
+    assert done.status == 0, done.err
+    steps = done.events[-1]["steps"]
+
+    from KneeSegLib.bundles import Bundle
+
+    recipe = Bundle(tmp_path / "bundles" / "ct-ankle").metadata["kneeseg"]["recipe"]
+    assert steps > 3 and recipe["steps"] == recipe["trained_steps"] == steps
 
 
 def test_interrupted_training_says_how_to_go_on(kneeseg, prepared, tmp_path, monkeypatch):

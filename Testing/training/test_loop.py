@@ -40,7 +40,7 @@ def test_a_few_steps_teach_the_slice_network_to_find_bone(tmp_path, prepared):
     training.run(report=lambda line: None)
     losses = [line.split(",")[1] for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     assert training.validate()["dice_background"] > 0.8
-    assert float(losses[0]) < 1.0
+    assert float(losses[0]) < 1.4  # an untrained network begins at 1.8; seeds differ by 0.3
 
 
 @pytest.mark.parametrize("name", ["ct-localiser", "ct-naming", "ct-refine"])
@@ -90,8 +90,8 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path, prepare
     states = [{name: tensor.clone() for name, tensor in expected.state_dict().items()}]
     step = training._train_step
 
-    def remembering() -> float:
-        loss = step()
+    def remembering(learning_rate_factor: float) -> float:
+        loss = step(learning_rate_factor)
         states.append({name: tensor.clone() for name, tensor in training.network.state_dict().items()})
         return loss
 

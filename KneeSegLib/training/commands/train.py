@@ -75,6 +75,13 @@ def train(
         bool,
         typer.Option("--compile", help="Compile first: takes a C++ compiler, about halves the time on a CPU."),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Render images in N further processes; beside a GPU all its cores.")
+    ] = 0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="SECONDS", help="Train for so long instead of a number of steps."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that exists.")] = False,
     progress: Progress = ProgressMode.bar,
     cancel_on_stdin_close: CancelOnStdinClose = False,
@@ -95,12 +102,14 @@ def train(
         raise InputError("The options --layout, --labels, --side, --fold and --synthetic belong to --cases FOLDER.")
     if synthetic and prepared is None:
         raise InputError("Synthetic samples are made of prepared anatomy; give its folder with --prepared.")
+    if steps is not None and time_limit is not None:
+        raise InputError("A training ends after --steps or by its --time-limit; give one of them.")
     for path in (prepared, cases):
         if path is not None:
             require_existing(path)
     from KneeSegLib.io.writing import require_writable
     from KneeSegLib.networks.device import find_device
-    from KneeSegLib.training.loop import Training
+    from KneeSegLib.training.loop import Running, Training
     from KneeSegLib.training.recipe_files import read_recipe
 
     chosen = read_recipe(recipe, entries or (), steps=steps, seed=seed)
@@ -120,17 +129,21 @@ def train(
         data = prepared
     stream.progress(0.0, "Reading prepared anatomy" if cases is None else "Building the network")
     first = beginning.path if beginning is not None else None
-    training = Training(chosen, data, output, find_device(device.value).torch_name, compiled, first)
+    running = Running(find_device(device.value).torch_name, compiled, workers, time_limit)
+    training = Training(chosen, data, output, running, first)
     try:
-        training.run(lambda message: stream.progress(training.step / chosen.steps, message))
+        training.run(lambda message: stream.progress(training.fraction, message))
     except (KeyboardInterrupt, Cancelled):
+        whole = f" of {chosen.steps}" if time_limit is None else f", {100 * training.fraction:.0f} % of the time"
         raise Cancelled(
-            f"Stopped at step {training.step} of {chosen.steps}; the same command goes on from the last checkpoint."
+            f"Stopped at step {training.step}{whole}; the same command goes on from the last checkpoint."
         ) from None
 
     if not training.processes.is_main:
         return
     if bundle is not None:
+        if time_limit is not None:  # the bundle's recipe is what gives its weights again
+            chosen = dataclasses.replace(chosen, steps=training.step)
         from KneeSegLib.training.own_cases.finishing import write_finished_bundle
 
         write_finished_bundle(chosen, data, output, bundle)
