@@ -37,6 +37,12 @@ class ResourceError(KneeSegError):
     exit_status = 6
 
 
+class PartialFailure(KneeSegError):
+    """Some scans of a batch could not be segmented; the others were."""
+
+    exit_status = 7
+
+
 class Cancelled(KneeSegError):
     """The user stopped the run; nothing was written."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from KneeSegLib.case import Case
     from KneeSegLib.io.volume import Volume
+    from KneeSegLib.pipelines.pipeline import ModelLoader
     from KneeSegLib.pipelines.table import PipelineInfo
 
 
@@ -26,6 +27,7 @@ def segment(
     pipeline: str = AUTO,
     progress: Progress = no_progress,
     second_opinion: str | None = None,
+    load: ModelLoader | None = None,
     **options: Any,
 ) -> Case:
     """Segment bones, and in MR of the knee cartilages and menisci.
@@ -36,6 +38,7 @@ def segment(
         progress: told how far the work is; may raise ``Cancelled``.
         second_opinion: another pipeline, or the folder of a trained nnU-Net model, that segments the image too: the
             case says how far they agree, and structures on which they do not are flagged.
+        load: where networks come from, such as :class:`KneeSegLib.bundles.kept.KeptModels`; None reads them anew.
         options: those of :class:`KneeSegLib.pipelines.request.Request`: ``side``, ``quality``, ``device``, ``series``,
             ``modality`` and others that only some pipelines or inputs know.
 
@@ -71,21 +74,21 @@ def segment(
     if volume.modality is None and request.pipeline == AUTO:
         open_question = f"Nothing says whether '{volume.source}' is a CT or an MR; it was taken for a {info.modality}."
         volume = replace(volume, notes=(*volume.notes, f"{open_question} If it is an MR, choose --pipeline mr-knee."))
-    case = _run(request, info, volume, running)
+    case = _run(request, info, volume, running, load)
     case.provenance["timings"] = {"read": seconds, **case.provenance["timings"]}
     if other is not None:
-        _ask(case, (request, info), other, asking)
+        _ask(case, (request, info), other, asking, load if other.models == request.models else None)
     progress(1.0, "Segmented")
     return case
 
 
-def _run(request: Request, info: PipelineInfo, volume: Volume, progress: Progress) -> Case:
+def _run(request: Request, info: PipelineInfo, volume: Volume, progress: Progress, load: ModelLoader | None) -> Case:
     """Run one pipeline on a volume that fits it."""
     # torch and MONAI take seconds to import: not before the image is known to be fit.
     from KneeSegLib.pipelines.choice import create_pipeline
 
     running, finishing = split_progress(progress, (90, 5))
-    findings = create_pipeline(info, request).segment(volume, running)
+    findings = create_pipeline(info, request, load).segment(volume, running)
     from KneeSegLib.assembly import add_cartilage, assemble_case
 
     started = time.perf_counter()
@@ -104,7 +107,13 @@ def _run(request: Request, info: PipelineInfo, volume: Volume, progress: Progres
     return case
 
 
-def _ask(case: Case, first: tuple[Request, PipelineInfo], request: Request, progress: Progress) -> None:
+def _ask(
+    case: Case,
+    first: tuple[Request, PipelineInfo],
+    request: Request,
+    progress: Progress,
+    load: ModelLoader | None,
+) -> None:
     """Run a second pipeline on the scan of a case and say in the case how far they agree."""
     from KneeSegLib.assembly import assemble_case
     from KneeSegLib.pipelines.choice import choose_pipeline, create_pipeline
@@ -118,7 +127,8 @@ def _ask(case: Case, first: tuple[Request, PipelineInfo], request: Request, prog
     running, comparing = split_progress(progress, (9, 1))
     started = time.perf_counter()
     try:
-        second: Case | str = assemble_case(case.volume, create_pipeline(info, request).segment(case.volume, running))
+        findings = create_pipeline(info, request, load).segment(case.volume, running)
+        second: Case | str = assemble_case(case.volume, findings)
         title = second.provenance.get("model", {}).get("title", info.title)
     except AnatomyNotFoundError as error:
         second, title = str(error), info.title

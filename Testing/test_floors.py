@@ -18,7 +18,7 @@ PACKAGE = "KneeSegLib"
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("anatomy", "errors", "progress", "memory", "compatibility"),
+    ("anatomy", "errors", "failures", "progress", "memory", "compatibility"),
     ("geometry",),
     ("io", "networks", "shape"),
     ("bundles",),
@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ct", "mr", "nnunet", "cleaning", "quality", "surfaces", "measurements", "planning"),
     ("pipelines",),
     ("case", "assembly", "case_record", "case_reading", "output", "report", "second_opinion", "segmentation"),
+    ("batch",),
     ("cli", "__init__", "__main__"),
 )
 """The rooms of the library on each floor, from the ground. A room is a folder or a file directly below the package."""

@@ -17,12 +17,12 @@ from typing import Annotated
 import typer
 
 from KneeSegLib import __version__
-from KneeSegLib.cli import doctor, evaluate, pipelines, segment, surfaces
+from KneeSegLib.cli import batch, doctor, evaluate, pipelines, segment, surfaces
 from KneeSegLib.cli.extras import add_extra_commands
-from KneeSegLib.cli.failures import UNEXPECTED_STATUS, as_known_error, describe_cancel, save_details
 from KneeSegLib.cli.lean_monai import import_monai_leanly
 from KneeSegLib.cli.options import Session
 from KneeSegLib.errors import Cancelled
+from KneeSegLib.failures import UNEXPECTED_STATUS, as_known_error, describe_cancel, save_details
 from KneeSegLib.io.writing import list_placed
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 for command in (
     segment.segment,
+    batch.batch,
     evaluate.evaluate,
     surfaces.surfaces,
     pipelines.pipelines,

@@ -54,6 +54,9 @@ class Stream:
     def warning(self, sentence: str) -> None:
         """Say something that the reader of the result should know."""
 
+    def note(self, sentence: str) -> None:
+        """Tell a person where to look while the command works; a program is told nothing."""
+
     def result(self, record: Mapping[str, Any], show: Show) -> None:
         """Give the result: ``record`` to a program, ``show(console)`` to a person."""
 
@@ -78,6 +81,10 @@ class PersonStream(Stream):
 
     def warning(self, sentence: str) -> None:
         self._say("Note: " + sentence, "yellow")
+
+    def note(self, sentence: str) -> None:
+        if self.with_progress:
+            self._say(sentence, "dim")
 
     def result(self, record: Mapping[str, Any], show: Show) -> None:
         from rich.console import Console

@@ -95,7 +95,7 @@ def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
         InputError: nothing or more than one series fits; the sentence lists them.
     """
     if wanted is None:
-        return max(found, key=_preference)
+        return max(found, key=rank_series)
     text = wanted.strip().lstrip(".…")
     for fits in _criteria(text):
         fitting = [series for series in found if fits(series)]
@@ -125,7 +125,8 @@ def _criteria(text: str) -> Iterable[Callable[[Series], bool]]:
         yield lambda series: folded in series.description.casefold()
 
 
-def _preference(series: Series) -> tuple[bool, bool, int, bool, int]:
+def rank_series(series: Series) -> tuple[bool, bool, int, bool, int]:
+    """Return what :func:`choose_series` compares: a stack of slices, CT, the number of voxels, an original image."""
     voxels = series.size[0] * series.size[1] * series.size[2]
     return series.slices > 1, series.modality == "CT", voxels, series.stack[0].original, -series.number
 

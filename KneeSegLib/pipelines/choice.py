@@ -13,7 +13,7 @@ from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.table import AUTO, FEMUR_VNET_BUNDLE, NNUNET, PIPELINES, SPECIAL_OPTIONS, PipelineInfo
 
 if TYPE_CHECKING:
-    from KneeSegLib.pipelines.pipeline import Pipeline
+    from KneeSegLib.pipelines.pipeline import ModelLoader, Pipeline
 
 
 def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
@@ -36,13 +36,14 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
     return info
 
 
-def create_pipeline(info: PipelineInfo, request: Request) -> Pipeline:
-    """Return what runs a pipeline; imports torch.
+def create_pipeline(info: PipelineInfo, request: Request, load: ModelLoader | None = None) -> Pipeline:
+    """Return what runs a pipeline, with networks from ``load``; imports torch.
 
     Raises:
         InputError: an option was given that this pipeline does not heed, or an edge that it cannot draw.
     """
-    pipeline = _pipeline_class(info)(info, request)
+    create = _pipeline_class(info)
+    pipeline = create(info, request, load=load) if load is not None else create(info, request)
     for option in fields(Request):
         if option.name in SPECIAL_OPTIONS and option.name not in pipeline.options:
             given = getattr(request, option.name)

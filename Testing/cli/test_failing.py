@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from KneeSegLib.cli.failures import as_known_error
 from KneeSegLib.errors import AnatomyNotFoundError, ModelError
+from KneeSegLib.failures import as_known_error
 
 
 @pytest.fixture

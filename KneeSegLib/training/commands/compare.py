@@ -94,11 +94,11 @@ def check_segment_options(system: System) -> None:
     """
     if system.pipeline is None:
         return
-    from KneeSegLib.cli.failures import as_known_error
     from KneeSegLib.cli.options import Session
     from KneeSegLib.cli.segment import segment
     from KneeSegLib.errors import InputError
     from KneeSegLib.evaluation.compare.process import list_options
+    from KneeSegLib.failures import as_known_error
 
     alone = typer.Typer(add_completion=False)
     alone.command()(segment)
