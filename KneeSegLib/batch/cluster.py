@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -66,7 +67,8 @@ def start_workers(workers: int, threads: int) -> Iterator[Client]:
         ),
         "distributed.comm.timeouts.connect": f"{LOCAL_START_SECONDS:g}s",
     }
-    with dask.config.set(settings):
+    with dask.config.set(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Port .* is already in use")  # another is taken, and its address told
         try:
             cluster = LocalCluster(
                 n_workers=workers,
