@@ -47,10 +47,6 @@ def request_second_opinion(model: str, first: Request, mapping: str | None = Non
     special = {option.name: option.default for option in fields(Request) if option.name in SPECIAL_OPTIONS}
     edge = first.edge if model in PIPELINES and first.edge in PIPELINES[model].edges else None
     common = replace(first, pipeline=AUTO, nnunet=None, mapping=None, models=None, edge=edge, **special)
-    if model in PIPELINES and PIPELINES[model].own_bundles:
-        raise InputError(
-            f"{model} can give no second opinion: its network does not come with KneeSeg; choose another pipeline."
-        )
     if model in PIPELINES and model not in (AUTO, NNUNET):
         request = replace(common, pipeline=model, mapping=mapping)
     elif Path(model).expanduser().exists():

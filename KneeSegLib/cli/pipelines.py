@@ -27,7 +27,7 @@ def pipelines() -> None:
         table.add_row(
             pipeline.name,
             f"{pipeline.label}. {pipeline.description}",
-            ", ".join([*(f"{name} (yours: --models)" for name in pipeline.own_bundles), *pipeline.bundles]),
+            ", ".join(pipeline.bundles),
             f"no: {', '.join(missing)} missing" if missing else "yes",
         )
     console = Console(highlight=False)

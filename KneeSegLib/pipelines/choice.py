@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from KneeSegLib.bundles.own import list_own_bundles
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import guess_modality, looks_like_hounsfield
 from KneeSegLib.io.volume import Volume, check_ct, check_mr
@@ -20,11 +19,9 @@ def choose_pipeline(request: Request, volume: Volume) -> PipelineInfo:
     """Return the pipeline that ``volume`` goes through, once it is sure that it can.
 
     Raises:
-        InputError: as :func:`KneeSegLib.io.volume.check_ct` or :func:`KneeSegLib.io.volume.check_mr`, or the pipeline
-            runs networks of the user's own and no folder of them was named.
+        InputError: as :func:`KneeSegLib.io.volume.check_ct` or :func:`KneeSegLib.io.volume.check_mr`.
     """
     info = PIPELINES[request.pipeline]
-    _require_own_bundles(info, request.models)
     if info.name == AUTO:
         if volume.modality is None:
             return _try_ct(volume)
@@ -60,18 +57,6 @@ def _require_edge(info: PipelineInfo, request: Request) -> None:
     if request.edge is not None and request.edge not in info.edges:
         can = f"choose {' or '.join(info.edges)}" if info.edges else "its model decides where bones end: leave it out"
         raise InputError(f"The edge {request.edge} was asked for, which the pipeline {info.name} does not draw; {can}.")
-
-
-def _require_own_bundles(info: PipelineInfo, models: str | None) -> None:
-    """Raise unless the user's folder holds the networks of a pipeline that do not come with KneeSeg."""
-    found = list_own_bundles(models) if info.own_bundles and models is not None else {}
-    missing = [name for name in info.own_bundles if name not in found]
-    if missing:
-        there = f", and {models} holds only {', '.join(found)}" if models is not None else ""
-        raise InputError(
-            f"The pipeline {info.name} runs a network that does not come with KneeSeg{there}; train it (kneeseg train "
-            f"{missing[0]} --prepared SUBJECTS -o WORK --bundles FOLDER), and give its folder with --models."
-        )
 
 
 def _pipeline_class(info: PipelineInfo) -> type[Pipeline]:

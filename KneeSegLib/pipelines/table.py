@@ -40,7 +40,6 @@ class PipelineInfo:
     ``modality`` is None where a model of the user's decides it. ``only_tissues`` are those that it looks for, where
     these are not all of its joints. ``edges`` are where it can draw the edge of a bone, its default first; none where a
     model decides that too.
-    ``own_bundles`` are networks that do not come with KneeSeg: the user trains them and names their folder.
     Those for ``comparison`` do as a paper describes; they come last in the table and in every list.
     """
 
@@ -53,7 +52,6 @@ class PipelineInfo:
     only_tissues: tuple[str, ...] = ()
     edges: tuple[Edge, ...] = ("cortex",)
     comparison: bool = False
-    own_bundles: tuple[str, ...] = ()
 
     @property
     def tissues(self) -> tuple[str, ...]:
@@ -160,14 +158,12 @@ PIPELINES: Mapping[str, PipelineInfo] = MappingProxyType(
                 "mr-low-field",
                 "MR: bones of a knee at low field",
                 "MR",
-                tuple(MR_SHAPE_BUNDLES.values()),
+                (MR_LOW_FIELD_BUNDLE, *MR_SHAPE_BUNDLES.values()),
                 ("knee",),
-                "Femur, tibia and patella of one knee in isotropic MR with bright marrow, as of 0.3 T scanners, by a "
-                "network that you train.",
+                "Femur, tibia and patella of one knee in isotropic MR with bright marrow, as of 0.3 T scanners.",
                 ("femur", "tibia", "patella"),
                 edges=BONE_EDGES,
                 comparison=True,
-                own_bundles=(MR_LOW_FIELD_BUNDLE,),
             ),
         )
     }

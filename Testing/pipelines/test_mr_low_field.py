@@ -12,15 +12,13 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import structure
 from KneeSegLib.assembly import assemble_case
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.resources import models_folder
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.mr.optimisation import optimise_shape
 from KneeSegLib.mr.settings import OPTIMISATION
-from KneeSegLib.pipelines.choice import choose_pipeline, create_pipeline
+from KneeSegLib.pipelines.choice import create_pipeline
 from KneeSegLib.pipelines.mr_low_field import MrLowField, choose_method
 from KneeSegLib.pipelines.request import Request
 from KneeSegLib.pipelines.table import PIPELINES
-from KneeSegLib.second_opinion import request_second_opinion
 from Testing.phantoms.mr_images import GREYS, MrOracleModels, coarse_knee_mr
 
 BONES = ("femur", "tibia", "patella")
@@ -138,20 +136,3 @@ def test_options_that_nobody_knows_are_refused(option, value, sentence):
 def test_options_of_low_field_are_refused_elsewhere(option, value):
     with pytest.raises(InputError, match=f"{option.replace('_', ' ')} {value} was asked for.*choose mr-low-field"):
         create_pipeline(PIPELINES["mr-knee"], Request("mr-knee", **{option: value}))
-
-
-def test_without_a_network_of_the_users_own_the_sentence_says_how_to_get_one(knee):
-    with pytest.raises(InputError, match="does not come with KneeSeg; train it .*kneeseg train mr-low-field.*--models"):
-        choose_pipeline(Request("mr-low-field"), Volume(knee.image, "MR", "knee", (), None))
-
-
-def test_a_folder_without_that_network_is_said(knee):
-    with pytest.raises(InputError, match="and .*Models holds only .*ct-knee.*; train it .*kneeseg train mr-low-field"):
-        choose_pipeline(
-            Request("mr-low-field", models=str(models_folder())), Volume(knee.image, "MR", "knee", (), None)
-        )
-
-
-def test_it_can_give_no_second_opinion_without_its_network():
-    with pytest.raises(InputError, match="mr-low-field can give no second opinion: its network does not come"):
-        request_second_opinion("mr-low-field", Request("mr-knee"))

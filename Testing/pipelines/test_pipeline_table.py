@@ -23,7 +23,7 @@ def test_each_pipeline_names_the_bundles_of_its_joints():
         ct = {"ct-localiser", "ct-naming", *(f"ct-{joint}" for joint in pipeline.joints)}
         ct |= {"ct-femur-vnet"} if name == "ct-femur-vnet" else set()
         mr = {"mr-shape-femur", "mr-shape-tibia"}
-        mr |= {"mr-knee-slices", "mr-knee-patches"} if name == "mr-knee" else set()
+        mr |= {"mr-knee-slices", "mr-knee-patches"} if name == "mr-knee" else {"mr-low-field"}
         assert set(pipeline.bundles) == {"CT": ct, "MR": mr, None: set()}[pipeline.modality]
 
 

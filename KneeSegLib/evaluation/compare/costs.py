@@ -46,11 +46,7 @@ def find_training_seconds(system: System) -> float:
     if system.pipeline is None:
         return math.nan
     quality = QUALITIES.get(system.options.get("quality", "standard"))
-    names = [
-        *PIPELINES[system.pipeline].own_bundles,
-        *PIPELINES[system.pipeline].bundles,
-        *(quality.bundles if quality else ()),
-    ]
+    names = [*PIPELINES[system.pipeline].bundles, *(quality.bundles if quality else ())]
     try:
         own = list_own_bundles(system.options["models"]) if "models" in system.options else {}
         bundles = [own.get(name) or find_bundle(name) for name in names]
