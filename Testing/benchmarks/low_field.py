@@ -1,6 +1,6 @@
 """Accuracy and time of ``mr-low-field`` on subjects that no network was trained on; prints and saves the tables.
 
-    python Testing/benchmarks/low_field.py --models work/models --prepared work/people_mr --output work/low_field.json
+    python Testing/benchmarks/low_field.py --prepared work/people_mr --output work/low_field.json
 
 Knees of the group ``test`` as a 0.3 T scanner shows them (synthetic; the recipe's contrasts), isotropic, every second
 one a left knee. Labels end where marrow does, or with ``--edge cortex`` where the cortex does; each is compared with a
@@ -23,7 +23,7 @@ from kept_cases import kept
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import BONE_EDGES, SIDES, structure
-from KneeSegLib.bundles import Bundle
+from KneeSegLib.bundles.own import list_own_bundles
 from KneeSegLib.evaluation.cohorts import Cohort, checksums_of, write_cohorts
 from KneeSegLib.evaluation.tables import table_of
 from KneeSegLib.measurements.comparison import evaluate
@@ -47,7 +47,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--prepared", type=Path, default=Path("work/people_mr"))
     arguments.add_argument("--output", type=Path, default=Path("work/low_field.json"))
-    arguments.add_argument("--models", required=True, metavar="FOLDER", help="the trained network's bundle lies in it")
+    arguments.add_argument("--models", metavar="FOLDER", help="a network of your own, instead of the shipped one")
     arguments.add_argument("--edge", choices=BONE_EDGES, default=BONE_EDGES[0])
     arguments.add_argument("--spacing", type=float, default=0.5, help="mm, of cubic voxels")
     arguments.add_argument("--case", choices=tuple(WAYS), action="append", help="default: default")
@@ -83,8 +83,9 @@ def main() -> None:
             cases[name] = {structure(k.rpartition("_")[0], "right").key: value for k, value in agreements.items()}
             row = "  ".join(f"{key.rpartition('_')[0]} {v.metrics['dice']:.3f}" for key, v in agreements.items())
             print(f"{name}, {way}, {seconds:.0f} s: {row}", flush=True)
-    own = Bundle(Path(options.models) / MR_LOW_FIELD_BUNDLE)
-    weights = {own.name: own.sha256, **checksums_of(PIPELINES["mr-low-field"].bundles)}
+    weights = checksums_of(PIPELINES["mr-low-field"].bundles)
+    if options.models is not None:
+        weights[MR_LOW_FIELD_BUNDLE] = list_own_bundles(options.models)[MR_LOW_FIELD_BUNDLE].sha256
     cohorts = [
         Cohort(
             name=f"low-field knee MR, {way}, edge {options.edge}",
