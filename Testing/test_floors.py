@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("io", "networks", "shape"),
     ("bundles",),
     ("inference",),
-    ("ct", "mr", "nnunet", "cleaning", "quality", "surfaces", "measurements", "planning"),
+    ("ct", "mr", "nnunet", "cleaning", "edges", "quality", "surfaces", "measurements", "planning"),
     ("pipelines",),
     ("case", "assembly", "case_record", "case_reading", "output", "report", "second_opinion", "segmentation"),
     ("batch",),
