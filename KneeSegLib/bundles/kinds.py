@@ -89,6 +89,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             gives="latent",
             step="fits a shape model to the predicted bone in a crop",
         ),
-        "mr-bone": Kind(channels=(_SIGNAL,), modality="MR", value_range=(0.0, 2.0)),
+        "mr-bone": Kind(
+            channels=(_SIGNAL,),
+            modality="MR",
+            value_range=(0.0, 2.0),
+            step="tells bone from everything else, in each of three views",
+        ),
     }
 )
