@@ -82,7 +82,9 @@ def _check_network(network: torch.nn.Module, config: Mapping[str, Any], state: M
 
 def _spatial_shape(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> list[str]:
     """Sizes that a network takes, in MONAI's notation: the one size, multiples of its stride, or any."""
-    halvings = sum(isinstance(module, torch.nn.MaxPool3d) for module in network.modules())  # of MONAI's own networks
+    from torch.nn import MaxPool3d
+
+    halvings = sum(isinstance(module, MaxPool3d) for module in network.modules())  # of MONAI's own networks
     stride, only_size = int(getattr(network, "stride", 2**halvings)), getattr(network, "input_size", None)
     size = str(only_size) if only_size else f"{stride}*n" if stride > 1 else "*"
     return [size] * (max(tensor.dim() for tensor in state.values()) - 2)
