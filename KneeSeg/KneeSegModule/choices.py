@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import enum
 
-from KneeSegLib.pipelines.table import DEVICE_CHOICES, PIPELINES, QUALITIES, SIDE_CHOICES
+from KneeSegLib.pipelines.table import DEVICE_CHOICES, EDGES, PIPELINES, QUALITIES, SIDE_CHOICES
 
 _SIDE_LABELS = {"auto": "Automatic", "right": "Right", "left": "Left", "both": "Both"}
+_EDGE_LABELS = {
+    "cortex": "Where the cortex ends",
+    "half-maximum": "At half-maximum (CT)",
+    "marrow": "Where marrow ends (MR)",
+}
 _DEVICE_LABELS = {
     "auto": "Automatic",
     "cpu": "Processor (CPU)",
@@ -41,6 +46,16 @@ class Quality(Choice):
     members = vars()
     for key, quality in QUALITIES.items():
         members[key] = quality.title
+
+
+class Edge(Choice):
+    """Where bones end; ``auto`` leaves it to the pipeline."""
+
+    _ignore_ = "members key"
+    members = vars()
+    members["auto"] = "Automatic"
+    for key in EDGES:
+        members[key] = _EDGE_LABELS[key]
 
 
 class Device(Choice):

@@ -143,9 +143,8 @@ class Panel:
         chosen.segmentation = None  # a run that is refused must not leave an earlier result beside its sentence
         self._showMessage("")
         try:
-            options = Options(
-                chosen.pipeline.name, chosen.side.name, chosen.quality.name, chosen.device.name, chosen.models.strip()
-            )
+            names = {name: getattr(chosen, name).name for name in ("pipeline", "side", "quality", "device", "edge")}
+            options = Options(**names, models=chosen.models.strip())
             self.logic.ensurePackages(options.pipeline)
             self.run = self.logic.start(chosen.volume, options)
         except KneeSegError as error:

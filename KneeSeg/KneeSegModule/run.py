@@ -18,7 +18,7 @@ import slicer
 from KneeSegLib import errors
 from KneeSegLib.pipelines.table import AUTO, NNUNET
 from KneeSegModule import scene
-from KneeSegModule.choices import Choice, Device, Pipeline, Quality, Side
+from KneeSegModule.choices import Choice, Device, Edge, Pipeline, Quality, Side
 from KneeSegModule.dicom_facts import DicomFacts, readDicomFacts
 from KneeSegModule.process import ChildProcess, Runner, findPython, makeChildEnvironment
 from KneeSegModule.wording import VOLUME_FILE, useWordsOfPanel
@@ -46,10 +46,12 @@ class Options:
     quality: str = "standard"
     device: str = "auto"
     models: str = ""
+    edge: str = "auto"
 
     def __post_init__(self) -> None:
-        for option, known in (("pipeline", Pipeline), ("side", Side), ("quality", Quality), ("device", Device)):
-            _requireKnown(option, getattr(self, option), known)
+        known = {"pipeline": Pipeline, "side": Side, "quality": Quality, "device": Device, "edge": Edge}
+        for option, choices in known.items():
+            _requireKnown(option, getattr(self, option), choices)
         if self.pipeline == NNUNET and not self.models:
             raise errors.InputError(
                 f'"{Pipeline.nnunet.label()}" runs a folder that nnU-Net v2 has trained, and none is chosen; choose it '
@@ -63,6 +65,8 @@ class Options:
         values["modality"] = facts.modality or "auto"
         if self.models:
             values["nnunet" if self.pipeline == NNUNET else "models"] = self.models
+        if self.edge != "auto":
+            values["edge"] = self.edge
         return [argument for name, value in values.items() for argument in (f"--{name}", value)]
 
 

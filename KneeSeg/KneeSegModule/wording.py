@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from KneeSegModule.choices import Choice, Device, Pipeline, Quality, Side
+from KneeSegModule.choices import Choice, Device, Edge, Pipeline, Quality, Side
 
 VOLUME_FILE = "volume.nrrd"
 """The file through which the child process is given the volume."""
@@ -15,6 +15,7 @@ LABELS: dict[str, tuple[str, type[Choice]]] = {
     "side": ("Leg", Side),
     "quality": ("Quality", Quality),
     "device": ("Computed on", Device),
+    "edge": ("Bones end", Edge),
 }
 """By the command line's option: its label in the panel, and its choices."""
 

@@ -82,6 +82,11 @@ def test_child_is_given_a_folder_of_own_models(volumeNode):
     assert "models" not in optionsGiven(volumeNode, Options())
 
 
+def test_child_is_told_where_bones_end_if_that_is_chosen(volumeNode):
+    assert optionsGiven(volumeNode, Options(edge="cortex"))["edge"] == "cortex"
+    assert "edge" not in optionsGiven(volumeNode, Options())
+
+
 def test_child_is_given_a_trained_nnunet_folder(volumeNode):
     options = optionsGiven(volumeNode, Options(pipeline="nnunet", models="/home/me/Dataset500_KneeMRI"))
     assert (options["pipeline"], options["nnunet"]) == ("nnunet", "/home/me/Dataset500_KneeMRI")
