@@ -13,9 +13,11 @@ from KneeSegLib.cli.segment import (
     AUTOMATIC_MODALITY,
     AUTOMATIC_PIPELINE,
     AUTOMATIC_SIDE,
+    EDGE_HELP,
     QUALITY_HELP,
     STANDARD_QUALITY,
     Device,
+    EdgeName,
     ModalityChoice,
     PipelineName,
     QualityName,
@@ -44,6 +46,7 @@ def batch(
     modality: Annotated[
         ModalityChoice, typer.Option(help="What images are whose files do not say it; DICOM does.")
     ] = AUTOMATIC_MODALITY,
+    edge: Annotated[EdgeName | None, typer.Option(help=EDGE_HELP, show_default=False)] = None,
     nnunet: Annotated[
         Path | None, typer.Option(help="Run this trained nnU-Net v2 folder (pipeline nnunet; extra nnunet).")
     ] = None,
@@ -93,6 +96,7 @@ def batch(
         "quality": quality.value,
         "device": device.value,
         "modality": modality.value,
+        "edge": edge.value if edge is not None else None,
         "nnunet": str(nnunet.resolve()) if nnunet is not None else None,
         "mapping": mapping,
         "second_opinion": second_opinion,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.edges.fields import field_of, margin_of, share_overlap
+from KneeSegLib.edges.fields import field_of, margin_of, split_overlap
 from KneeSegLib.edges.half_maximum import LocatedEdges
 from KneeSegLib.edges.lattice import Lattice
 from KneeSegLib.edges.measurement import EdgeMeasurement
@@ -44,7 +44,7 @@ def draw_edges(
 ) -> dict[str, EdgeMeasurement]:
     """Measure how far the located edge of each bone of a leg lies from the one that it has, and move it there.
 
-    No voxel of one bone becomes another's, and bones that grow into the same gap share it where they meet.
+    No voxel of one bone becomes another's, and bones that grow into the same gap meet half-way.
 
     Args:
         leg: labels and margins change where ``move`` is true, and do not otherwise.
@@ -143,7 +143,7 @@ def _separate_bones(leg: LegLabels) -> None:
     for first, second in combinations(leg.margins.values(), 2):
         overlap = overlap_boxes(first.place, second.place)
         if overlap is not None:
-            share_overlap(first.values[overlap[0]], second.values[overlap[1]])
+            split_overlap(first.values[overlap[0]], second.values[overlap[1]])
 
 
 def _take_labels(leg: LegLabels) -> None:

@@ -30,7 +30,7 @@ def margin_of(field: np.ndarray) -> np.ndarray:
     return np.where(field > 0, np.maximum(scaled, 1), np.minimum(scaled, -1)).astype(np.int8)
 
 
-def share_overlap(first: np.ndarray, second: np.ndarray) -> None:
+def split_overlap(first: np.ndarray, second: np.ndarray) -> None:
     """Let the int8 margins of two bones meet half-way, by their fields, where both claim a voxel; in place."""
     one, other = field_of(first).astype(np.int32), field_of(second).astype(np.int32)
     contested = (one + other > 0) & ((one > 0) | (other > 0))

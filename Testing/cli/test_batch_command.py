@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -36,8 +37,10 @@ def test_without_dask_it_says_how_to_get_it(kneeseg, label_file, tmp_path, monke
 
 def test_local_processes_run_a_batch_and_the_status_tells_that_scans_failed(kneeseg, label_file, tmp_path):
     small = label_file("small.nrrd", "femur_left")
-    outcome = kneeseg("batch", small, "-o", tmp_path / "out", "--workers", "1", "--device", "cpu", "--progress", "json")
+    options = ("--workers", "1", "--device", "cpu", "--edge", "cortex", "--progress", "json")
+    outcome = kneeseg("batch", small, "-o", tmp_path / "out", *options)
     assert outcome.status == 7, outcome.err
+    assert json.loads((tmp_path / "out" / "batch.json").read_text(encoding="utf-8"))["options"]["edge"] == "cortex"
     result, error = outcome.events[-2:]
     assert (result["event"], result["scans"][0]["state"], result["scans"][0]["exit_status"]) == ("result", "failed", 2)
     assert error["message"].startswith("1 of 1 scans could not be segmented; why stands in")
