@@ -94,7 +94,7 @@ def _hand_out(
                     future = finished.get(timeout=POLL_SECONDS)
                     break
                 guard.check()
-            yield _outcome_of(future, names[str(future.key)], guard.address)
+            yield _outcome_of(future, names[str(future.key)], plan, guard.address)
     finally:
         with suppress(Exception):  # the scheduler may be what was lost
             client.cancel([future for future in futures if not future.done()])
@@ -129,7 +129,7 @@ def _lost(address: str) -> ResourceError:
     )
 
 
-def _outcome_of(future: Future, name: str, address: str) -> Outcome:
+def _outcome_of(future: Future, name: str, plan: BatchPlan, address: str) -> Outcome:
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker
@@ -138,6 +138,8 @@ def _outcome_of(future: Future, name: str, address: str) -> Outcome:
     try:
         return future.result(timeout=WORKERS_SECONDS)
     except KilledWorker:
+        if plan.is_done(name):  # the worker died of the next scan, before word of this one had left it
+            return Outcome(name, "done")
         sentence = (
             "Each worker that took this scan died, most likely for want of memory; crop the scan, close other "
             "programs or use fewer workers, and run the batch again."

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -203,3 +204,16 @@ def test_processes_of_a_scheduler_give_the_same_files_and_one_that_dies_costs_it
     assert "Each worker that took this scan died" in failed["deadly"].error
     expected = {path: content for path, content in read_results(whole).items() if path.startswith("cases/a/")}
     assert read_results(tmp_path / "remote") == expected
+
+
+def test_a_scan_whose_worker_died_after_its_case_was_saved_is_done(whole, workers, tmp_path):
+    from distributed import KilledWorker
+
+    from KneeSegLib.batch.running import _outcome_of
+
+    def die() -> None:
+        raise KilledWorker("segment-a", SimpleNamespace(address="tcp://worker:1"), 0)
+
+    finished, begun = BatchPlan(whole, (), {}), BatchPlan(tmp_path, (), {})
+    assert _outcome_of(workers.submit(die, pure=False), "a", finished, "") == Outcome("a", "done")
+    assert "Each worker that took this scan died" in _outcome_of(workers.submit(die, pure=False), "a", begun, "").error
