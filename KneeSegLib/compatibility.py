@@ -79,6 +79,14 @@ def find_misfits(torch: str, monai: str | None, numpy: str | None) -> list[Misfi
     return found
 
 
+def limit_numpy(torch: str) -> str | None:
+    """Return the requirement by which pip leaves NumPy where this torch needs it; None where any NumPy will do."""
+    fitting = [series for series in SERIES if _numbers(series.lowest_torch) <= _numbers(torch)]
+    if not fitting or fitting[-1].numpy_below == SERIES[-1].numpy_below:
+        return None
+    return f"numpy<{fitting[-1].numpy_below}"
+
+
 def _find_fault(torch: str, monai: str | None, numpy: str | None, newest: Series) -> str:
     """Return what the newest MONAI that fits would mend, as the beginning of a sentence; empty if there is nothing."""
     if monai is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import slicer
 
-from KneeSegLib.compatibility import SERIES, Misfit, find_misfits
+from KneeSegLib.compatibility import SERIES, Misfit, find_misfits, limit_numpy
 from KneeSegLib.errors import ResourceError
 from KneeSegLib.pipelines.table import AUTO, NNUNET
 
@@ -116,6 +116,9 @@ def _installTorch() -> None:
 def _install(misfits: list[Misfit], unmet: list[str]) -> None:
     alone = [misfit.requirement for misfit in misfits if misfit.no_deps]
     packages = [*(misfit.requirement for misfit in misfits if not misfit.no_deps), *unmet]
+    limit = limit_numpy(_readVersion("torch") or "")
+    if packages and limit is not None and limit not in packages:
+        packages.insert(0, limit)  # what a package brings along may ask for a NumPy that this torch cannot use
     question = f"KneeSeg needs Python packages that Slicer does not have yet:\n\n{', '.join([*alone, *packages])}"
     if not slicer.util.confirmOkCancelDisplay(f"{question}\n\nInstall them now?", "Install Python packages?"):
         raise ResourceError("The Python packages were not installed; press Segment again to install them.")

@@ -20,6 +20,7 @@ PACKAGES = (
     "scipy",
     "SimpleITK",
     "pydicom",
+    "highdicom",
     "vtk",
     "torch",
     "safetensors",

@@ -16,7 +16,7 @@ from slicer_support.mrml import REPOSITORY
 
 from KneeSegLib.errors import ResourceError
 
-IN_EVERY_SLICER = {"numpy", "scipy", "simpleitk", "pydicom", "vtk"}
+IN_EVERY_SLICER = {"numpy", "scipy", "simpleitk", "vtk"}
 CHOSEN_BY_TORCH = {"monai"}
 
 
@@ -181,6 +181,12 @@ def test_numpy_is_lowered_where_torch_is_old_and_slicer_has_to_be_restarted(monk
     assert pip.installed == [(["numpy<2"], "KneeSeg")]
     requirements.ensurePackages()
     assert len(pip.installed) == 1
+
+
+def test_numpy_is_not_raised_by_other_packages_where_torch_is_old(monkeypatch, pip):
+    fulfil(Packages(monkeypatch, torch="2.2.2", monai="1.4.0", numpy="1.26.4", highdicom=None), monkeypatch)
+    requirements.ensurePackages()
+    assert pip.installed == [(["numpy<2", "highdicom>=0.25"], "KneeSeg")]
 
 
 def test_declined_packages_are_an_error_and_nothing_is_installed(monkeypatch, pip):
