@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from KneeSegLib.errors import OutputError
+from KneeSegLib.io.flushing import flush_entry, flush_to_disk
 from KneeSegLib.io.placing import (
     exchange,
     keep_own_files,
@@ -58,6 +59,7 @@ def write_whole(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
         yield partial
         if not partial.exists():
             raise OutputError(f"{path} was to be written but nothing was produced; the target is unchanged.")
+        _put_on_disk(partial)
         with postpone_signals():
             _place_file(partial, target, overwrite)
             _note_placed(target)
@@ -90,6 +92,7 @@ def write_folder(
         superseded = list_superseded(final) if overwrite and final.is_dir() else frozenset()
         if final.is_dir() and overwrite:
             keep_own_files(final, partial, superseded)
+        _put_on_disk(partial)
         with postpone_signals():
             _place_folder(partial, final, overwrite, superseded)
             _note_placed(final)
@@ -153,6 +156,12 @@ def _remove_on_failure(target: Path, partial: Path) -> Iterator[None]:
             _remove_empty(created)
 
 
+def _put_on_disk(partial: Path) -> None:
+    """Have what was written on the disk before it takes its name; inside an unfinished folder, that folder does it."""
+    if not _is_within_unfinished(partial):
+        flush_to_disk(partial)
+
+
 def _place_file(partial: Path, target: Path, overwrite: bool) -> None:
     if overwrite:
         os.replace(partial, target)
@@ -188,8 +197,13 @@ def _appeared(target: Path) -> OutputError:
 
 
 def _note_placed(target: Path) -> None:
-    if not any(parent.name.startswith(".partial-") for parent in target.parents):
+    if not _is_within_unfinished(target):
+        flush_entry(target.parent)
         _placed.append(target)
+
+
+def _is_within_unfinished(path: Path) -> bool:
+    return any(parent.name.startswith(".partial-") for parent in path.parents)
 
 
 def _list_missing_parents(path: Path) -> list[Path]:

@@ -10,6 +10,9 @@ import torch
 
 from KneeSegLib.io.writing import write_whole
 
+CHECKPOINT_NAME = "checkpoint.pt"
+"""What a training goes on from."""
+
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a state; on a full disk the file that was there stays.

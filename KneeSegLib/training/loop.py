@@ -17,7 +17,7 @@ import torch
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.ready import fastest_layout
-from KneeSegLib.training.checkpoints import read_checkpoint, write_checkpoint
+from KneeSegLib.training.checkpoints import CHECKPOINT_NAME, read_checkpoint, write_checkpoint
 from KneeSegLib.training.clock import TrainingClock
 from KneeSegLib.training.curves import draw_learning_curves
 from KneeSegLib.training.feed import SampleFeed
@@ -169,10 +169,15 @@ class Training:
                 predicted.append((self.average(samples.inputs.to(self.device)), samples))
         return self.objective.measure(predicted)
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the folder holds a checkpoint that the next run starts from."""
+        return (self.folder / CHECKPOINT_NAME).is_file()
+
     def save(self) -> None:
         """Write the checkpoint beside its final name, then rename it."""
         self._write(
-            "checkpoint.pt",
+            CHECKPOINT_NAME,
             network=self.network.state_dict(),
             optimizer=self.optimizer.state_dict(),
             generator=self.generator.get_state(),
@@ -197,8 +202,8 @@ class Training:
             draw_learning_curves(self.folder)
 
     def _resume(self) -> None:
-        path = self.folder / "checkpoint.pt"
-        if not path.is_file():
+        path = self.folder / CHECKPOINT_NAME
+        if not self.can_go_on:
             return
         state = read_checkpoint(path, self.device)
         self.network.load_state_dict(state["network"])

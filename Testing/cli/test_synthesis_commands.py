@@ -168,6 +168,17 @@ def test_interrupted_training_says_how_to_go_on(kneeseg, prepared, tmp_path, mon
     (tmp_path / "tiny.yaml").write_text(RECIPE)
     outcome = kneeseg("train", tmp_path / "tiny.yaml", "--prepared", prepared, "-o", tmp_path / "run")
     assert outcome.status == 130
+    assert outcome.sentence == "Stopped at step 0 of 3; the same command begins anew, no checkpoint was saved yet."
+
+
+def test_interrupted_training_with_a_checkpoint_says_that_it_goes_on(kneeseg, prepared, tmp_path, monkeypatch):
+    def interrupted(training, report):
+        training.save()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("KneeSegLib.training.loop.Training.run", interrupted)
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    outcome = kneeseg("train", tmp_path / "tiny.yaml", "--prepared", prepared, "-o", tmp_path / "run")
     assert outcome.sentence == "Stopped at step 0 of 3; the same command goes on from the last checkpoint."
 
 

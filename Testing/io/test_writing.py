@@ -150,3 +150,35 @@ def test_folder_whose_name_is_not_utf8_is_refused_before_work_begins(tmp_path):
     with pytest.raises(OutputError, match="Sch.del holds bytes that are no UTF-8.*Choose another place"):
         require_writable(odd)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are named by /proc")
+def test_every_file_and_folder_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    out, flushed = tmp_path / "out", []
+    fsync = os.fsync
+
+    def note(descriptor):
+        flushed.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")), out.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with write_folder(out) as partial:
+        (partial / "surfaces").mkdir()
+        (partial / "surfaces" / "femur.stl").write_text("new")
+    assert flushed == [
+        (partial / "surfaces" / "femur.stl", False),
+        (partial / "surfaces", False),
+        (partial, False),
+        (tmp_path, True),
+    ]
+
+
+def test_disk_that_tells_only_at_the_end_that_it_is_full_keeps_the_old_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "a.txt").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="disk is full"), write_whole(tmp_path / "a.txt") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "old" and names(tmp_path) == ["a.txt"]

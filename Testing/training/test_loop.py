@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,15 @@ def test_the_networks_in_3d_train_and_save(tmp_path, prepared, name):
     training.run(report=lambda line: None)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["step"] == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links take a right there")
+def test_checkpoint_is_not_written_through_a_link_that_lies_in_its_way(tmp_path, prepared):
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.pt.part").symlink_to(tmp_path / "thesis.txt")
+    Training(tiny("ct-naming", steps=1), prepared, tmp_path / "run").save()
+    assert (tmp_path / "thesis.txt").read_text() == "mine" and (tmp_path / "run" / "checkpoint.pt").is_file()
 
 
 def test_training_goes_on_where_it_was_stopped(tmp_path, prepared):

@@ -135,9 +135,10 @@ def train(
         training.run(lambda message: stream.progress(training.fraction, message))
     except (KeyboardInterrupt, Cancelled):
         whole = f" of {chosen.steps}" if time_limit is None else f", {100 * training.fraction:.0f} % of the time"
-        raise Cancelled(
-            f"Stopped at step {training.step}{whole}; the same command goes on from the last checkpoint."
-        ) from None
+        next_run = (
+            "goes on from the last checkpoint" if training.can_go_on else "begins anew, no checkpoint was saved yet"
+        )
+        raise Cancelled(f"Stopped at step {training.step}{whole}; the same command {next_run}.") from None
 
     if not training.processes.is_main:
         return
