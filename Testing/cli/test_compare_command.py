@@ -135,6 +135,20 @@ def test_page_and_files_say_what_failed_what_was_missed_and_which_edges_differ(k
     assert set(summary["metrics"]) == {metric.key for metric in METRICS}
 
 
+def test_a_system_is_run_on_its_own_cases_only(kneeseg, cohort):
+    systems = ("--system", "smooth", "--system", "rough,cases=[ab]*", "--edge", "cortex", "--progress", "none")
+    outcome = kneeseg("compare", "cases", "-o", "out", *systems)
+    assert "rough is for 2 of the 3 cases, those called [ab]*" in outcome.err
+    assert "came to no result" not in outcome.err
+    assert {row["case"] for row in rows_of(cohort / "out") if row["system"] == "rough"} == {"anna", "bert"}
+    record = json.loads((cohort / "out" / "compare.json").read_text(encoding="utf-8"))
+    assert [system["cases"] for system in record["systems"]] == ["*", "[ab]*"]
+    refused = kneeseg("compare", "cases", "-o", "other", "--system", "smooth,cases=mr_*")
+    assert refused.status != 0
+    assert "The system smooth is for cases called 'mr_*', and there is none" in refused.err
+    assert not (cohort / "other").exists()
+
+
 def test_what_is_done_is_not_done_again_unless_a_file_has_changed(kneeseg, cohort):
     kneeseg("compare", "cases", "-o", "out", *OPTIONS)
     before = rows_of(cohort / "out")

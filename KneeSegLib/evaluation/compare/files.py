@@ -105,6 +105,7 @@ def describe_results(results: Results) -> dict[str, Any]:
             }
             for entry in results.figures
             for system in entry.systems
+            if system.expected
         ],
         "tests": {
             "test": "Wilcoxon signed-rank, two-sided, paired by case; corrected by Holm over all tests of a metric",
@@ -122,6 +123,7 @@ def _describe_cost(cost: SystemCost) -> dict[str, Any]:
         "folder": system.folder,
         "labels": system.meaning.text or None,
         "edge": system.own_edge or None,
+        "cases": system.cases,
         "runs": cost.runs,
         "failed": cost.failed,
         "reused": cost.reused,

@@ -35,6 +35,7 @@ def list_remarks(results: Results) -> list[str]:
     """Return the remarks in the order of their weight."""
     return [
         *_remark_edges(results.comparison),
+        *_remark_cases(results),
         *_remark_failures(results),
         *_remark_absences(results),
         *_remark_number(results),
@@ -53,6 +54,17 @@ def _remark_edges(comparison: Comparison) -> Iterator[str]:
             f"{name} draws the edge of a bone by another convention ({edges.of_systems[name]}) than the references "
             f"({edges.reference}): its distances and overlaps hold that difference and do not tell how good it is."
         )
+
+
+def _remark_cases(results: Results) -> Iterator[str]:
+    cases = results.comparison.cases
+    for system in results.comparison.systems:
+        own = sum(system.is_for(case.name) for case in cases)
+        if own < len(cases):
+            yield (
+                f"{system.name} is for {own} of the {len(cases)} cases, those called {system.cases}; its figures are "
+                "over these, and tests against another system over the cases that both are for."
+            )
 
 
 def _remark_failures(results: Results) -> Iterator[str]:

@@ -71,15 +71,21 @@ def run_all(comparison: Comparison, progress: Progress) -> list[Run]:
     """Run and measure every case with every system, the systems of a case one after the other.
 
     Raises:
+        InputError: a system is for none of the cases.
         OutputError: a record cannot be written.
         Cancelled: raised by ``progress``; what is done is kept, and the next call goes on from there.
     """
+    for system in comparison.systems:
+        if not any(system.is_for(case.name) for case in comparison.cases):
+            raise InputError(
+                f"The system {system.name} is for cases called {system.cases!r}, and there is none; they are called "
+                f"{comparison.cases[0].name!r} and so on."
+            )
+    planned = [(case, system) for case in comparison.cases for system in comparison.systems if system.is_for(case.name)]
     runs = []
-    count = len(comparison.cases) * len(comparison.systems)
-    for case in comparison.cases:
-        for system in comparison.systems:
-            part = narrow_progress(progress, len(runs) / count, (len(runs) + 1) / count)
-            runs.append(_run(comparison, case, system, _prefix(part, f"{case.name}, {system.name}: ")))
+    for case, system in planned:
+        part = narrow_progress(progress, len(runs) / len(planned), (len(runs) + 1) / len(planned))
+        runs.append(_run(comparison, case, system, _prefix(part, f"{case.name}, {system.name}: ")))
     return runs
 
 

@@ -42,7 +42,7 @@ class SystemFigures:
     """One structure by one system.
 
     Attributes:
-        expected: legs in whose reference the structure is.
+        expected: legs in whose reference the structure is, of the cases that the system is for; 0 where it is for none.
         found: of those in which the system has it as well, which its figures are over.
         failed: of those of which its run came to no result.
         added: legs in which it has the structure and the reference does not.
@@ -93,6 +93,7 @@ class PairedTest:
 def summarize_runs(runs: Sequence[Run]) -> list[StructureFigures]:
     """Return the figures of every structure that a reference holds, first the whole ones, then those at each joint."""
     names = list(dict.fromkeys(run.system.name for run in runs))
+    cases = {name: {run.case for run in runs if run.system.name == name} for name in names}
     failed = {(run.system.name, run.case) for run in runs if run.failure}
     observed: dict[tuple[str, str], list[Observation]] = {}
     for run in runs:
@@ -108,7 +109,8 @@ def summarize_runs(runs: Sequence[Run]) -> list[StructureFigures]:
                 continue
             whole = {_key(entry): entry.agreement.reference_mm3 for entry in observed[(WHOLE, tissue.key)]}
             is_own_part = any(entry.agreement.reference_mm3 != whole[_key(entry)] for entry in found)
-            systems = [_summarize_system(name, found, legs, failed) for name in names]
+            of_system = {name: {leg for leg in legs if leg[0] in cases[name]} for name in names}
+            systems = [_summarize_system(name, found, of_system[name], failed) for name in names]
             figures.append(StructureFigures(part, tissue, is_own_part, systems))
     return figures
 
@@ -124,7 +126,7 @@ def compare_systems(figures: Sequence[StructureFigures]) -> list[PairedTest]:
         of_metric = [
             _test_pair(entry, first, second, metric.key)
             for entry in tested
-            for first, second in combinations(entry.systems, 2)
+            for first, second in combinations([system for system in entry.systems if system.expected], 2)
         ]
         corrected = correct_holm([test.p for test in of_metric])
         tests += [replace(test, p_holm=p_holm) for test, p_holm in zip(of_metric, corrected)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from KneeSegLib.errors import InputError
@@ -27,6 +28,7 @@ class System:
         folder: of label maps or result folders named like the cases; None for a pipeline.
         meaning: what the values of its label maps stand for.
         edge: the convention of the edge as it was given; empty where nobody said it.
+        cases: pattern of the names of the cases that it is for: those of its modality.
     """
 
     name: str
@@ -35,6 +37,11 @@ class System:
     folder: Path | None = None
     meaning: LabelMeaning = field(default_factory=LabelMeaning)
     edge: str = ""
+    cases: str = "*"
+
+    def is_for(self, case: str) -> bool:
+        """Return whether the case of that name is one of its cases."""
+        return fnmatchcase(case, self.cases)
 
     @property
     def description(self) -> str:
@@ -54,7 +61,7 @@ def parse_system(text: str) -> System:
     """Return a system given as ``[NAME=]PIPELINE_OR_FOLDER[,KEY=VALUE]...``.
 
     Keys of a pipeline are the options of ``kneeseg segment``; those of a folder ``labels``, what its values stand for.
-    Both know ``edge``, the convention of the edge.
+    Both know ``edge``, the convention of the edge, and ``cases``, a pattern of the names of those that they are for.
 
     Raises:
         InputError: not of that form, no such pipeline or folder, or a value that is not known.
@@ -63,12 +70,12 @@ def parse_system(text: str) -> System:
     named = _NAMED.fullmatch(what)
     given, what = (named[1].strip(), named[2].strip()) if named else ("", what.strip())
     keys = dict(pair.split("=", 1) for pair in pairs)
-    edge = keys.get("edge", "")
+    edge, cases = keys.get("edge", ""), keys.pop("cases", "*")
     if edge and edge not in EDGES:
         raise InputError(f"There is no convention of the edge {edge!r}; choose one of {', '.join(EDGES)}.")
     if what in PIPELINES:
         options = {key: value for key, value in keys.items() if key != "edge" or value in PIPELINES[what].edges}
-        return System(_check_name(given or what), pipeline=what, options=options, edge=edge)
+        return System(_check_name(given or what), pipeline=what, options=options, edge=edge, cases=cases)
     folder = Path(what).expanduser()
     if not folder.is_dir():
         raise InputError(
@@ -77,9 +84,10 @@ def parse_system(text: str) -> System:
         )
     strange = sorted(set(keys) - {"edge", "labels"})
     if strange:
-        raise InputError(f"A folder of label maps has no option {strange[0]!r}; it knows labels and edge.")
+        raise InputError(f"A folder of label maps has no option {strange[0]!r}; it knows labels, edge and cases.")
     name = _check_name(given or folder.resolve().name)
-    return System(name, folder=folder, meaning=LabelMeaning.parse(keys.get("labels")), edge=edge)
+    meaning = LabelMeaning.parse(keys.get("labels"))
+    return System(name, folder=folder, meaning=meaning, edge=edge, cases=cases)
 
 
 def parse_systems(texts: Sequence[str]) -> list[System]:

@@ -131,7 +131,7 @@ def _show(console: Console, results: Results) -> None:
         table.add_column("System", overflow="fold")
         for heading in ("Found in", *(metric.title for metric in shown)):
             table.add_column(heading, justify="right", no_wrap=True)
-        for system in entry.systems:
+        for system in filter(lambda system: system.expected, entry.systems):
             values = [format_number(system.spreads[metric.key].mean, metric.digits) for metric in shown]
             table.add_row(system.system, f"{system.found} of {system.expected}", *values)
         console.print(table)

@@ -53,6 +53,20 @@ def test_a_missed_structure_is_counted_and_in_no_figure():
     assert dice.sd == pytest.approx(np.std([0.9, 0.7], ddof=1))
 
 
+def test_a_system_is_judged_by_its_own_cases_only():
+    ct, mr = System("ours", cases="ct *"), System("theirs", cases="mr *")
+    runs = [
+        Run(system, f"{kind} {number}", measured=[measured(0.9, key)])
+        for system, kind, key in ((ct, "ct", "femur_right"), (mr, "mr", "femur_right"), (ct, "ct", "fibula_right"))
+        for number in range(3)
+    ]
+    assert ct.is_for("ct 1") and not ct.is_for("mr 1")
+    whole = {entry.tissue.key: entry for entry in summarize_runs(runs)}
+    assert [(system.expected, system.found) for system in whole["femur"].systems] == [(3, 3), (3, 3)]
+    assert [system.expected for system in whole["fibula"].systems] == [3, 0]
+    assert not compare_systems([whole["fibula"]])
+
+
 def test_a_test_is_scipys_over_the_cases_that_both_have():
     ours, theirs = [0.95, 0.91, 0.97, 0.90, math.nan, 0.93, 0.96], [0.90, 0.92, 0.93, 0.84, 0.99, 0.86, 0.93]
     tests = compare_systems(summarize_runs(runs_of(ours=ours, theirs=theirs)))
