@@ -14,13 +14,13 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_headers import (
     HEADER_TAGS,
-    Slice,
     describe_missing_place,
     ignored_as,
     is_cut_short,
     parse_slices,
 )
 from KneeSegLib.io.dicom_numbers import describe_unreadable_number, repair_decimal_commas
+from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_walk import Walk
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.slice_images import find_slice_images

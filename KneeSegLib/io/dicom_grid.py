@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from KneeSegLib.io.dicom_headers import Slice
+from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.settings import (
     BLOCK_GAP_MM,
     BLOCK_GAPS,

@@ -8,36 +8,69 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from KneeSegLib.io.dicom_doubles import drop_doubles
 from KneeSegLib.io.dicom_grid import has_repeats, is_even, measure_positions_mm, split_blocks
-from KneeSegLib.io.dicom_headers import Slice
-from KneeSegLib.io.settings import FEWEST_SLICES, SAME_DIRECTION, SAME_SPACING
+from KneeSegLib.io.dicom_slice import Slice
+from KneeSegLib.io.settings import FEWEST_SLICES, SAME_DIRECTION, SAME_POSITION_MM, SAME_SPACING
 
-_VARIANTS = (("echo time",), ("image type",), ("time point",), ("acquisition",))
+_VARIANTS = (
+    ("echo time",),
+    ("image type",),
+    ("time point",),
+    ("acquisition",),
+    ("tube voltage",),
+    ("flip angle",),
+    ("inversion time",),
+    ("b-value",),
+    ("stack",),
+)
 _OTHER_SERIES = (("series number",), ("description",), ("kernel",), ("slice thickness",), ("trigger time",))
-_UNITS = {"echo time": " ms", "slice thickness": " mm", "trigger time": " ms"}
+_RECONSTRUCTIONS = (("kernel",), ("series number",), ("description",), ("slice thickness",), ("tube voltage",))
+_UNITS = {
+    "echo time": " ms",
+    "slice thickness": " mm",
+    "trigger time": " ms",
+    "tube voltage": " kV",
+    "flip angle": " degrees",
+    "inversion time": " ms",
+    "b-value": " s/mm2",
+}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices that may be one volume, and by what they were told apart from others of their series."""
+    """Slices that may be one volume, and by what they were told apart from others of their series.
+
+    Attributes:
+        blocks: into how many blocks the slices fall of which these are one.
+        doubles: slices that were left out because they equal another one.
+        series_key: the same for all stacks of a series.
+    """
 
     slices: list[Slice]
     told_by: str = ""
     blocks: int = 1
+    doubles: int = 0
+    series_key: tuple = ()
 
 
 def group_slices(slices: Sequence[Slice]) -> list[Stack]:
     """Sort slices into stacks: same series, matrix, pixel size and orientation, one slice at each position, no gaps.
 
-    Where the series' UID was emptied, or every slice got one of its own, number and description stand for it.
+    Where the series' UID was emptied, or every slice got one of its own, number and description stand for it. Slices of
+    several frames of reference are no volume, but where each of these holds a few slices only: some scanners give one
+    to every slice.
     """
     found = []
-    for plane_group in _same_plane(slices):
-        for told_by, part in _told_apart(plane_group):
-            blocks = split_blocks(part)
-            for number, block in enumerate(blocks, start=1):
-                named = _block_name(number, block, len(blocks)) if len(blocks) > 1 else ""
-                found.append(Stack(block, ", ".join(filter(None, (told_by, named))), len(blocks)))
+    for key, plane_group in _same_plane(slices):
+        for of_frame, framed in _part_by_frame(plane_group):
+            single, doubles = drop_doubles(framed)
+            for told_by, part in _told_apart(single):
+                blocks = split_blocks(part)
+                for number, block in enumerate(blocks, start=1):
+                    named = _block_name(number, block, len(blocks)) if len(blocks) > 1 else ""
+                    told = ", ".join(filter(None, (of_frame, told_by, named)))
+                    found.append(Stack(block, told, len(blocks), doubles, key))
     return found
 
 
@@ -48,7 +81,7 @@ def _block_name(number: int, block: list[Slice], count: int) -> str:
     return f"block {number} of {count} at {shown[0]:.0f} to {shown[-1]:.0f} mm"
 
 
-def _same_plane(slices: Sequence[Slice]) -> list[list[Slice]]:
+def _same_plane(slices: Sequence[Slice]) -> list[tuple[tuple, list[Slice]]]:
     keys = _series_keys(slices)
     by_series: dict[tuple, list[list[Slice]]] = defaultdict(list)
     for plane, key in zip(slices, keys, strict=True):
@@ -59,7 +92,22 @@ def _same_plane(slices: Sequence[Slice]) -> list[list[Slice]]:
                 break
         else:
             groups.append([plane])
-    return [group for groups in by_series.values() for group in groups]
+    return [(key, group) for key, groups in by_series.items() for group in groups]
+
+
+def _part_by_frame(group: list[Slice]) -> list[tuple[str, list[Slice]]]:
+    """Part slices by their frame of reference; those that name none go with the most."""
+    count = Counter(plane.frame_of_reference for plane in group if plane.frame_of_reference)
+    if len(count) < 2 or max(count.values()) < FEWEST_SLICES:
+        return [("", group)]
+    largest = count.most_common(1)[0][0]
+    return [
+        (
+            f"frame of reference {number} of {len(count)}",
+            [plane for plane in group if (plane.frame_of_reference or largest) == frame],
+        )
+        for number, frame in enumerate(count, start=1)
+    ]
 
 
 def _series_keys(slices: Sequence[Slice]) -> list[tuple]:
@@ -84,20 +132,53 @@ def _parallel(one: Slice, other: Slice) -> bool:
 
 
 def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
-    """Split a stack with repeated positions by whichever tag explains them; an uneven one by what makes parts even."""
+    """Split a stack with repeated positions by whichever tag explains them; an uneven one by what makes parts even.
+
+    An even one is split too where reconstructions lie between each other: those of two kernels are no finer volume.
+    """
     if has_repeats(stack):
         for names in (*_VARIANTS, *_OTHER_SERIES, tuple(name for (name,) in _VARIANTS)):
             parts = _parts(stack, names)
             sizes = [len(part) for part in parts.values()]
             alike = 2 * min(sizes) >= max(sizes) or names in _OTHER_SERIES
             if alike and not any(map(has_repeats, parts.values())):
-                return [(_variant_name(names, values), parts[values]) for values in sorted(parts)]
-    elif len(stack) >= 2 * FEWEST_SLICES and not is_even(stack):
-        for names in _OTHER_SERIES:
-            parts = _parts(stack, names)
-            if len(parts) > 1 and all(len(part) >= FEWEST_SLICES and is_even(part) for part in parts.values()):
-                return [(_variant_name(names, values), parts[values]) for values in sorted(parts)]
+                return _named(names, parts)
+        return _told_apart_by_number(stack)
+    if len(stack) < 2 * FEWEST_SLICES:
+        return [("", stack)]
+    even = is_even(stack)
+    for names in _RECONSTRUCTIONS if even else _OTHER_SERIES:
+        parts = _parts(stack, names)
+        readable = len(parts) > 1 and all(len(part) >= FEWEST_SLICES and is_even(part) for part in parts.values())
+        if readable and not (even and not _interleave(list(parts.values()))):
+            return _named(names, parts)
     return [("", stack)]
+
+
+def _told_apart_by_number(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
+    """Split slices that no tag tells apart by the order of their instance numbers: one pass after the other."""
+    ordered = sorted(stack, key=lambda plane: plane.instance_number)
+    numbers = [plane.instance_number for plane in ordered]
+    if len(set(numbers)) < len(numbers):
+        return [("", stack)]
+    positions = np.round(measure_positions_mm(ordered) / SAME_POSITION_MM).astype(np.int64)
+    places = len(np.unique(positions))
+    passes = [ordered[first : first + places] for first in range(0, len(ordered), places)]
+    if len(passes[-1]) < places or any(map(has_repeats, passes)):
+        return [("", stack)]
+    return [(f"images {part[0].instance_number} to {part[-1].instance_number}", part) for part in passes]
+
+
+def _interleave(parts: Sequence[Sequence[Slice]]) -> bool:
+    """Return whether each part covers most of the way that the longest covers."""
+    normal = parts[0][0].normal
+    along = [[float(np.dot(plane.position, normal)) for plane in part] for part in parts]
+    begin, end = max(map(min, along)), min(map(max, along))
+    return end - begin > 0.5 * max(max(part) - min(part) for part in along)
+
+
+def _named(names: tuple[str, ...], parts: dict[tuple, list[Slice]]) -> list[tuple[str, list[Slice]]]:
+    return [(_variant_name(names, values), parts[values]) for values in sorted(parts)]
 
 
 def _parts(stack: Iterable[Slice], names: tuple[str, ...]) -> dict[tuple, list[Slice]]:

@@ -9,7 +9,6 @@ import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, get_args
@@ -18,15 +17,18 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from KneeSegLib.anatomy import Side
+from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.intensities import Modality
 
 HEADER_TAGS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
+    "FrameOfReferenceUID", "InstanceNumber",
     "PatientName", "PatientID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
-    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept",
+    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
+    "KVP", "FlipAngle", "InversionTime", "DiffusionBValue", "StackID",
     "Laterality", "ImageLaterality", "FrameLaterality",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
@@ -34,50 +36,6 @@ HEADER_TAGS = [
 
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _SIDES: Mapping[str, Side] = MappingProxyType({"R": "right", "L": "left"})
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One plane of pixels: a file, or one frame of a multi-frame file.
-
-    Attributes:
-        position: centre of the first pixel, LPS mm.
-        orientation: direction of growing column number, followed by that of growing row number.
-        spacing: between columns, between rows, in mm.
-        size: columns, rows.
-        encoding: how stored numbers become values.
-        variant: tells apart what a scanner may record more than once at one position.
-        side: of the body part, where the header names one.
-        cut_short: whether the file ends before its pixels do.
-        has_commas: whether numbers of the header are written with decimal commas, which other readers cut off.
-        low_is_white: whether small values are to be shown white (MONOCHROME1).
-        derived: whether the position was derived from the file's first frame and SpacingBetweenSlices.
-    """
-
-    path: Path
-    frame: int | None
-    series_uid: str
-    series_number: int
-    description: str
-    modality: Modality
-    original: bool
-    position: tuple[float, ...]
-    orientation: tuple[float, ...]
-    spacing: tuple[float, float]
-    size: tuple[int, int]
-    encoding: tuple[float, ...]
-    variant: dict[str, float | str] = field(hash=False)
-    side: Side | None = None
-    cut_short: bool = False
-    has_commas: bool = False
-    low_is_white: bool = False
-    derived: bool = False
-
-    @property
-    def normal(self) -> np.ndarray:
-        """Unit vector across the plane: columns' direction x rows' direction."""
-        normal = np.cross(self.orientation[:3], self.orientation[3:])
-        return normal / np.linalg.norm(normal)
 
 
 def ignored_as(header: Dataset) -> str | None:
@@ -156,6 +114,10 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             side=_side(header, places),
             low_is_white=header.get("PhotometricInterpretation") == "MONOCHROME1",
             derived=bool(step_mm),
+            has_rescale=_first(places, "RescaleIntercept") is not None,
+            rescale_type=re.sub(r"[^A-Z0-9_ ]", "", str(_first(places, "RescaleType") or "").upper()).strip()[:16],
+            frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
+            instance_number=int(header.get("InstanceNumber") or 0) if frame is None else frame + 1,
         )
 
 
@@ -211,6 +173,11 @@ def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | str]:
         "kernel": str(_first(places, "ConvolutionKernel") or ""),
         "slice thickness": float(_first(places, "SliceThickness") or 0.0),
         "trigger time": float(_first([header, *places], "TriggerTime") or 0.0),
+        "tube voltage": float(_first(places, "KVP") or 0.0),
+        "flip angle": float(_first(places, "FlipAngle") or 0.0),
+        "inversion time": float(_first(places, "InversionTime") or 0.0),
+        "b-value": float(_first(places, "DiffusionBValue") or 0.0),
+        "stack": str(_first(places, "StackID") or ""),
     }
 
 

@@ -12,7 +12,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import FolderContent, describe_missing_slices, read_folder
 from KneeSegLib.io.dicom_grid import fit_distance_mm, has_repeats, is_even, measure_positions_mm
 from KneeSegLib.io.dicom_grouping import Stack, group_slices
-from KneeSegLib.io.dicom_headers import Slice
+from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.intensities import Modality
 from KneeSegLib.io.settings import MOST_SERIES_NAMED, SAME_POSITION_MM
 
@@ -30,6 +30,8 @@ class Series:
         number: in the list that the series was found in: DICOM's series number, or counted from 1 where that does not
             tell all of them apart.
         stack: the slices, in no order.
+        doubles: slices that were left out because they equal another one.
+        series_key: the same for all stacks of one DICOM series.
         blocks: how many blocks with nothing between them the DICOM series falls into; this is one of them.
     """
 
@@ -42,6 +44,8 @@ class Series:
     number: int = 1
     stack: tuple[Slice, ...] = field(default=(), repr=False, compare=False)
     blocks: int = 1
+    doubles: int = 0
+    series_key: tuple = field(default=(), repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -153,4 +157,6 @@ def _series(stack: Stack) -> Series:
         spacing=(*first.spacing, round(gap_mm, 4)),
         stack=tuple(stack.slices),
         blocks=stack.blocks,
+        doubles=stack.doubles,
+        series_key=stack.series_key,
     )

@@ -22,6 +22,13 @@ AIR_BELOW_HU = -500
 AIR_CENTRE_BELOW_HU = -800
 """Air gathers at -1000 HU: of the values that are as dark as air, most are this low. Not measured."""
 
+AIR_CENTRE_HU = (-1100.0, -900.0)
+"""Where the median of dark values lies in a CT that holds Hounsfield units: air has -1000, fields of view are padded
+with -1024. Not measured."""
+
+TISSUE_CENTRE_HU = (-250.0, 400.0)
+"""Where the median of all other values lies in a CT of a leg: between fat and cancellous bone. Not measured."""
+
 AIR_FRACTION = 0.75
 """How many of them at least: in a knee MR resampled with splines 1 to 17 % were, in a synthetic one with sharp edges
 60 %."""

@@ -56,6 +56,33 @@ def test_slices_with_a_uid_each_are_one_series(dicom_series, tmp_path):
     assert read_volume(tmp_path).image.GetSize() == (32, 32, 9)
 
 
+def test_frames_of_reference_are_never_read_as_one_volume(dicom_series, tmp_path):
+    dicom_series(tmp_path / "before", range(0, 30, 3), FrameOfReferenceUID="1.2.3.81")
+    dicom_series(tmp_path / "after", range(30, 54, 3), FrameOfReferenceUID="1.2.3.82")
+    assert described(tmp_path) == [
+        (1, "Leg bone, frame of reference 1 of 2", 8, 3.0),
+        (2, "Leg bone, frame of reference 2 of 2", 10, 3.0),
+    ]
+    assert read_volume(tmp_path).image.GetSize()[2] == 10
+
+
+def test_frames_of_reference_of_single_slices_are_one_volume_with_a_warning(dicom_series, tmp_path):
+    for z in NINE:
+        dicom_series(tmp_path, (z,), FrameOfReferenceUID=f"1.2.3.{100 + z}")
+    volume = read_volume(tmp_path)
+    assert volume.image.GetSize()[2] == 9
+    assert "The 9 slices name 9 frames of reference" in volume.notes[0]
+
+
+def test_reconstructions_that_lie_between_each_other_are_no_finer_volume(dicom_series, tmp_path):
+    dicom_series(tmp_path / "a", range(0, 60, 6), ConvolutionKernel="B30")
+    dicom_series(tmp_path / "b", range(3, 60, 6), ConvolutionKernel="B70")
+    assert [entry[1:] for entry in described(tmp_path)] == [
+        ("Leg bone, kernel B30", 10, 6.0),
+        ("Leg bone, kernel B70", 10, 6.0),
+    ]
+
+
 HIP, KNEE, ANKLE = range(300, 330, 3), range(150, 186, 3), range(0, 24, 3)
 
 

@@ -71,11 +71,31 @@ def test_missing_slice_is_named_by_the_patients_axis(dicom_slice, tmp_path):
         read_volume(tmp_path)
 
 
-def test_doubled_slices_are_named_in_the_error(dicom_series, tmp_path):
+def test_copies_of_slices_are_left_out_with_a_note(dicom_series, tmp_path):
     dicom_series(tmp_path, NINE)
-    dicom_series(tmp_path / "copy", (6, 21))
-    with pytest.raises(InputError, match="more than one slice at 6.00 mm, 21.00 mm, expected one"):
+    dicom_series(tmp_path / "copy", (6, 21), SOPInstanceUID="1.2.3.77")
+    volume = read_volume(tmp_path)
+    assert sitk.GetArrayViewFromImage(volume.image)[:, 0, 0].tolist() == [z - 24 for z in NINE]
+    assert volume.notes == ("2 slices that were there twice, equal in every pixel, were left out.",)
+
+
+def test_slices_at_one_position_that_differ_are_named_in_the_error(dicom_series, dicom_slice, tmp_path):
+    dicom_series(tmp_path, NINE)
+    for k, z in enumerate((6, 21)):
+        dicom_slice(tmp_path / f"other{k}.dcm", np.full((32, 32), 7, np.uint16), (-30, -40, z))
+    with pytest.raises(InputError, match="slice at 6.00 mm, 21.00 mm, which differ in their pixels and in no tag"):
         read_volume(tmp_path)
+
+
+def test_passes_that_no_tag_tells_apart_are_told_by_their_instance_numbers(dicom_slice, tmp_path):
+    for k in range(18):
+        stored = np.full((32, 32), 1000 + k, np.uint16)
+        dicom_slice(tmp_path / f"{k}.dcm", stored, (-30, -40, 3 * (k % 9)), InstanceNumber=k + 1)
+    assert [found.description for found in list_series(tmp_path)] == [
+        "Leg bone, images 1 to 9",
+        "Leg bone, images 10 to 18",
+    ]
+    assert sitk.GetArrayFromImage(read_volume(tmp_path, "2").image)[:, 0, 0].tolist() == list(range(-15, -6))
 
 
 def test_irregular_spacing_is_refused_with_its_range(dicom_series, tmp_path):
