@@ -7,25 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from KneeSegLib.cli.options import CancelOnStdinClose, Progress, stream_of
-from KneeSegLib.cli.segment import (
-    AUTOMATIC_DEVICE,
-    AUTOMATIC_MODALITY,
-    AUTOMATIC_PIPELINE,
-    AUTOMATIC_SIDE,
+from KneeSegLib.cli.choices import (
     EDGE_HELP,
     QUALITY_HELP,
-    STANDARD_QUALITY,
     Device,
     EdgeName,
-    ModalityChoice,
+    ModalityName,
     PipelineName,
     QualityName,
-    SideChoice,
+    SideName,
 )
+from KneeSegLib.cli.options import CancelOnStdinClose, Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import Cancelled, InputError, PartialFailure
-from KneeSegLib.pipelines.table import NNUNET
+from KneeSegLib.pipelines.table import AUTO, NNUNET
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,13 +34,13 @@ def batch(
         list[str], typer.Argument(help="Folders, DICOM trees, image files, patterns in quotes, or tables (.csv).")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results; is created or gone on with.")],
-    pipeline: Annotated[PipelineName, typer.Option(help="See `kneeseg pipelines`.")] = AUTOMATIC_PIPELINE,
-    side: Annotated[SideChoice, typer.Option(help="Which leg; auto takes what is in view.")] = AUTOMATIC_SIDE,
-    quality: Annotated[QualityName, typer.Option(help=QUALITY_HELP)] = STANDARD_QUALITY,
-    device: Device = AUTOMATIC_DEVICE,
+    pipeline: Annotated[PipelineName, typer.Option(help="See `kneeseg pipelines`.")] = AUTO,
+    side: Annotated[SideName, typer.Option(help="Which leg; auto takes what is in view.")] = "auto",
+    quality: Annotated[QualityName, typer.Option(help=QUALITY_HELP)] = "standard",
+    device: Device = "auto",
     modality: Annotated[
-        ModalityChoice, typer.Option(help="What images are whose files do not say it; DICOM does.")
-    ] = AUTOMATIC_MODALITY,
+        ModalityName, typer.Option(help="What images are whose files do not say it; DICOM does.")
+    ] = "auto",
     edge: Annotated[EdgeName | None, typer.Option(help=EDGE_HELP, show_default=False)] = None,
     nnunet: Annotated[
         Path | None, typer.Option(help="Run this trained nnU-Net v2 folder (pipeline nnunet; extra nnunet).")
@@ -91,12 +86,12 @@ def batch(
 
     folder = output.expanduser().resolve()
     options: dict[str, Any] = {
-        "pipeline": NNUNET if nnunet is not None and pipeline is AUTOMATIC_PIPELINE else pipeline.value,
-        "side": side.value,
-        "quality": quality.value,
-        "device": device.value,
-        "modality": modality.value,
-        "edge": edge.value if edge is not None else None,
+        "pipeline": NNUNET if nnunet is not None and pipeline == AUTO else pipeline,
+        "side": side,
+        "quality": quality,
+        "device": device,
+        "modality": modality,
+        "edge": edge,
         "nnunet": str(nnunet.resolve()) if nnunet is not None else None,
         "mapping": mapping,
         "second_opinion": second_opinion,

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from KneeSegLib import TRAINING_STATEMENT
+from KneeSegLib.cli.choices import (
+    EDGE_HELP,
+    QUALITY_HELP,
+    Device,
+    EdgeName,
+    ModalityName,
+    PipelineName,
+    QualityName,
+    SideName,
+    StageName,
+)
 from KneeSegLib.cli.opinion_table import show_second_opinion
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.edges.measurement import EDGE_MEANINGS, MEASURED_EDGE
 from KneeSegLib.errors import InputError
 from KneeSegLib.mr.low_field.settings import CubeMerging, ViewFusion
-from KneeSegLib.pipelines.table import (
-    AUTO,
-    CUBE_MERGING_CHOICES,
-    DEVICE_CHOICES,
-    EDGES,
-    MODALITY_CHOICES,
-    NNUNET,
-    PIPELINES,
-    QUALITIES,
-    SIDE_CHOICES,
-    STAGES,
-    VIEW_FUSION_CHOICES,
-)
+from KneeSegLib.pipelines.table import AUTO, CUBE_MERGING_CHOICES, NNUNET, STAGES, VIEW_FUSION_CHOICES
 from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
@@ -36,69 +34,6 @@ if TYPE_CHECKING:
 
     from KneeSegLib.case import Case
 
-
-class PipelineName(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in PIPELINES:
-        members[key] = key
-
-
-class QualityName(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in QUALITIES:
-        members[key] = key
-
-
-class SideChoice(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in SIDE_CHOICES:
-        members[key] = key
-
-
-class StageName(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in STAGES:
-        members[key] = key
-
-
-class ModalityChoice(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in MODALITY_CHOICES:
-        members[key] = key
-
-
-class EdgeName(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in EDGES:
-        members[key] = key
-
-
-class DeviceChoice(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in DEVICE_CHOICES:
-        members[key] = key
-
-
-AUTOMATIC_PIPELINE = PipelineName(AUTO)
-AUTOMATIC_MODALITY = ModalityChoice("auto")
-AUTOMATIC_SIDE = SideChoice("auto")
-AUTOMATIC_DEVICE = DeviceChoice("auto")
-LAST_STAGE = StageName(STAGES[-1])
-STANDARD_QUALITY = QualityName("standard")
-QUALITY_HELP = " ".join(f"{name}: {quality.description}" for name, quality in QUALITIES.items())
-EDGE_HELP = (
-    "Where a bone ends. CT: half-maximum (the default), as readers and threshold tools draw it, or cortex, where the "
-    "cortex ends. Low-field MR: marrow (the default) or cortex."
-)
-
-Device = Annotated[DeviceChoice, typer.Option(help="Where the networks run; auto takes the fastest there is.")]
 
 SHARE_OF_SEGMENTING = 8
 SHARE_OF_SAVING = 2
@@ -108,16 +43,16 @@ def segment(
     context: typer.Context,
     input: Annotated[Path, typer.Argument(help="DICOM folder, or a DICOM, NRRD, NIfTI or MetaImage file.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the result; is created.")] = None,
-    pipeline: Annotated[PipelineName, typer.Option(help="See `kneeseg pipelines`.")] = AUTOMATIC_PIPELINE,
-    side: Annotated[SideChoice, typer.Option(help="Which leg; auto takes what is in view.")] = AUTOMATIC_SIDE,
-    quality: Annotated[QualityName, typer.Option(help=QUALITY_HELP)] = STANDARD_QUALITY,
-    device: Device = AUTOMATIC_DEVICE,
+    pipeline: Annotated[PipelineName, typer.Option(help="See `kneeseg pipelines`.")] = AUTO,
+    side: Annotated[SideName, typer.Option(help="Which leg; auto takes what is in view.")] = "auto",
+    quality: Annotated[QualityName, typer.Option(help=QUALITY_HELP)] = "standard",
+    device: Device = "auto",
     series: Annotated[
         str | None, typer.Option(help="Which series of a DICOM folder: its number, UID or description.")
     ] = None,
     modality: Annotated[
-        ModalityChoice, typer.Option(help="What an image is whose file does not say it; DICOM does.")
-    ] = AUTOMATIC_MODALITY,
+        ModalityName, typer.Option(help="What an image is whose file does not say it; DICOM does.")
+    ] = "auto",
     spacing: Annotated[
         str | None,
         typer.Option(
@@ -129,7 +64,7 @@ def segment(
         str | None,
         typer.Option(help="Of these images: where columns, rows and slices lead, as LPS (the default)."),
     ] = None,
-    stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = LAST_STAGE,
+    stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = STAGES[-1],
     nnunet: Annotated[
         Path | None, typer.Option(help="Run this trained nnU-Net v2 folder (pipeline nnunet; extra nnunet).")
     ] = None,
@@ -191,22 +126,22 @@ def segment(
     segmenting, saving = split_progress(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))
     case = run(
         input,
-        pipeline=NNUNET if nnunet is not None and pipeline is AUTOMATIC_PIPELINE else pipeline.value,
-        side=side.value,
-        quality=quality.value,
-        device=device.value,
+        pipeline=NNUNET if nnunet is not None and pipeline == AUTO else pipeline,
+        side=side,
+        quality=quality,
+        device=device,
         series=series,
-        modality=modality.value,
+        modality=modality,
         spacing=spacing,
         orientation=orientation,
-        stop_after=stop_after.value,
+        stop_after=stop_after,
         nnunet=str(nnunet) if nnunet is not None else None,
         mapping=mapping,
         mirroring=mirroring,
         trust_checkpoint=trust_checkpoint,
         second_opinion=second_opinion,
         models=str(models) if models is not None else None,
-        edge=edge.value if edge is not None else None,
+        edge=edge,
         view_fusion=view_fusion,
         cube_merging=cube_merging,
         closing_mm=closing_mm,

@@ -109,6 +109,11 @@ class Request:
             _check_choice("edge", self.edge, EDGES)
         _check_choice("fusion of views", self.view_fusion, VIEW_FUSION_CHOICES)
         _check_choice("merging of cubes", self.cube_merging, CUBE_MERGING_CHOICES)
+        if self.quality == "fast" and self.view_fusion != VIEW_FUSION_CHOICES[0]:
+            raise InputError(
+                f"A fusion of views by {self.view_fusion!r} was asked for together with the quality fast, which looks "
+                "at one view of low-field MR alone; choose another quality, or leave the fusion out."
+            )
         if self.closing_mm is not None and not 0.0 <= self.closing_mm <= LARGEST_CLOSING_MM:
             raise InputError(
                 f"A closing with a ball of {self.closing_mm:g} mm was asked for, expected a radius of 0 (none) to "

@@ -61,3 +61,13 @@ def test_a_calling_program_is_told_as_json(without):
 def test_help_of_a_missing_command_is_the_way_to_get_it(without):
     status, _, err = without("yaml", "train", "--help")
     assert status == ResourceError.exit_status and "kneeseglib[training]" in err
+
+
+FORGET = "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('KneeSegLib')]"
+
+
+def test_a_module_of_a_command_can_be_the_first_that_is_imported(start):
+    imports = "; ".join(f"{FORGET}; import {command.module}" for command in EXTRA_COMMANDS)
+    process = start("-c", f"import sys; {imports}")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err

@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from KneeSegLib.cli import app
+from KneeSegLib.cli.application import app
 from KneeSegLib.errors import InputError
 
 HEAVY = ("torch", "monai", "SimpleITK", "vtkmodules", "scipy", "numpy", "pydicom", "jinja2")

@@ -132,6 +132,12 @@ def test_options_that_nobody_knows_are_refused(option, value, sentence):
         Request("mr-low-field", **{option: value})
 
 
+def test_one_view_has_nothing_to_be_fused_with():
+    with pytest.raises(InputError, match="by 'or' was asked for together with the quality fast, which"):
+        Request("mr-low-field", quality="fast", view_fusion="or")
+    assert choose_method(Request("mr-low-field", quality="fast", cube_merging="or")).merging == "or"
+
+
 @pytest.mark.parametrize(("option", "value"), [("closing_mm", 2.0), ("view_fusion", "or")])
 def test_options_of_low_field_are_refused_elsewhere(option, value):
     with pytest.raises(InputError, match=f"{option.replace('_', ' ')} {value} was asked for.*choose mr-low-field"):

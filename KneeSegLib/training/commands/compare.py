@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from KneeSegLib.cli.choices import EdgeName
 from KneeSegLib.cli.options import Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
-from KneeSegLib.pipelines.table import EDGES
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from KneeSegLib.evaluation.compare.files import Results
     from KneeSegLib.evaluation.compare.systems import System
-
-
-class EdgeName(str, Enum):
-    _ignore_ = "members key"
-    members = vars()
-    for key in EDGES:
-        members[key] = key
 
 
 SHOWN_METRICS = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
@@ -75,7 +67,7 @@ def compare(
     from KneeSegLib.evaluation.compare.running import Comparison
     from KneeSegLib.io.strict_json import as_strict_json
 
-    results = run(Comparison(found, systems, output, meaning, edge.value if edge else ""), stream.progress)
+    results = run(Comparison(found, systems, output, meaning, edge or ""), stream.progress)
     for sentence in list_remarks(results):
         stream.warning(sentence)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from KneeSegLib.cli.choices import Device
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
-from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device, result_record, show_case
+from KneeSegLib.cli.segment import result_record, show_case
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.progress import split_progress
 from KneeSegLib.training.commands.synthesize import SideName
@@ -44,7 +45,7 @@ def demo(
     joint: Annotated[SampleJoint, typer.Option(help="Which joint the scan shows.")] = SampleJoint.knee,
     side: Annotated[SideName, typer.Option(help="Which leg.")] = SideName.right,
     seed: Annotated[int, typer.Option(help="Another seed gives another scan of the same subject.")] = 2,
-    device: Device = AUTOMATIC_DEVICE,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -60,7 +61,7 @@ def demo(
     from KneeSegLib.pipelines.request import require_device
     from KneeSegLib.segmentation import segment
 
-    require_device(device.value)
+    require_device(device)
     from KneeSegLib.io.image_files import write_image
     from KneeSegLib.measurements.comparison import evaluate
     from KneeSegLib.measurements.summary import as_json
@@ -72,7 +73,7 @@ def demo(
         scan = synthesize_demonstration(joint.value, side.value, seed=seed)
         write_image(scan.image, unfinished / IMAGE_NAME)
         _write_truth(scan.labels, unfinished / TRUTH_NAME)
-        case = segment(unfinished / IMAGE_NAME, device=device.value, edge="cortex", progress=segmenting)
+        case = segment(unfinished / IMAGE_NAME, device=device, edge="cortex", progress=segmenting)
         agreements = evaluate(scan.labels, case.labels, progress=comparing)
         agreement = {"measured_on": MEASURED_ON, **as_json({joint.value: agreements})}
         (unfinished / AGREEMENT_NAME).write_text(json.dumps(agreement, indent=2) + "\n", encoding="utf-8")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from KneeSegLib.cli.choices import Device
 from KneeSegLib.cli.options import CancelOnStdinClose, Progress, require_existing, stream_of
-from KneeSegLib.cli.segment import AUTOMATIC_DEVICE, Device
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.errors import Cancelled, InputError
 
@@ -70,7 +70,7 @@ def train(
         str | None,
         typer.Option("--from", metavar="BUNDLE", help="Start from weights: a network that ships, or a folder."),
     ] = None,
-    device: Device = AUTOMATIC_DEVICE,
+    device: Device = "auto",
     compiled: Annotated[
         bool,
         typer.Option("--compile", help="Compile first: takes a C++ compiler, about halves the time on a CPU."),
@@ -129,7 +129,7 @@ def train(
         data = prepared
     stream.progress(0.0, "Reading prepared anatomy" if cases is None else "Building the network")
     first = beginning.path if beginning is not None else None
-    running = Running(find_device(device.value).torch_name, compiled, workers, time_limit)
+    running = Running(find_device(device).torch_name, compiled, workers, time_limit)
     training = Training(chosen, data, output, running, first)
     try:
         training.run(lambda message: stream.progress(training.fraction, message))
