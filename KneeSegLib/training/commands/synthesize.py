@@ -83,6 +83,9 @@ def synthesize(
     """
     stream = stream_of(context)
     require_existing(source)
+    from KneeSegLib.training.freed_memory import keep_freed_memory
+
+    keep_freed_memory()
     if prepare:
         _prepare(source, output, joint, group, count, seed, stream)
     else:

@@ -109,9 +109,11 @@ def train(
             require_existing(path)
     from KneeSegLib.io.writing import require_writable
     from KneeSegLib.networks.device import find_device
+    from KneeSegLib.training.freed_memory import keep_freed_memory
     from KneeSegLib.training.loop import Running, Training
     from KneeSegLib.training.recipe_files import read_recipe
 
+    keep_freed_memory()
     chosen = read_recipe(recipe, entries or (), steps=steps, seed=seed)
     beginning = _find_start(start) if start is not None else None
     bundle = bundles / chosen.name if bundles is not None else None
