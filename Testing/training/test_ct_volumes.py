@@ -65,7 +65,7 @@ def test_it_trains_with_either_input_and_the_bundle_remembers_which(tmp_path, ge
     for name, wanted in (("ct-femur-vnet", "gradient"), ("ct-femur-vnet-plain", "image")):
         recipe = tiny(name, steps=1, volume={**TINY["volume"], "input": wanted})
         Training(recipe, prepared, tmp_path / name).run(report=lambda line: None)
-        bundle = export_bundle(recipe, tmp_path / name, prepared, tmp_path / "bundles" / name)
+        bundle = export_bundle(recipe, tmp_path / name, prepared, tmp_path / "bundles" / wanted / recipe.name)
         assert bundle.spec.require_volume().input == wanted
         assert bundle.spec.require_volume().shape == (32, 16, 16)
         assert bundle.spec.classes == ("background", "femur")
@@ -76,7 +76,7 @@ def test_it_trains_with_either_input_and_the_bundle_remembers_which(tmp_path, ge
 def test_the_recipes_that_ship_differ_in_what_the_network_sees_alone():
     gradient, plain = read_recipe("ct-femur-vnet"), read_recipe("ct-femur-vnet-plain")
     assert (gradient.volume.input, plain.volume.input) == ("gradient", "image")
-    assert replace(plain, name=gradient.name, volume=gradient.volume) == gradient
+    assert replace(plain, volume=gradient.volume) == gradient
 
 
 @pytest.mark.parametrize("changes", [{"widths": [4, 8, 12]}, {"shapes": [[32, 16, 16], [64, 16, 16]]}])

@@ -9,7 +9,8 @@ from KneeSegLib.training.recipe_files import RECIPES_FOLDER, parse_recipe, read_
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES_FOLDER.glob("*.yaml")))
 def test_every_shipped_recipe_reads_and_names_its_bundle(name):
     recipe = read_recipe(name)
-    assert recipe.name == name.removesuffix("-finish").removeprefix("as-published-").removesuffix("-resnet")
+    variant = name.removeprefix("as-published-")
+    assert recipe.name == variant.removesuffix("-finish").removesuffix("-resnet").removesuffix("-plain")
     config = recipe.network_config
     outputs = config["modes"] + POSE_PARAMETERS if recipe.kind == "mr-shape" else config["out_channels"]
     assert len(recipe.classes) == outputs
