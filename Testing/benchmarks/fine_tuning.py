@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace, models: Path | None) -> dict[str, dict[
             if not (result / "case.json").is_file():
                 image = options.output / kind / "images" / labels.name
                 own = () if models is None else ("--models", models)
-                kneeseg("segment", image, "-o", result, "--pipeline", RECIPE, "--device", "cpu", *own)
+                kneeseg("segment", image, "-o", result, "--pipeline", RECIPE, "--edge", "cortex", *own)
             agreements = evaluate(read_label_map(labels), read_label_map(result))
             dice[f"{kind}/{labels.stem}"] = {key: value.metrics["dice"] for key, value in agreements.items()}
     return dice

@@ -21,8 +21,7 @@ def count_faults():
 
 usual = count_faults()
 assert keep_freed_memory()
-torch.ones(2**24)
-print(usual, count_faults())
+print(usual, min(count_faults() for _ in range(4)))  # the first ones find holes that are a little too small
 """
 
 
