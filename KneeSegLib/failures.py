@@ -51,9 +51,14 @@ def describe_cancel(error: Cancelled, placed: Sequence[Path]) -> str:
 
 
 def save_details(error: BaseException) -> str:
-    """Write the traceback to a temporary file and return the sentence that says so."""
-    summary = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    """Write to a temporary file where the error came from, and return the sentence that says so.
+
+    The file is made to be sent to us. What the error itself says is in neither, since it may quote a patient's data.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    summary = f"{type(error).__name__}{place}"
+    text = _describe_chain(error)
     try:
         descriptor, path = tempfile.mkstemp(prefix="kneeseg-", suffix=".log", text=True)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -61,6 +66,14 @@ def save_details(error: BaseException) -> str:
     except OSError:
         return f"Something unexpected happened ({summary}); run the command again as kneeseg --debug ... to see where."
     return f"Something unexpected happened ({summary}); the details are in {path}, please report them."
+
+
+def _describe_chain(error: BaseException) -> str:
+    """Return the tracebacks of an error and of those that it came from, the first one first, without what they say."""
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{_describe_chain(earlier)}\nThis led to:\n\n" if earlier is not None else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}{frames}{type(error).__module__}.{type(error).__qualname__}\n"
 
 
 def _of_the_system(error: OSError) -> KneeSegError | None:

@@ -66,7 +66,14 @@ def segment(
     reading, running, asking = split_progress(progress, (5, 95, 95 if other else 0))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
-    volume = read_volume(input, request.series, request.known_modality, request.presumed_modality, request.slices)
+    volume = read_volume(
+        input,
+        request.series,
+        request.known_modality,
+        request.presumed_modality,
+        request.slices,
+        request.keep_description,
+    )
     seconds = time.perf_counter() - started
     info = choose_pipeline(request, volume)
     if other is not None:
@@ -101,7 +108,7 @@ def _run(request: Request, info: PipelineInfo, volume: Volume, progress: Progres
     case.provenance["timings"] = {**case.provenance["timings"], **seconds_after}
     case.provenance["options"] |= {
         "pipeline": request.pipeline,
-        "series": request.series,
+        "series": request.recorded_series,
         "modality": request.modality,
     }
     return case

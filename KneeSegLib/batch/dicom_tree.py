@@ -68,7 +68,7 @@ def _as_scan(series: Series, every: Sequence[Series], folder: Path) -> FoundSeri
     if len(beside) == 1:
         scan = BatchScan(str(home))
     elif series.uid and sum(other.uid == series.uid for other in every) == 1:
-        scan = BatchScan(str(home), series.uid, name=f"series-{series.number}")
+        scan = BatchScan(str(home), series.key, name=f"series-{series.number}")
     else:  # echoes and time points share a UID; numbers count within the folder that was read
         scan = BatchScan(str(folder), str(series.number), name=f"series-{series.number}")
     return FoundSeries(scan, _read_study(series.stack[0].path) or str(home), rank_series(series))

@@ -83,8 +83,8 @@ def _scans_below(folder: Path, output: Path, all_series: bool, progress: Progres
     images: list[BatchScan] = []
     series: list[FoundSeries] = []
     units: list[Path] = []
-    for parent, files in _walk(folder, output):
-        progress(0.0, f"Looking into {shown_name(parent)}")
+    for number, (parent, files) in enumerate(_walk(folder, output), start=1):
+        progress(0.0, f"Looking into folder {number}")
         images += [
             BatchScan(str(path), name=_relative(path.parent, folder, _stem(path)))
             for path in files

@@ -18,7 +18,7 @@ class BatchScan:
 
     Attributes:
         source: absolute path of a file or folder.
-        series: UID or number of a series in that folder; None where it holds one, or the largest is meant.
+        series: key or number of a series in that folder; None where it holds one, or the largest is meant.
         name: of its case; unique in the batch.
         options: of this scan alone, which go before those of the batch.
         refused: the sentence why nothing in ``source`` can be segmented, where that was seen already.

@@ -17,7 +17,7 @@ from KneeSegLib.cli.choices import (
     QualityName,
     SideName,
 )
-from KneeSegLib.cli.options import CancelOnStdinClose, Progress, stream_of
+from KneeSegLib.cli.options import CancelOnStdinClose, KeepDescription, Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import Cancelled, InputError, PartialFailure
 from KneeSegLib.pipelines.table import AUTO, NNUNET
@@ -56,6 +56,7 @@ def batch(
     all_series: Annotated[
         bool, typer.Option("--all-series", help="Segment every series of a DICOM study, not only the largest.")
     ] = False,
+    keep_description: KeepDescription = False,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes on this machine; as many as it has cores and memory for, if not given."),
@@ -91,6 +92,7 @@ def batch(
         "quality": quality,
         "device": device,
         "modality": modality,
+        "keep_description": keep_description,
         "edge": edge,
         "nnunet": str(nnunet.resolve()) if nnunet is not None else None,
         "mapping": mapping,

@@ -68,6 +68,13 @@ CancelOnStdinClose = Annotated[
         callback=_watch_standard_input,
     ),
 ]
+KeepDescription = Annotated[
+    bool,
+    typer.Option(
+        "--keep-description",
+        help="Call a DICOM series by its description, which may name the patient, in what is printed and written.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")]
 
 

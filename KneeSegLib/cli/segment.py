@@ -21,7 +21,7 @@ from KneeSegLib.cli.choices import (
     StageName,
 )
 from KneeSegLib.cli.opinion_table import show_second_opinion
-from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
+from KneeSegLib.cli.options import CancelOnStdinClose, KeepDescription, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode, Stream
 from KneeSegLib.edges.measurement import EDGE_MEANINGS, MEASURED_EDGE
 from KneeSegLib.errors import InputError
@@ -100,6 +100,7 @@ def segment(
         float | None,
         typer.Option(help="Low-field MR: radius of the ball that bones are closed with; 0 for none."),
     ] = None,
+    keep_description: KeepDescription = False,
     list_series: Annotated[
         bool, typer.Option("--list-series", help="List the series of a DICOM folder and do nothing else.")
     ] = False,
@@ -114,7 +115,7 @@ def segment(
     stream = stream_of(context)
     require_existing(input)
     if list_series:
-        _show_series(input, stream)
+        _show_series(input, stream, keep_description)
         return
     if output is None:
         raise InputError("Say where the result goes: kneeseg segment INPUT -o FOLDER.")
@@ -131,6 +132,7 @@ def segment(
         quality=quality,
         device=device,
         series=series,
+        keep_description=keep_description,
         modality=modality,
         spacing=spacing,
         orientation=orientation,
@@ -205,15 +207,15 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
     console.print(case.provenance.get("statement", TRAINING_STATEMENT), style="dim", soft_wrap=True, markup=False)
 
 
-def _show_series(folder: Path, stream: Stream) -> None:
+def _show_series(folder: Path, stream: Stream, keep_description: bool) -> None:
     from KneeSegLib.io.dicom_series import list_series
 
-    found = list_series(folder)
+    found = list_series(folder, keep_description)
     record = {
         "series": [
             {
                 "number": series.number,
-                "uid": series.uid,
+                **({"uid": series.uid} if keep_description else {}),
                 "description": series.description,
                 "modality": series.modality,
                 "slices": series.slices,

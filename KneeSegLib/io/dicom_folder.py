@@ -22,7 +22,7 @@ from KneeSegLib.io.dicom_headers import (
 from KneeSegLib.io.dicom_numbers import describe_unreadable_number, repair_decimal_commas
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_walk import Walk
-from KneeSegLib.io.image_formats import shown_name
+from KneeSegLib.io.file_places import describe_place
 from KneeSegLib.io.slice_images import find_slice_images
 
 _IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -109,13 +109,16 @@ def describe_missing_slices(content: FolderContent, folder: Path) -> str:
     images = find_slice_images(folder) if folder.is_dir() else []
     if len(images) > 1 and not content.image_files:
         return (
-            f"{folder} holds no DICOM but {len(images)} numbered images from {images[0].name} on, which do not say "
+            f"{folder} holds no DICOM but {len(images)} numbered images ({images[0].suffix.lower()}), which do not say "
             "where they lie; if they are the slices of a scan, give their distances in mm with "
             "--spacing COLUMNS,ROWS,SLICES."
         )
     if content.image_files:
+        count = len(content.image_files)
+        files = "an image file" if count == 1 else f"{count} image files"
         return (
-            f"{folder} holds no DICOM slices but {content.image_files[0].name}; give that file instead of its folder."
+            f"{folder} holds no DICOM slices but {files} ({describe_place(content.image_files[0])}); give "
+            f"{'that file' if count == 1 else 'one of these files'} instead of its folder."
         )
     if content.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in content.ignored.most_common())
@@ -125,15 +128,18 @@ def describe_missing_slices(content: FolderContent, folder: Path) -> str:
         (first, reason), count = next(iter(content.unreadable.items())), len(content.unreadable)
         return (
             f"{folder} holds {count} DICOM {'file' if count == 1 else 'files'} that cannot be read (the first is "
-            f"{shown_name(first)}: {reason}), {expected}; copy or export them again."
+            f"{describe_place(first)}: {reason}), {expected}; copy or export them again."
         )
     if content.broken_links:
         return (
             f"{folder} holds {len(content.broken_links)} links to files that are not there (the first is "
-            f"{shown_name(content.broken_links[0])}), {expected}; fetch those files, or give the folder they lie in."
+            f"{describe_place(content.broken_links[0])}), {expected}; fetch those files, or give the folder that they "
+            "lie in."
         )
     if content.closed:
-        return f"The folder {content.closed[0]} may not be opened, {expected}; ask for the right to read it."
+        count = len(content.closed)
+        folders = "a folder" if count == 1 else f"{count} folders"
+        return f"In {folder} {folders} may not be opened, {expected}; ask for the right to read it."
     if content.directories:
         return (
             f"{folder} holds a DICOMDIR and none of the images that it lists, {expected}; copy the whole disc and give "

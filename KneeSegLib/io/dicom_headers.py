@@ -1,12 +1,12 @@
 """From the header of a DICOM file to its slices: where each lies, and what tells it from others.
 
-Pixels are not touched here. Patient name and ID are read for one purpose, to keep them out of series descriptions.
+Pixels are not touched here. Only technical tags are read. What somebody may have typed leaves as
+:class:`~KneeSegLib.io.guarded_text.GuardedText`, of which nothing is shown but words of closed tables.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,12 +18,21 @@ from pydicom.dataset import Dataset
 
 from KneeSegLib.anatomy import Side
 from KneeSegLib.io.dicom_slice import Slice
+from KneeSegLib.io.guarded_text import (
+    GuardedText,
+    guard_free_text,
+    guard_image_type,
+    guard_kernel,
+    guard_stack,
+    name_modality,
+    name_unit,
+)
 from KneeSegLib.io.intensities import Modality
 
 HEADER_TAGS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "FrameOfReferenceUID", "InstanceNumber",
-    "PatientName", "PatientID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
     "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "RescaleType",
@@ -40,7 +49,7 @@ _SIDES: Mapping[str, Side] = MappingProxyType({"R": "right", "L": "left"})
 
 def ignored_as(header: Dataset) -> str | None:
     """Return the plural by which an object that is no slice of CT or MR is counted; None for one that may be."""
-    modality = str(header.get("Modality") or "unnamed")
+    modality = name_modality(header.get("Modality"))
     if "Rows" not in header:
         return f"{modality} objects without an image"
     if modality not in get_args(Modality):
@@ -115,7 +124,7 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             low_is_white=header.get("PhotometricInterpretation") == "MONOCHROME1",
             derived=bool(step_mm),
             has_rescale=_first(places, "RescaleIntercept") is not None,
-            rescale_type=re.sub(r"[^A-Z0-9_ ]", "", str(_first(places, "RescaleType") or "").upper()).strip()[:16],
+            rescale_type=name_unit(_first(places, "RescaleType")),
             frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
             instance_number=int(header.get("InstanceNumber") or 0) if frame is None else frame + 1,
         )
@@ -158,26 +167,26 @@ def _macros(group: Dataset) -> list[Dataset]:
     return [element.value[0] for element in group if element.VR == "SQ" and element.value]
 
 
-def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | str]:
+def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | GuardedText]:
     echo_time_ms = _first(places, "EchoTime") or _first(places, "EffectiveEchoTime")
     frame_type = _first(places, "FrameType")
     return {
         "echo time": float(echo_time_ms or 0.0),
-        "image type": "\\".join(map(str, frame_type)) if frame_type else "\\".join(_image_type(header)),
+        "image type": guard_image_type(_texts(frame_type) if frame_type else _image_type(header)),
         "time point": float(
             _first(places, "TemporalPositionIdentifier") or _first(places, "TemporalPositionIndex") or 0
         ),
         "acquisition": float(_first([header, *places], "AcquisitionNumber") or 0),
         "series number": float(header.get("SeriesNumber") or 0),
         "description": _description(header),
-        "kernel": str(_first(places, "ConvolutionKernel") or ""),
+        "kernel": guard_kernel(_first(places, "ConvolutionKernel") or ""),
         "slice thickness": float(_first(places, "SliceThickness") or 0.0),
         "trigger time": float(_first([header, *places], "TriggerTime") or 0.0),
         "tube voltage": float(_first(places, "KVP") or 0.0),
         "flip angle": float(_first(places, "FlipAngle") or 0.0),
         "inversion time": float(_first(places, "InversionTime") or 0.0),
         "b-value": float(_first(places, "DiffusionBValue") or 0.0),
-        "stack": str(_first(places, "StackID") or ""),
+        "stack": guard_stack(_first(places, "StackID") or ""),
     }
 
 
@@ -199,14 +208,12 @@ def _numbers(places: list[Dataset], keyword: str, count: int) -> tuple[float, ..
 
 
 def _image_type(header: Dataset) -> list[str]:
-    values = header.get("ImageType") or []
-    return [str(value).upper() for value in ([values] if isinstance(values, str) else values)]
+    return [value.upper() for value in _texts(header.get("ImageType") or [])]
 
 
-def _description(header: Dataset) -> str:
-    """Return the series description, or nothing where it repeats the patient's name or ID."""
-    text = re.sub(r"\s+", " ", str(header.get("SeriesDescription") or "")).strip()
-    private = [*re.split(r"[\s^=,.]+", str(header.get("PatientName") or "")), str(header.get("PatientID") or "")]
-    if any(len(word) > 2 and word.casefold() in text.casefold() for word in private):
-        return ""
-    return text
+def _texts(values: Any) -> list[str]:
+    return [str(value) for value in ([values] if isinstance(values, str) else values)]
+
+
+def _description(header: Dataset) -> GuardedText:
+    return guard_free_text(header.get("SeriesDescription"))

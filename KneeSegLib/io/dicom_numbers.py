@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+
+_ONE = r"[-+]?[0-9]{1,4}[.,x]?[0-9]{0,4}"
+_NEARLY_NUMBERS = re.compile(rf"{_ONE}(?:\\{_ONE}){{0,5}}")
 
 
 def repair_decimal_commas(dataset: Dataset) -> bool:
@@ -26,7 +31,10 @@ def repair_decimal_commas(dataset: Dataset) -> bool:
 
 
 def describe_unreadable_number(dataset: Dataset) -> str | None:
-    """Return "PixelSpacing is '2x0'" for the first tag that holds no number where one belongs; None where all do."""
+    """Return "PixelSpacing is '2x0'" for the first tag that holds no number where one belongs; None where all do.
+
+    A value that holds more than digits and what stands between them is not shown: anything may have been typed there.
+    """
     for tag in list(dataset.keys()):
         element = dataset.get_item(tag)
         if (element.VR or _usual_vr(tag)) not in ("DS", "IS"):
@@ -35,7 +43,8 @@ def describe_unreadable_number(dataset: Dataset) -> str | None:
         try:
             [float(number) for number in text.split("\\") if number.strip()]
         except ValueError:
-            return f"{keyword_for_tag(tag)} is '{text[:40]}'"
+            shown = f"'{text}'" if _NEARLY_NUMBERS.fullmatch(text) else "a text"
+            return f"{keyword_for_tag(tag)} is {shown}"
     return None
 
 

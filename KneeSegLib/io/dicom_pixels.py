@@ -14,7 +14,8 @@ import SimpleITK as sitk
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_numbers import repair_decimal_commas
 from KneeSegLib.io.dicom_slice import Slice
-from KneeSegLib.io.image_formats import encodable_paths, shown_name
+from KneeSegLib.io.file_places import describe_place
+from KneeSegLib.io.image_formats import encodable_paths
 
 
 def read_pixels(stack: list[Slice]) -> sitk.Image:
@@ -25,7 +26,9 @@ def read_pixels(stack: list[Slice]) -> sitk.Image:
     """
     cut_short = next((plane.path for plane in stack if plane.cut_short), None)
     if cut_short is not None:
-        raise InputError(f"The pixels of {cut_short.name} cannot be read: the file is cut short; copy it again.")
+        raise InputError(
+            f"The pixels of {describe_place(cut_short)} cannot be read: the file is cut short; copy it again."
+        )
     one_encoding = len({plane.encoding for plane in stack}) == 1
     if any(plane.frame is not None for plane in stack):
         return _frames(stack, one_encoding)
@@ -39,7 +42,7 @@ def read_pixels(stack: list[Slice]) -> sitk.Image:
             with _itk_silent():
                 return reader.Execute()
         except RuntimeError as error:
-            raise InputError(_unreadable_sentence(paths)) from error
+            raise InputError(_unreadable_sentence(stack, paths)) from error
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def _decodable_files(stack: Sequence[Slice]) -> Iterator[list[Path]]:
             repair_decimal_commas(dataset)
             if dataset.Modality == "CT" and dataset.get("PhotometricInterpretation") == "MONOCHROME1":
                 dataset.PhotometricInterpretation = "MONOCHROME2"
-            copies[path] = Path(folder, f"{number}-{shown_name(path).replace('?', '_')}")
+            copies[path] = Path(folder, f"{number}.dcm")
             dataset.save_as(copies[path])
         with encodable_paths([copies.get(plane.path, plane.path) for plane in stack]) as paths:
             yield paths
@@ -80,7 +83,7 @@ def _itk_silent() -> Iterator[None]:
 def _frames(stack: list[Slice], one_encoding: bool) -> sitk.Image:
     if not one_encoding:
         raise InputError(
-            f"The frames of {stack[0].path.name} have different rescale values, expected one for all; "
+            f"The frames of {describe_place(stack[0].path)} have different rescale values, expected one for all; "
             "export the series as single-frame DICOM."
         )
     volumes: dict[Path, np.ndarray] = {}
@@ -91,20 +94,24 @@ def _frames(stack: list[Slice], one_encoding: bool) -> sitk.Image:
             try:
                 volumes[plane.path] = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
             except RuntimeError as error:
-                raise InputError(_unreadable_sentence([path])) from error
+                raise InputError(_unreadable_sentence([plane], [path])) from error
     return sitk.GetImageFromArray(np.stack([volumes[plane.path][plane.frame or 0] for plane in stack]))
 
 
-def _unreadable_sentence(paths: list[Path]) -> str:
-    """Name the first file that cannot be decoded alone, and its compression, a reason other than damage."""
-    for path in paths:
+def _unreadable_sentence(stack: Sequence[Slice], paths: Sequence[Path]) -> str:
+    """Name the first file that cannot be decoded alone, and its compression, a reason other than damage.
+
+    ``paths`` are what was read instead of the files of the slices.
+    """
+    for plane, path in zip(stack, paths, strict=True):
         try:
             sitk.ReadImage(str(path), imageIO="GDCMImageIO")
         except RuntimeError:
             syntax = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID")
-            compression = getattr(syntax, "name", "unknown")
+            name = getattr(syntax, "name", "")
+            compression = "none of the standard's" if name in ("", syntax) else name
             return (
-                f"The pixels of {path.name} cannot be read: the file is cut short, damaged or compressed in an unknown "
-                f"way ({compression}); copy it again, or export the series uncompressed."
+                f"The pixels of {describe_place(plane.path)} cannot be read: the file is cut short, damaged or "
+                f"compressed in an unknown way ({compression}); copy it again, or export the series uncompressed."
             )
-    return f"The slices beside {paths[0].name} cannot be read together; export the series again."
+    return f"The {len(paths)} slices of the series cannot be read together; export the series again."

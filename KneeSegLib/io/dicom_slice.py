@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.anatomy import Side
+from KneeSegLib.io.guarded_text import GuardedText
 from KneeSegLib.io.intensities import Modality
 
 
@@ -27,7 +28,7 @@ class Slice:
         has_commas: whether numbers of the header are written with decimal commas, which other readers cut off.
         low_is_white: whether small values are to be shown white (MONOCHROME1).
         has_rescale: whether the header says how stored numbers become values.
-        rescale_type: the unit of these, as the header names it.
+        rescale_type: the unit of these, as the header names it; ``"other"`` where nothing is called that.
         frame_of_reference: UID of the coordinate system that the position is in; empty where the header names none.
         instance_number: the place in the series that the scanner counts; 0 where it does not.
         derived: whether the position was derived from the file's first frame and SpacingBetweenSlices.
@@ -37,7 +38,7 @@ class Slice:
     frame: int | None
     series_uid: str
     series_number: int
-    description: str
+    description: GuardedText
     modality: Modality
     original: bool
     position: tuple[float, ...]
@@ -45,7 +46,7 @@ class Slice:
     spacing: tuple[float, float]
     size: tuple[int, int]
     encoding: tuple[float, ...]
-    variant: dict[str, float | str] = field(hash=False)
+    variant: dict[str, float | GuardedText] = field(hash=False)
     side: Side | None = None
     cut_short: bool = False
     has_commas: bool = False

@@ -99,3 +99,7 @@ MOST_VALUES_NAMED = 5
 GZIP_LEVEL = 2
 """Compression of segmentation files: as quick as level 1 on label images and a third smaller; level 6 takes four times
 as long."""
+
+LARGEST_SERIES_NUMBER = 99_999
+"""DICOM series are called by their own numbers up to this, the largest that scanners give to what they reconstruct; a
+larger one may be a patient's or an order's number, and series are counted from 1 instead. Not measured."""

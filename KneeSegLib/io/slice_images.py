@@ -90,8 +90,8 @@ def read_slice_images(folder: Path, geometry: SliceGeometry) -> sitk.Image:
     if len(shapes) > 1:
         other = next(path for path, array in zip(paths, slices) if array.shape != slices[0].shape)
         raise InputError(
-            f"The slice images of {folder.name} differ in size, {other.name} from {paths[0].name}; give a folder with "
-            "the slices of one scan."
+            f"The slice images of {folder.name} differ in size, number {_number(other)} from number "
+            f"{_number(paths[0])}; give a folder with the slices of one scan."
         )
     require_memory(8 * len(slices) * slices[0].size, f"Reading {len(slices)} slice images")
     image = sitk.GetImageFromArray(np.stack(slices))
@@ -128,12 +128,13 @@ def _read_slice(path: Path) -> np.ndarray:
         array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except RuntimeError as error:
         raise InputError(
-            f"{path.name} cannot be read as an image; it is damaged, or none: copy or export it again."
+            f"Slice image number {_number(path)} cannot be read; it is damaged, or none: copy or export it again."
         ) from error
     if array.ndim == 3 and array.shape[-1] in (3, 4) and (array[..., :1] == array[..., :3]).all():
         array = array[..., 0]
     if array.ndim != 2:
         raise InputError(
-            f"{path.name} is in colour or holds several images, expected one slice in shades of grey; export it so."
+            f"Slice image number {_number(path)} is in colour or holds several images, expected one slice in shades of "
+            "grey; export it so."
         )
     return array

@@ -10,6 +10,7 @@ series), :mod:`~KneeSegLib.io.dicom_stack` (slices to volume), :mod:`~KneeSegLib
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from KneeSegLib.anatomy import Side
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.dicom_folder import FolderContent, is_dicom, is_directory_file, read_dicom_file, read_folder
-from KneeSegLib.io.dicom_series import choose_series, group_series
+from KneeSegLib.io.dicom_series import Series, choose_series, group_series
 from KneeSegLib.io.dicom_stack import read_stack
+from KneeSegLib.io.file_places import describe_place
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.image_geometry import describe_missing_orientation
@@ -46,7 +48,8 @@ class Volume:
         image: three-dimensional, int16 or float32, of any direction; carries no metadata of the file it came from. In a
             CT, values below -1024 HU have become -1024.
         modality: DICOM's, or guessed from the values ("CT" or unknown).
-        source: a file name or a series description; holds no patient name or ID.
+        source: the name of the file that was given, or what the series of a folder is. It holds nothing that was typed
+            at the scanner, which may name the patient, unless that was to be kept.
         notes: sentences for the report.
         side: of the body part, where the DICOM header names one.
     """
@@ -64,6 +67,7 @@ def read_volume(
     modality: Modality | None = None,
     presumed: Modality | None = None,
     slices: SliceGeometry | None = None,
+    keep_description: bool = False,
 ) -> Volume:
     """Read a folder of DICOM slices (sub-folders included), a DICOM, NRRD, NIfTI or MetaImage file, or take an image.
 
@@ -80,6 +84,7 @@ def read_volume(
         presumed: as which to take an image whose modality neither its file nor ``modality`` says, whatever its values
             look like: what the pipeline that the caller chose works on.
         slices: where the images lie that a folder holds instead of DICOM: numbered ones, each a slice.
+        keep_description: call a DICOM series by its description, which may name the patient.
 
     Raises:
         InputError: nothing usable there; one sentence tells what was found, what was expected and what to do.
@@ -99,9 +104,10 @@ def read_volume(
         raise InputError(f"{path.name} is DICOM, whose header holds the modality; leave --modality out.")
     if path.is_dir() or is_directory_file(path):
         content = read_folder(path)
-        return _dicom_volume(content, path, series)
+        return _dicom_volume(group_series(content, path, keep_description), content, series)
     if is_dicom(path):
-        return _dicom_volume(_multi_frame(path), path, series)
+        content = _multi_frame(path)
+        return _dicom_volume(group_series(content, path, keep_description), content, series)
     if series is not None:
         raise InputError(
             f"{path.name} is a single image, and a series is chosen only in a DICOM folder; leave the series out."
@@ -156,8 +162,7 @@ def _multi_frame(path: Path) -> FolderContent:
     raise InputError(f"{name} is DICOM but no volume ({kinds}), expected a CT or MR; give the folder of such a series.")
 
 
-def _dicom_volume(content: FolderContent, path: Path, wanted: str | None) -> Volume:
-    found = group_series(content, path)
+def _dicom_volume(found: Sequence[Series], content: FolderContent, wanted: str | None) -> Volume:
     chosen = choose_series(found, wanted)
     image, notes = read_stack(chosen)
     if len(found) > 1 and wanted is None:
@@ -188,7 +193,7 @@ def _remarks(content: FolderContent) -> list[str]:
     if content.unreadable:
         (first, reason), count = next(iter(content.unreadable.items())), len(content.unreadable)
         counted = "1 damaged file was" if count == 1 else f"{count} damaged files were"
-        found.append(f"{counted} left out; the first of them is {shown_name(first)}: {reason}.")
+        found.append(f"{counted} left out; the first of them is {describe_place(first)}: {reason}.")
     if content.broken_links:
         found.append(f"Links to files that are not there were left out: {len(content.broken_links)}.")
     if content.closed:

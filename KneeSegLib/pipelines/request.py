@@ -43,6 +43,7 @@ class Request:
         quality: a key of :data:`~KneeSegLib.pipelines.table.QUALITIES`.
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
         series: which series of a DICOM folder, see :func:`KneeSegLib.io.volume.read_volume`.
+        keep_description: whether the result calls a DICOM series by its description, which may name the patient.
         modality: ``"CT"`` or ``"MR"`` for an image whose file does not say it; ``"auto"`` reads it from DICOM, or
             recognises a CT by its values.
         spacing: of a folder of numbered slice images, ``"0.35,0.35,0.5"``: distances in mm of columns, rows, slices.
@@ -72,6 +73,7 @@ class Request:
     quality: str = "standard"
     device: str = "auto"
     series: str | None = None
+    keep_description: bool = False
     modality: str = "auto"
     spacing: str | None = None
     orientation: str | None = None
@@ -119,6 +121,15 @@ class Request:
                 f"A closing with a ball of {self.closing_mm:g} mm was asked for, expected a radius of 0 (none) to "
                 f"{LARGEST_CLOSING_MM:g} mm; the paper's is 3.2."
             )
+
+    @property
+    def recorded_series(self) -> str | None:
+        """What the result says of the choice of a series: a UID or a description may lead to the patient."""
+        from KneeSegLib.io.guarded_text import is_series_number
+
+        if self.series is None or self.keep_description or is_series_number(self.series):
+            return self.series
+        return "by its UID or description"
 
     @property
     def slices(self) -> SliceGeometry | None:

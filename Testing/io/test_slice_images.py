@@ -61,7 +61,7 @@ def test_a_volume_of_slices_says_what_was_given(tmp_path):
 
 def test_without_a_spacing_the_sentence_says_how_to_give_it(tmp_path):
     write_slices(tmp_path)
-    with pytest.raises(InputError, match="12 numbered images from Mask_1.png on.*--spacing COLUMNS,ROWS,SLICES"):
+    with pytest.raises(InputError, match="12 numbered images .*--spacing COLUMNS,ROWS,SLICES"):
         read_volume(tmp_path)
 
 
@@ -96,9 +96,9 @@ def none(folder):
     [
         (missing, r"numbered 1 to 12, 1 are missing \(5\)"),
         (double, "hold the number 5 twice"),
-        (larger, "differ in size, Mask_7.png from Mask_1.png"),
-        (damaged, "Mask_3.png cannot be read as an image"),
-        (coloured, "Mask_3.png is in colour"),
+        (larger, "differ in size, number 7 from number 1"),
+        (damaged, "Slice image number 3 cannot be read"),
+        (coloured, "Slice image number 3 is in colour"),
         (none, "holds 0 numbered slice images"),
     ],
 )

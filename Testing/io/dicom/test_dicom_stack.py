@@ -92,8 +92,8 @@ def test_passes_that_no_tag_tells_apart_are_told_by_their_instance_numbers(dicom
         stored = np.full((32, 32), 1000 + k, np.uint16)
         dicom_slice(tmp_path / f"{k}.dcm", stored, (-30, -40, 3 * (k % 9)), InstanceNumber=k + 1)
     assert [found.description for found in list_series(tmp_path)] == [
-        "Leg bone, images 1 to 9",
-        "Leg bone, images 10 to 18",
+        "images 1 to 9",
+        "images 10 to 18",
     ]
     assert sitk.GetArrayFromImage(read_volume(tmp_path, "2").image)[:, 0, 0].tolist() == list(range(-15, -6))
 
@@ -109,7 +109,7 @@ def test_rounded_positions_count_as_even(dicom_series, tmp_path):
 
 
 def test_single_slice_is_refused(dicom_series, tmp_path):
-    with pytest.raises(InputError, match="'Leg bone' is a single slice"):
+    with pytest.raises(InputError, match="'CT series' is a single slice"):
         read_volume(dicom_series(tmp_path, (0,)))
 
 
@@ -215,7 +215,7 @@ def test_slice_cut_short_is_named(dicom_series, tmp_path):
     dicom_series(tmp_path, NINE)
     victim = sorted(tmp_path.iterdir())[4]
     victim.write_bytes(victim.read_bytes()[:-700])
-    with pytest.raises(InputError, match=f"pixels of {victim.name} cannot be read: the file is cut short"):
+    with pytest.raises(InputError, match="pixels of file 5 of 9 cannot be read: the file is cut short"):
         read_volume(tmp_path)
 
 
@@ -227,4 +227,4 @@ def test_enhanced_multi_frame_file_is_sorted_by_frame_positions(as_folder, enhan
     volume = read_volume(tmp_path if as_folder else path)
     assert sitk.GetArrayFromImage(volume.image)[:, 0, 0].tolist() == [z - 24 for z in sorted(heights_mm)]
     assert (volume.image.GetOrigin(), volume.image.GetSpacing()) == ((-30, -40, 0), (2, 2, 3))
-    assert (volume.modality, volume.source) == ("CT", "Enhanced")
+    assert (volume.modality, volume.source) == ("CT", "CT series")

@@ -48,7 +48,7 @@ def test_ct_without_rescale_tags_is_refused_where_air_lies_elsewhere(values, fou
 def test_slices_of_which_some_lack_rescale_tags_are_refused(dicom_slice, tmp_path):
     write(dicom_slice, tmp_path, {(0, 32): 1040})
     dicom_slice(tmp_path / "3.dcm", np.full((32, 32), 1040, np.int16), (0, 0, 9), **NO_RESCALE)
-    with pytest.raises(InputError, match="1 of the 9 slices of 'Leg bone' lack RescaleIntercept"):
+    with pytest.raises(InputError, match="1 of the 9 slices of 'CT series' lack RescaleIntercept"):
         read_volume(tmp_path)
 
 
