@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from KneeSegLib.training.synthesis.distractors import mirror_classes
 from KneeSegLib.training.synthesis.feet import NOT_TRAINED_ON
 from KneeSegLib.training.synthesis.fields import chance, compute_occupancy, draw_smooth_noise, uniform
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
+from KneeSegLib.training.window_centres import draw_centre_near, draw_place
 
 
 class CtSource:
@@ -50,6 +52,20 @@ class CtSource:
     def _draw_subject(self, generator: torch.Generator) -> PreparedSubject:
         return self.subjects[int(torch.randint(len(self.subjects), (), generator=generator))]
 
+    def _draw_centre(self, subject: PreparedSubject, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+        """Draw a window's centre where the recipe wants it, of slices its height alone."""
+        recipe = self.recipe
+        place = draw_place(recipe.centres, subject, generator)
+        if place is not None:
+            centre = draw_centre_near(place, subject, shape, recipe.spacing_mm, generator)
+            if not recipe.planar:
+                return centre
+            return torch.cat([centre[:1], draw_centre(subject, shape, recipe.spacing_mm, generator)[1:]])
+        centre = draw_centre(subject, shape, recipe.spacing_mm, generator)
+        if chance(recipe.bone_focus, generator):
+            centre[0] = self._draw_height_of_bone(subject, generator)
+        return centre
+
     def _draw_height_of_bone(self, subject: PreparedSubject, generator: torch.Generator) -> float:
         """A height at which a randomly chosen bone is, so that short bones are seen as often as long ones."""
         wanted = [heights for index, heights in subject.heights_mm.items() if self.channel_of_class[index] > 0]
@@ -71,9 +87,7 @@ class SliceSource(CtSource):
         depth = 2 * recipe.slab_slices + 2 * int(round(0.5 * reach / recipe.spacing_mm))
         subject = self._draw_subject(generator)
         slab = (depth, *shape)
-        centre = draw_centre(subject, slab, recipe.spacing_mm, generator)
-        if chance(recipe.bone_focus, generator):
-            centre[0] = self._draw_height_of_bone(subject, generator)
+        centre = self._draw_centre(subject, slab, generator)
         image = render_ct(subject, slab, recipe.spacing_mm, centre, recipe.ct_synthesis, generator)
         first = (depth - 2 * recipe.slab_slices) // 2
         positions = torch.arange(first, first + 2 * recipe.slab_slices, 2)
@@ -95,9 +109,7 @@ class LocaliserSource(CtSource):
         wide = shape[2] * recipe.spacing_mm > settings.LOCALISER_WIDE_MM
         subjects = [subject for subject in self.subjects if subject.joint == "body" or not wide]
         subject = subjects[int(torch.randint(len(subjects), (), generator=generator))]
-        centre = draw_centre(subject, shape, recipe.spacing_mm, generator)
-        if subject.joint == "body" and chance(settings.LOCALISER_PELVIS_PROBABILITY, generator):
-            centre[0] = uniform(settings.LOCALISER_PELVIS_HEIGHTS, generator) * subject.extent_mm[0]
+        centre = self._draw_centre(subject, shape, generator)
         image = render_ct(subject, shape, recipe.spacing_mm, centre, recipe.ct_synthesis, generator)
         classes, filled, hu = self.channel_of_class[image.nearest.long()], image.occupancy, image.hu
         if chance(0.5, generator):
@@ -122,9 +134,7 @@ class NamingSource(CtSource):
         recipe = self.recipe
         subject = self._draw_subject(generator)
         spacing = recipe.spacing_mm
-        centre = draw_centre(subject, shape, spacing, generator)
-        if chance(recipe.bone_focus, generator):
-            centre[0] = self._draw_height_of_bone(subject, generator)
+        centre = self._draw_centre(subject, shape, generator)
         scene = draw_scene(subject, shape, spacing, centre, recipe.ct_synthesis, generator)
         classes = self.channel_of_class[scene.nearest.long()]
 

@@ -17,6 +17,7 @@ from KneeSegLib.training.synthesis.anatomy_file import CLASSES
 from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.mr.structures import CLASSES as MR_CLASSES
 from KneeSegLib.training.synthesis.settings import CtSynthesis
+from KneeSegLib.training.window_centres import Centres
 
 Kind = Literal[
     "slices", "localiser", "naming", "patches", "ct-volume", "mr-slices", "mr-patches", "mr-shape", "mr-bone"
@@ -116,7 +117,9 @@ class Recipe:
             :mod:`~KneeSegLib.training.imagenet`; fresh weights where it is empty.
         slab_slices: slices used of each rendered slab (``slices``), or rendered for it (``mr-slices``).
         bone_focus: fraction of the samples placed where a randomly chosen bone is, not anywhere (``slices``,
-            ``naming``).
+            ``naming``, ``localiser``).
+        centres: fractions of the samples placed where something rare is (the same kinds); ``bone_focus`` is of the
+            others.
         reuse: how often, on average, a rendered sample is trained on before it is thrown away.
         pool: rendered samples of each shape that batches are drawn from.
         batch: samples of a step, over all processes.
@@ -159,6 +162,7 @@ class Recipe:
     validate_every: int = 500
     seed: int = 0
     learning: tuple[str, ...] = ()
+    centres: Centres = field(default_factory=Centres)
     losses: Losses = field(default_factory=Losses)
     patches: Patches = field(default_factory=Patches)
     volume: VolumeCrops = field(default_factory=VolumeCrops)

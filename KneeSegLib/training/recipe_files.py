@@ -21,6 +21,8 @@ from KneeSegLib.training.synthesis.settings import CtSynthesis
 
 RECIPES_FOLDER = Path(__file__).parent / "recipes"
 
+CENTRED_KINDS = ("slices", "localiser", "naming")
+"""Kinds of network whose windows a recipe may centre at places of the anatomy."""
 FORMER_KEYS = {"lump_mm": "component_mm", "lump_probability": "component_probability"}
 """Entries that had other names in recipes and bundles written earlier, and their present names."""
 
@@ -112,6 +114,16 @@ def _check(recipe: Recipe, where: str) -> None:
         raise InputError(
             f"Recipe {where}: kind {recipe.kind} with joints {list(recipe.joints)} was found; MR kinds are trained on "
             f"[{MR_JOINT}], and they alone."
+        )
+    fractions = dataclasses.asdict(recipe.centres)
+    if min(fractions.values()) < 0 or sum(fractions.values()) > 1 + 1e-9:
+        raise InputError(
+            f"Recipe {where}: centres {fractions} were found; each is a fraction of the windows, and together they are "
+            "at most 1."
+        )
+    if any(fractions.values()) and recipe.kind not in CENTRED_KINDS:
+        raise InputError(
+            f"Recipe {where}: centres were found with kind {recipe.kind}; they belong to {', '.join(CENTRED_KINDS)}."
         )
     if not recipe.planar and recipe.neighbour_offsets_mm:
         raise InputError(f"Recipe {where}: neighbour_offsets_mm were found; a 3D network has no neighbouring slices.")

@@ -35,10 +35,10 @@ CALIBRATED_KINDS = ("slices", "mr-slices", "mr-patches")
 
 LOCALISER_WIDE_MM = 300.0
 """A localiser's window that is wider shows both legs, and is placed in whole bodies only."""
-LOCALISER_PELVIS_PROBABILITY = 0.35
-"""Of a window on a whole body that is centred at the pelvis, which is hardest and would be rare otherwise."""
-LOCALISER_PELVIS_HEIGHTS = (0.7, 0.95)
-"""Bounds of the height of such a centre, as fractions of the body's."""
+CENTRE_JITTER = (-0.3, 0.3)
+"""Bounds of how far from its middle a window shows the place that it is centred at, as a fraction of its edges."""
+SHAFT_END_FRACTIONS = (0.15, 0.85)
+"""Bounds of the height in a long bone at which a window on its shaft is centred."""
 LOCALISER_CUT_PROBABILITY = 0.5
 """Of a localiser's window in which the field of view ends."""
 LOCALISER_FAR_WEIGHT = 0.1

@@ -56,6 +56,23 @@ class Splice:
 
 
 @dataclass(frozen=True)
+class Stump:
+    """Where a bone was cut through: a point, and the unit vector towards what was taken off."""
+
+    point: np.ndarray
+    direction: np.ndarray
+
+    def transform(self, matrix: np.ndarray) -> Stump:
+        """Return the stump through a 4 x 4 matrix of positive determinant."""
+        direction = matrix[:3, :3] @ self.direction
+        return Stump(transform_points(matrix, self.point), direction / np.linalg.norm(direction))
+
+    def measure_distance(self, points: np.ndarray) -> np.ndarray:
+        """Return how far points (..., 3) lie beyond the cut, in mm; negative in what is left."""
+        return (points - self.point) @ self.direction
+
+
+@dataclass(frozen=True)
 class Bone:
     """One bone of a subject, in mm, LPS.
 
@@ -64,6 +81,7 @@ class Bone:
         mesh: its closed surface.
         ends: proximal and distal end (2, 3) of its long axis; None where the bone has none.
         splice: a scanned end that replaces its own.
+        stump: where it was cut through; None of a whole bone.
         cortex_factor: of the thickness of its cortex, see :data:`~.settings.CORTEX_PROFILES_MM`.
     """
 
@@ -71,6 +89,7 @@ class Bone:
     mesh: Mesh
     ends: np.ndarray | None = None
     splice: Splice | None = None
+    stump: Stump | None = None
     cortex_factor: float = 1.0
 
     @property
@@ -91,22 +110,22 @@ class Bone:
             mesh=self.mesh.transform(matrix),
             ends=None if self.ends is None else transform_points(matrix, self.ends),
             splice=None if self.splice is None else self.splice.transform(matrix),
+            stump=None if self.stump is None else self.stump.transform(matrix),
         )
 
     def mirror(self) -> Bone:
-        """Return the bone of the other side; bones with a splice are mirrored before it is made."""
-        if self.splice is not None:
-            raise ValueError("Mirror a bone before an end is spliced onto it.")
+        """Return the bone of the other side; bones with a splice or a stump are mirrored before these are made."""
+        if self.splice is not None or self.stump is not None:
+            raise ValueError("Mirror a bone before an end is spliced onto it or cut off.")
         ends = None if self.ends is None else self.ends * (-1.0, 1.0, 1.0)
         return replace(self, mesh=self.mesh.mirror(), ends=ends)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and the highest x, y, z of its surfaces."""
-        meshes = [self.mesh] + ([self.splice.mesh] if self.splice else [])
-        return (
-            np.min([mesh.vertices.min(axis=0) for mesh in meshes], axis=0),
-            np.max([mesh.vertices.max(axis=0) for mesh in meshes], axis=0),
-        )
+        vertices = np.concatenate([self.mesh.vertices, *([self.splice.mesh.vertices] if self.splice else [])])
+        if self.stump is not None:
+            vertices = vertices[self.stump.measure_distance(vertices) <= 0]
+        return vertices.min(axis=0), vertices.max(axis=0)
 
     def measure_distance(self, grid: CubicGrid) -> tuple[np.ndarray, Slices] | None:
         """Return the signed distance in mm on a part of the grid, and that part: where distances reach.
@@ -119,12 +138,16 @@ class Bone:
             return None
         local, where = part
         distance = measure_signed_distance(self.mesh, local)
-        if self.splice is not None:
+        if self.splice is not None or self.stump is not None:
             x, y, z = local.coordinates()
-            weight = self.splice.weight(np.stack(np.broadcast_arrays(x, y[:, None], z[:, None, None]), axis=-1))
-            scanned = measure_signed_distance(self.splice.mesh, local, self.splice.cut)
-            distance = (weight * scanned + (1 - weight) * distance).astype(np.float32)
-        return distance, where
+            points = np.stack(np.broadcast_arrays(x, y[:, None], z[:, None, None]), axis=-1)
+            if self.splice is not None:
+                weight = self.splice.weight(points)
+                scanned = measure_signed_distance(self.splice.mesh, local, self.splice.cut)
+                distance = (weight * scanned + (1 - weight) * distance).astype(np.float32)
+            if self.stump is not None:
+                distance = np.maximum(distance, np.minimum(self.stump.measure_distance(points), REACH_MM))
+        return distance.astype(np.float32), where
 
     def cortex_mm(self, points: np.ndarray) -> np.ndarray:
         """Return the cortical thickness in mm at points (..., 3)."""

@@ -172,13 +172,17 @@ def draw_hip_pose(random: np.random.Generator) -> HipPose:
 
 def pose_hip(bones: dict[str, Bone], head_center: np.ndarray, pose: HipPose, leg: tuple[str, ...]) -> dict[str, Bone]:
     """Return a right leg turned about the centre of its femoral head; everything named in ``leg`` moves."""
+    return move_bones(bones, turn_hip(head_center, pose), *leg)
+
+
+def turn_hip(head_center: np.ndarray, pose: HipPose) -> np.ndarray:
+    """Return the 4 x 4 matrix that turns a right leg about the centre of its femoral head."""
     left, front = np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0])
-    transform = (
+    return (
         rotation(left, -pose.flexion, head_center)
         @ rotation(front, -pose.abduction, head_center)
         @ rotation(UP, pose.rotation, head_center)
     )
-    return move_bones(bones, transform, *leg)
 
 
 def _select_end(bone: Bone, reach_mm: float, end: int = 0) -> np.ndarray:

@@ -113,7 +113,11 @@ def find_ankle_axis(tibia: Mesh, fibula: Mesh, talus: Mesh) -> Axis:
     """
     across = _average_lowest(tibia.vertices) - _average_lowest(fibula.vertices)
     across[2] *= 0.5
-    across /= np.linalg.norm(across)
+    return fit_talar_dome(talus, across / np.linalg.norm(across))
+
+
+def fit_talar_dome(talus: Mesh, across: np.ndarray) -> Axis:
+    """Return the axis along the unit vector ``across`` (to the patient's left) through the centre of the talar dome."""
     forward = np.cross(across, UP)
     forward /= np.linalg.norm(forward)
     upward = np.cross(forward, across)

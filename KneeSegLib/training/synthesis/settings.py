@@ -301,6 +301,50 @@ LEAST_BETWEEN_LEGS_MM = 20.0
 """Legs are spread until bones of one are so far from those of the other: until flesh fits between them."""
 MOST_SPREAD_DEGREES = 24
 """But no further than this, each."""
+TOUCHING_MM = 9.0
+"""Legs that touch, or lie across each other, leave so much between their bones: skin and flesh that is pressed flat."""
+OUTLINE_MM = 5.0
+"""Legs are kept apart by one point of their bones in every cube of this edge."""
+SLAB_MM = 25.0
+"""They are compared in slabs of this height."""
+CROSSED_DEGREES = (8.0, 16.0)
+"""Bounds of how far a leg that touches the other one is brought across it: its foot comes to lie on or beyond the other
+foot."""
+MOST_RAISED_DEGREES = 45
+"""To cross the other leg a leg is raised no further than this."""
+
+POSED_SUBJECTS: Mapping[Group, int] = {"train": 24, "validation": 2, "test": 12}
+"""How many subjects have each leg posed for itself: each arrangement of legs twice in training and once in tests."""
+POSED_TEST_SPACING_MM = 2.0
+"""Voxels of the prepared test subjects among them, of whom every bone's edge is measured."""
+RELAXED_PROBABILITY = 0.5
+"""Of a leg turned as that of a patient who lies at ease."""
+RELAXED_TURN = (-35.0, 5.0)
+"""Bounds of a foot's turn at ease, degrees, inward positive."""
+TURN_OF_LEGS = (-70.0, 70.0)
+"""Bounds of any foot's turn: a broken hip lets a leg fall outward, a prone patient lies with the toes turned in."""
+MOST_TURN_OF_BENT_LEGS = (-30.0, 30.0)
+"""Legs with bent knees are turned less: their shanks would lie across the table."""
+STRAIGHT_PROBABILITY = 0.7
+"""Of a knee that is nearly straight."""
+STRAIGHT_DEGREES = (0.0, 12.0)
+"""Bounds of the flexion of such a knee."""
+FLEXION_OF_KNEES = (12.0, 75.0)
+"""Bounds of the flexion of any other: over a cushion, or with the foot set up on the table."""
+PLANTAR_FLEXION = (-10.0, 60.0)
+"""Bounds of how far feet point down, degrees, against those of who stands; in a scanner they hang down."""
+MOST_OF_ANKLE_DEGREES = 40.0
+"""An ankle bends no further; beyond, the midfoot does."""
+MIDFOOT_INWARD_DEGREES = (-12.0, 18.0)
+"""Bounds of the inward turn of the forefoot on the hindfoot."""
+NEUTRAL_FOOT_DEGREES = 7.0
+"""The line from the middle of the calcaneus to that of metatarsals and toes points so far down in who stands."""
+STUMP_OF_THIGH = (0.35, 0.85)
+"""Bounds of what is left of the femur after an amputation, as a fraction of its length."""
+STUMP_OF_SHANK = (0.25, 0.75)
+"""The same of the tibia."""
+FIBULA_SHORTER_MM = 12.0
+"""So much higher the fibula is cut than the tibia."""
 
 LABEL_SPACING_MM = 0.8
 """Voxels of knees that are prepared from label maps."""

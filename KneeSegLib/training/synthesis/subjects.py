@@ -52,6 +52,23 @@ class PreparedSubject:
         places = torch.nonzero((self._distance < 0) & (self._nearest == index))
         return torch.stack([places.amin(0), places.amax(0)], dim=1) * self.spacing_mm
 
+    def find_level_mm(self, index: int, height: float) -> torch.Tensor:
+        """Return the middle ``(z, y, x)`` of a bone's slice, mm from the first voxel.
+
+        Args:
+            index: the bone's class index, a key of :attr:`heights_mm`.
+            height: of the slice, from 0 at the bone's lower end to 1 at its upper one.
+        """
+        low, high = self.heights_mm[index]
+        row = round((low + height * (high - low)) / self.spacing_mm)
+        while True:  # a bone in pieces has slices between its ends without it
+            places = torch.nonzero((self._distance[row] < 0) & (self._nearest[row] == index))
+            if len(places):
+                break
+            row -= 1
+        y, x = places.float().mean(0).tolist()
+        return torch.tensor([row, y, x]) * self.spacing_mm
+
     def draw_surface_point(self, index: int, generator: torch.Generator) -> torch.Tensor:
         """Draw a point ``(z, y, x)`` in mm on the surface of a bone, all its heights with equal probability.
 
