@@ -1,10 +1,20 @@
 """The errors a user may see: each carries one sentence that says what was found, what was expected and what to do."""
 
+from __future__ import annotations
+
+from KneeSegLib.plain_text import make_one_line
+
 
 class KneeSegError(Exception):
-    """Base of every error that KneeSegLib raises on purpose; ``str(error)`` is fit to show to a user."""
+    """Base of every error that KneeSegLib raises on purpose; ``str(error)`` is fit to show to a user.
+
+    What a terminal would obey in the name or the content of a file is not in it.
+    """
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return make_one_line(super().__str__())
 
 
 class InputError(KneeSegError):

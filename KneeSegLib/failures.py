@@ -82,6 +82,15 @@ def _of_the_system(error: OSError) -> KneeSegError | None:
         return OutputError(f"The disk is full{where}; free some space or choose another place for the result.")
     if error.errno in _NOT_ALLOWED:
         return OutputError(f"Access was refused{where}; choose another place or ask for the right to use it.")
+    if isinstance(error, FileNotFoundError):
+        return InputError(
+            "A file that was being read is not there any more; check that nothing takes files away during the run."
+        )
+    if error.errno is not None and not isinstance(error, (ConnectionError, ChildProcessError)):
+        return ResourceError(
+            f"The system could not do what a file needs ({error.strerror}); check disk, network and path, and try "
+            "again."
+        )
     return None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from KneeSegLib import __version__
+from KneeSegLib.cli.console import open_console
 from KneeSegLib.compatibility import find_misfits
 from KneeSegLib.errors import KneeSegError, ModelError, ResourceError
 
@@ -52,7 +53,6 @@ def doctor() -> None:
     Versions, device, memory, disk, and the checksum of every network; the exit status is 0 if KneeSeg can be used.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -63,7 +63,7 @@ def doctor() -> None:
     for finding in findings:
         mark = Text("problem", style="red") if finding.problem else Text("ok", style="green")
         table.add_row(mark, finding.what, Text(finding.found))
-    Console(highlight=False).print(table)
+    open_console().print(table)
     problems = [finding.problem for finding in findings if finding.problem]
     if len(problems) > 1:
         raise type(problems[0])(f"{len(problems)} problems, the first of them: {problems[0]}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from KneeSegLib.cli.console import open_console
 from KneeSegLib.errors import ModelError
 
 
 def pipelines() -> None:
     """List the pipelines and whether their networks are installed."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from KneeSegLib import TRAINING_STATEMENT
@@ -30,7 +30,7 @@ def pipelines() -> None:
             ", ".join(pipeline.bundles),
             f"no: {', '.join(missing)} missing" if missing else "yes",
         )
-    console = Console(highlight=False)
+    console = open_console()
     console.print(table)
     console.print(TRAINING_STATEMENT, style="dim")
 

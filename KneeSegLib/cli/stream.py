@@ -19,8 +19,10 @@ from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TextIO
 
+from KneeSegLib.cli.console import open_console
 from KneeSegLib.cli.stopping import Stop
 from KneeSegLib.errors import Cancelled
+from KneeSegLib.plain_text import make_one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,10 +89,8 @@ class PersonStream(Stream):
             self._say(sentence, "dim")
 
     def result(self, record: Mapping[str, Any], show: Show) -> None:
-        from rich.console import Console
-
         self.close()
-        show(Console(highlight=False))
+        show(open_console())
 
     def error(self, sentence: str, exit_status: int) -> None:
         self.close()
@@ -102,11 +102,10 @@ class PersonStream(Stream):
             self._bar = None
 
     def _say(self, sentence: str, style: str) -> None:
-        from rich.console import Console
         from rich.text import Text
 
-        console = self._bar.console if self._bar is not None else Console(stderr=True)
-        console.print(Text(sentence, style=style), soft_wrap=True)
+        console = self._bar.console if self._bar is not None else open_console(stderr=True)
+        console.print(Text(make_one_line(sentence), style=style), soft_wrap=True)
 
     def _show_progress(self, fraction: float, message: str) -> None:
         if not self.with_progress:
@@ -123,7 +122,7 @@ class PersonStream(Stream):
         tenth = int(fraction * 10)
         if tenth > self._lines_shown:
             self._lines_shown = tenth
-            print(f"{100 * fraction:3.0f} %  {message}", file=sys.stderr, flush=True)
+            print(f"{100 * fraction:3.0f} %  {make_one_line(message)}", file=sys.stderr, flush=True)
 
 
 class JsonStream(Stream):
@@ -184,7 +183,6 @@ def open_stream(mode: ProgressMode, stop: Stop) -> Stream:
 
 
 def _started_bar() -> RichProgress:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     bar = Progress(
@@ -192,7 +190,7 @@ def _started_bar() -> RichProgress:
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
         TextColumn("{task.fields[message]}", markup=False),
-        console=Console(stderr=True),
+        console=open_console(stderr=True),
         transient=True,
     )
     bar.add_task("", total=1.0, message="")

@@ -1,0 +1,22 @@
+"""Text from outside as a terminal may show it: names and headers of files can hold what it would obey."""
+
+from __future__ import annotations
+
+import re
+
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, C0 and C1, but for tab and new line
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # those that turn the direction of writing
+    "\u2028\u2029\ud800-\udfff]"  # other ends of lines, and halves of characters
+)
+_INSTEAD = "\N{REPLACEMENT CHARACTER}"
+
+
+def make_printable(text: str) -> str:
+    """Return a text of any origin with a sign in the place of each character that a terminal obeys."""
+    return _OBEYED.sub(_INSTEAD, text)
+
+
+def make_one_line(text: str) -> str:
+    """Return a printable text without ends of lines, which could pass a file's name off as another message."""
+    return make_printable(re.sub(r"\s*\n\s*", " ", text.strip()))
