@@ -2,8 +2,10 @@
 
 Format version 2. Of one scan the record holds ``input``, ``structures``, ``cartilage_thickness`` and, in ``files``,
 ``segmentation``, ``surfaces`` and ``maps`` beside ``report``. Of several scans these stand in ``scans`` instead, a list
-with one entry per scan, each with its ``name``; what concerns the whole case (``statement``, ``warnings``,
-``provenance``, the report) is where it is for one scan. Files are named relative to the record.
+with one entry per scan, each with its ``name`` and the number of its ``frame_of_reference`` (scans with the same number
+share one coordinate system); what concerns the whole case (``statement``, ``warnings``, ``provenance``, the report) is
+where it is for one scan, and ``provenance.scans`` holds what is of each scan alone. Files are named relative to the
+record.
 
 Version 2 differs from 1 in ``scans`` and in the names within a structure's ``quality``.
 """
@@ -55,7 +57,13 @@ def describe_case(
         files = {**scans[0].pop("files"), **files}
         fields = scans[0]
     else:
-        fields = {"scans": [{"name": scan.name, **fields} for scan, fields in zip(case.scans, scans)]}
+        frames = list(dict.fromkeys(scan.volume.frame_of_reference for scan in case.scans))
+        fields = {
+            "scans": [
+                {"name": scan.name, "frame_of_reference": 1 + frames.index(scan.volume.frame_of_reference), **fields}
+                for scan, fields in zip(case.scans, scans)
+            ]
+        }
     return {
         "format": CASE_FORMAT,
         "format_version": CASE_FORMAT_VERSION,
@@ -122,6 +130,7 @@ def _describe_second_opinion(case: Case) -> dict[str, Any]:
     structures = [
         {
             "key": entry.structure.key,
+            **({"scan": entry.scan} if entry.scan else {}),
             "found_by": entry.found_by,
             "looked_for_by_both": entry.looked_for,
             "volume_mm3": entry.first_mm3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from KneeSegLib.progress import Progress, no_progress, split_progress
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from KneeSegLib.anatomy import Side
     from KneeSegLib.case import Case
     from KneeSegLib.io.volume import Volume
     from KneeSegLib.pipelines.pipeline import ModelLoader
@@ -31,6 +33,8 @@ def segment(
     **options: Any,
 ) -> Case:
     """Segment bones, and in MR of the knee cartilages and menisci.
+
+    A CT series of several blocks (hip, knee and ankle of a planning protocol) gives one case of as many scans.
 
     Args:
         input: folder of DICOM slices, image file (DICOM, NRRD, NIfTI, MetaImage) or image.
@@ -55,37 +59,94 @@ def segment(
     require_device(request.device)
     if request.models is not None:
         list_own_bundles(request.models)  # a wrong folder is said before anything is read
-    from KneeSegLib.io.volume import read_volume
-    from KneeSegLib.pipelines.choice import choose_pipeline
+    from KneeSegLib.io.volume import read_scans
 
     other = None
     if second_opinion is not None:
         from KneeSegLib.second_opinion import request_second_opinion
 
         other = request_second_opinion(second_opinion, request, mapping)
-    reading, running, asking = split_progress(progress, (5, 95, 95 if other else 0))
+    reading, running = split_progress(progress, (5, 95))
     reading(0.0, "Reading the image")
     started = time.perf_counter()
-    volume = read_volume(
+    volumes = read_scans(
         input,
         request.series,
         request.known_modality,
         request.presumed_modality,
-        request.slices,
+        request.stated_geometry,
         request.keep_description,
     )
     seconds = time.perf_counter() - started
-    info = choose_pipeline(request, volume)
-    if other is not None:
-        choose_pipeline(other, volume)  # before the first one runs for nothing
-    if volume.modality is None and request.pipeline == AUTO:
-        open_question = f"Nothing says whether '{volume.source}' is a CT or an MR; it was taken for a {info.modality}."
-        volume = replace(volume, notes=(*volume.notes, f"{open_question} If it is an MR, choose --pipeline mr-knee."))
-    case = _run(request, info, volume, running, load)
+    runs = [_Run(volume, request, other, load) for volume in volumes]
+    case = runs[0].segment(running) if len(runs) == 1 else _segment_blocks(runs, running)
     case.provenance["timings"] = {"read": seconds, **case.provenance["timings"]}
-    if other is not None:
-        _ask(case, (request, info), other, asking, load if other.models == request.models else None)
     progress(1.0, "Segmented")
+    return case
+
+
+class _Run:
+    """What is to be done with one scan.
+
+    Raises:
+        InputError: no pipeline that was asked for can work on it.
+    """
+
+    def __init__(self, volume: Volume, request: Request, other: Request | None, load: ModelLoader | None) -> None:
+        from KneeSegLib.pipelines.choice import choose_pipeline
+
+        self.request, self.other, self.load = request, other, load
+        self.info = choose_pipeline(request, volume)
+        if other is not None:
+            choose_pipeline(other, volume)  # before the first one runs for nothing
+        if volume.modality is None and request.pipeline == AUTO:
+            question = (
+                f"Nothing says whether '{volume.source}' is a CT or an MR; it was taken for a {self.info.modality}. "
+                "If it is an MR, choose --pipeline mr-knee."
+            )
+            volume = replace(volume, notes=(*volume.notes, question))
+        self.volume = volume
+
+    def segment(self, progress: Progress, side: Side | None = None) -> Case:
+        """Return the case of the scan; of the leg on ``side`` where others decided which one it shows."""
+        request = self.request if side is None else replace(self.request, side=side)
+        running, asking = split_progress(progress, (1, 1 if self.other else 0))
+        case = _run(request, self.info, self.volume, running, self.load)
+        if self.other is not None:
+            same_networks = self.other.models == request.models
+            _ask(case, (request, self.info), self.other, asking, self.load if same_networks else None)
+        return case
+
+
+def _segment_blocks(runs: Sequence[_Run], progress: Progress) -> Case:
+    """Segment the blocks of one scan, each on its own grid; a block in which nothing is found is said.
+
+    Raises:
+        AnatomyNotFoundError: nothing was found in any of them.
+    """
+    from KneeSegLib.joining import find_odd_sides, join_cases
+
+    parts = split_progress(progress, [run.volume.image.GetSize()[2] for run in runs])
+    cases: list[Case] = []
+    found: list[tuple[_Run, Progress]] = []
+    failures: list[AnatomyNotFoundError] = []
+    for run, part in zip(runs, parts):
+        try:
+            cases.append(run.segment(part))
+            found.append((run, part))
+        except AnatomyNotFoundError as error:
+            failures.append(error)
+    if not cases:
+        raise failures[0]
+    odd = find_odd_sides(cases)
+    for number in odd[1] if odd else []:
+        cases[number] = found[number][0].segment(found[number][1], odd[0] if odd else None)
+    case = join_cases(cases, [str(error) for error in failures])
+    if odd:
+        case.warnings.append(
+            f"The blocks did not agree on the side of the leg; it was taken for the {odd[0]} one in all of them, as "
+            "the surest of them says. Check the side, or give it with --side."
+        )
     return case
 
 

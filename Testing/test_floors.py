@@ -25,7 +25,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("ct", "mr", "nnunet", "cleaning", "edges", "quality", "surfaces", "measurements", "planning"),
     ("pipelines",),
-    ("case", "assembly", "case_record", "case_reading", "output", "report", "second_opinion", "segmentation"),
+    (
+        "case",
+        "assembly",
+        "case_record",
+        "case_reading",
+        "output",
+        "report",
+        "second_opinion",
+        "joining",
+        "segmentation",
+    ),
     ("batch",),
     ("cli", "__init__", "__main__"),
 )

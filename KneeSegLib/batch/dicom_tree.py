@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from KneeSegLib.batch.scans import BatchScan
+from KneeSegLib.io.dicom_blocks import find_blocks
 from KneeSegLib.io.dicom_folder import describe_missing_slices, is_dicom, read_folder
 from KneeSegLib.io.dicom_series import Series, group_series, rank_series
 from KneeSegLib.io.settings import FEWEST_SLICES, SMALLEST_EXTENT_MM
@@ -31,8 +32,8 @@ def find_series(folder: Path) -> list[FoundSeries]:
     """Return the series in and below ``folder`` that are volumes, or one entry that says why there is none."""
     content = read_folder(folder)
     if not content.slices:
-        return [_refused(folder, describe_missing_slices(content, folder))]
-    every = group_series(content, folder)
+        return [_refused(folder, describe_missing_slices(content))]
+    every = group_series(content)
     usable = [series for series in every if _is_volume(series)]
     if not usable:
         largest = max(every, key=rank_series)
@@ -41,7 +42,19 @@ def find_series(folder: Path) -> list[FoundSeries]:
             f"{FEWEST_SLICES} slices over {SMALLEST_EXTENT_MM:g} mm; give the folder of a whole scan."
         )
         return [_refused(folder, sentence)]
-    return [_as_scan(series, every, folder) for series in usable]
+    found = []
+    for series in usable:
+        blocks = find_blocks(every, series) if series.uid else [series]
+        if len(blocks) == 1:
+            found.append(_as_scan(series, every, folder))
+        elif series is blocks[0]:  # the scan is meant, of which all are blocks
+            whole = BatchScan(str(folder))
+            if len(every) > len(blocks):
+                whole = BatchScan(str(folder), series.key, name=f"series-{series.number}")
+            found.append(
+                FoundSeries(whole, _read_study(series.stack[0].path) or str(folder), max(map(rank_series, blocks)))
+            )
+    return found
 
 
 def choose_series_of_studies(found: Sequence[FoundSeries], all_series: bool = False) -> list[BatchScan]:

@@ -27,5 +27,5 @@ def show_second_opinion(console: Console, opinion: SecondOpinion) -> None:
     for entry in opinion.agreements:
         dice = "" if entry.dice is None else f"{entry.dice:.3f}"
         largest = "" if entry.largest_mm is None else f"{entry.largest_mm:.1f} mm {entry.largest_at}".strip()
-        table.add_row(entry.structure.name, dice, largest, describe_presence(entry))
+        table.add_row(entry.name, dice, largest, describe_presence(entry))
     console.print(table)

@@ -51,18 +51,18 @@ def segment(
         str | None, typer.Option(help="Which series of a DICOM folder: its number, UID or description.")
     ] = None,
     modality: Annotated[
-        ModalityName, typer.Option(help="What an image is whose file does not say it; DICOM does.")
+        ModalityName, typer.Option(help="What the image is, where its file does not say it or says it wrong.")
     ] = "auto",
     spacing: Annotated[
         str | None,
         typer.Option(
             metavar="X,Y,Z",
-            help="Of a folder of numbered slice images: distances of columns, rows and slices, mm.",
+            help="Distances of columns, rows and slices in mm, where the file does not say them or says them wrong.",
         ),
     ] = None,
     orientation: Annotated[
         str | None,
-        typer.Option(help="Of these images: where columns, rows and slices lead, as LPS (the default)."),
+        typer.Option(help="Where columns, rows and slices lead, as LPS; likewise."),
     ] = None,
     stop_after: Annotated[StageName, typer.Option(help="MR: the last stage to run, to look at it alone.")] = STAGES[-1],
     nnunet: Annotated[
@@ -150,7 +150,9 @@ def segment(
         progress=segmenting,
     )
     case.save(output, overwrite=overwrite, progress=saving)
-    for sentence in [*case.volume.notes, *case.warnings]:
+    from KneeSegLib.report.content import collect_notes
+
+    for sentence in [*collect_notes(case), *case.warnings]:
         stream.warning(sentence)
     stream.result(result_record(case, output), lambda console: show_case(console, case, output))
 
@@ -161,6 +163,7 @@ def result_record(case: Case, folder: Path) -> dict[str, Any]:
         "folder": str(folder.resolve()),
         "structures": [
             {
+                **({"scan": scan.name} if len(case.scans) > 1 else {}),
                 "key": found.structure.key,
                 "name": found.structure.name,
                 "label_value": found.structure.label_value,
@@ -171,7 +174,8 @@ def result_record(case: Case, folder: Path) -> dict[str, Any]:
                 "warnings": found.warnings,
                 "edge": dataclasses.asdict(found.edge) if found.edge else None,
             }
-            for found in case.structures
+            for scan in case.scans
+            for found in scan.structures
         ],
         "edge": case.provenance.get("edge"),
     }
@@ -183,18 +187,23 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    several = len(case.scans) > 1
+    if several:
+        table.add_column("Scan")
     table.add_column("Structure", no_wrap=True)
     table.add_column("Volume (cm3)", justify="right")
-    measured = any(found.edge for found in case.structures)
+    measured = any(found.edge for scan in case.scans for found in scan.structures)
     if measured:
         table.add_column("Half-maximum (mm)", justify="right")
     table.add_column("Quality")
     table.add_column("Remarks")
-    for found in case.structures:
+    for scan, found in [(part, entry) for part in case.scans for entry in part.structures]:
         remarks = [*(["reaches the edge of the scan"] if found.touches_border else []), *found.warnings]
         quality = found.quality.name if found.quality else ""
         distance = [found.edge.description if found.edge else ""] if measured else []
-        table.add_row(found.structure.name, f"{found.volume_mm3 / 1000:.1f}", *distance, quality, "; ".join(remarks))
+        own = [scan.name] if several else []
+        volume = f"{found.volume_mm3 / 1000:.1f}"
+        table.add_row(*own, found.structure.name, volume, *distance, quality, "; ".join(remarks))
     console.print(table)
     if (edge := case.provenance.get("edge")) is not None:
         console.print(f"Bones end {EDGE_MEANINGS[edge]}.", soft_wrap=True, markup=False)

@@ -23,9 +23,8 @@ from KneeSegLib.io.dicom_numbers import describe_unreadable_number, repair_decim
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_walk import Walk
 from KneeSegLib.io.file_places import describe_place
+from KneeSegLib.io.image_formats import is_archive, is_image_name
 from KneeSegLib.io.slice_images import find_slice_images
-
-_IMAGE_FILE_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
 
 @dataclass
@@ -33,6 +32,8 @@ class FolderContent:
     """What a folder and its sub-folders hold.
 
     Attributes:
+        folder: that was read, or the file.
+        called: what messages call it.
         slices: planes of pixels of CT and MR.
         ignored: how many other DICOM objects, by their kind.
         unreadable: files that are DICOM by their beginning or their name and cannot be read, and why.
@@ -40,9 +41,12 @@ class FolderContent:
         broken_links: links whose file is not there.
         closed: folders that may not be opened.
         image_files: volumes of other formats.
+        archives: zip files and others, which are not looked into.
         other_files: how many there are.
     """
 
+    folder: Path
+    called: Path
     slices: list[Slice] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     unreadable: dict[Path, str] = field(default_factory=dict)
@@ -50,13 +54,17 @@ class FolderContent:
     broken_links: list[Path] = field(default_factory=list)
     closed: list[Path] = field(default_factory=list)
     image_files: list[Path] = field(default_factory=list)
+    archives: list[Path] = field(default_factory=list)
     other_files: int = 0
 
 
-def read_folder(folder: Path) -> FolderContent:
+def read_folder(folder: Path, called: Path | None = None) -> FolderContent:
     """Read the headers of every file in ``folder`` and below it, but for names that begin with a dot.
 
     Links are followed. A DICOMDIR stands for the folder that it lies in.
+
+    Args:
+        called: what messages name instead, where ``folder`` is a temporary one.
 
     Raises:
         InputError: there is no such folder.
@@ -67,7 +75,7 @@ def read_folder(folder: Path) -> FolderContent:
         folder = folder.parent
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, expected a folder of DICOM images; give the folder that it lies in.")
-    content = FolderContent()
+    content = FolderContent(folder, called or folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom comments on every odd value of tags that do not matter here
         walk = Walk()
@@ -79,7 +87,7 @@ def read_folder(folder: Path) -> FolderContent:
 
 def read_dicom_file(path: Path) -> FolderContent:
     """Return what one DICOM file holds: a slice, or one per frame, or something else."""
-    content = FolderContent()
+    content = FolderContent(path, path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _add_file(path, content)
@@ -103,10 +111,10 @@ def is_dicom(path: Path) -> bool:
     return start[128:] == b"DICM" or _begins_without_preamble(start)
 
 
-def describe_missing_slices(content: FolderContent, folder: Path) -> str:
+def describe_missing_slices(content: FolderContent) -> str:
     """Return the sentence for a folder that holds no slice: what it holds instead, and what to do."""
-    expected = "expected the slices of a CT or MR series"
-    images = find_slice_images(folder) if folder.is_dir() else []
+    folder, expected = content.called, "expected the slices of a CT or MR series"
+    images = find_slice_images(content.folder) if content.folder.is_dir() else []
     if len(images) > 1 and not content.image_files:
         return (
             f"{folder} holds no DICOM but {len(images)} numbered images ({images[0].suffix.lower()}), which do not say "
@@ -145,6 +153,12 @@ def describe_missing_slices(content: FolderContent, folder: Path) -> str:
             f"{folder} holds a DICOMDIR and none of the images that it lists, {expected}; copy the whole disc and give "
             "its folder."
         )
+    if content.archives:
+        count, kinds = len(content.archives), sorted({path.suffix.lower()[:8] for path in content.archives})
+        return (
+            f"{folder} holds {count} {'archive' if count == 1 else 'archives'} ({', '.join(kinds)}) and no image "
+            f"beside, {expected}; unpack {'it' if count == 1 else 'them'} and give the folder that comes out."
+        )
     if content.other_files:
         return f"{folder} holds {content.other_files} files but no image, {expected}; give the folder of the images."
     return f"{folder} is empty, {expected}; give the folder of the images."
@@ -163,8 +177,10 @@ def _add_file(path: Path, content: FolderContent) -> None:
         return
     has_preamble = start[128:] == b"DICM"
     if not has_preamble and not _begins_without_preamble(start):
-        if path.name.lower().endswith(_IMAGE_FILE_ENDINGS):
+        if is_image_name(path.name):
             content.image_files.append(path)
+        elif is_archive(path, start):
+            content.archives.append(path)
         elif path.suffix.lower() in (".dcm", ".dicom"):
             content.unreadable[path] = "it is empty" if not start else "it does not begin like DICOM"
         else:

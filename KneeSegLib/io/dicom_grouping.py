@@ -45,6 +45,7 @@ class Stack:
         blocks: into how many blocks the slices fall of which these are one.
         doubles: slices that were left out because they equal another one.
         series_key: the same for all stacks of a series.
+        variant: the values by which it was told apart, whether they may be shown or not.
     """
 
     slices: list[Slice]
@@ -52,6 +53,7 @@ class Stack:
     blocks: int = 1
     doubles: int = 0
     series_key: tuple = ()
+    variant: tuple = ()
 
 
 def group_slices(slices: Sequence[Slice]) -> list[Stack]:
@@ -65,12 +67,12 @@ def group_slices(slices: Sequence[Slice]) -> list[Stack]:
     for key, plane_group in _same_plane(slices):
         for of_frame, framed in _part_by_frame(plane_group):
             single, doubles = drop_doubles(framed)
-            for told_by, part in _told_apart(single):
+            for told_by, values, part in _told_apart(single):
                 blocks = split_blocks(part)
                 for number, block in enumerate(blocks, start=1):
                     named = _block_name(number, block, len(blocks)) if len(blocks) > 1 else ""
                     told = ", ".join(filter(None, (of_frame, told_by, named)))
-                    found.append(Stack(block, told, len(blocks), doubles, key))
+                    found.append(Stack(block, told, len(blocks), doubles, key, values))
     return found
 
 
@@ -131,7 +133,7 @@ def _parallel(one: Slice, other: Slice) -> bool:
     return same_direction and all(abs(a - b) < SAME_SPACING * a for a, b in zip(one.spacing, other.spacing))
 
 
-def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
+def _told_apart(stack: list[Slice]) -> list[tuple[str, tuple, list[Slice]]]:
     """Split a stack with repeated positions by whichever tag explains them; an uneven one by what makes parts even.
 
     An even one is split too where reconstructions lie between each other: those of two kernels are no finer volume.
@@ -145,28 +147,31 @@ def _told_apart(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
                 return _named(names, parts)
         return _told_apart_by_number(stack)
     if len(stack) < 2 * FEWEST_SLICES:
-        return [("", stack)]
+        return [("", (), stack)]
     even = is_even(stack)
     for names in _RECONSTRUCTIONS if even else _OTHER_SERIES:
         parts = _parts(stack, names)
         readable = len(parts) > 1 and all(len(part) >= FEWEST_SLICES and is_even(part) for part in parts.values())
         if readable and not (even and not _interleave(list(parts.values()))):
             return _named(names, parts)
-    return [("", stack)]
+    return [("", (), stack)]
 
 
-def _told_apart_by_number(stack: list[Slice]) -> list[tuple[str, list[Slice]]]:
+def _told_apart_by_number(stack: list[Slice]) -> list[tuple[str, tuple, list[Slice]]]:
     """Split slices that no tag tells apart by the order of their instance numbers: one pass after the other."""
     ordered = sorted(stack, key=lambda plane: plane.instance_number)
     numbers = [plane.instance_number for plane in ordered]
     if len(set(numbers)) < len(numbers):
-        return [("", stack)]
+        return [("", (), stack)]
     positions = np.round(measure_positions_mm(ordered) / SAME_POSITION_MM).astype(np.int64)
     places = len(np.unique(positions))
     passes = [ordered[first : first + places] for first in range(0, len(ordered), places)]
     if len(passes[-1]) < places or any(map(has_repeats, passes)):
-        return [("", stack)]
-    return [(f"images {part[0].instance_number} to {part[-1].instance_number}", part) for part in passes]
+        return [("", (), stack)]
+    return [
+        (f"images {part[0].instance_number} to {part[-1].instance_number}", (number,), part)
+        for number, part in enumerate(passes)
+    ]
 
 
 def _interleave(parts: Sequence[Sequence[Slice]]) -> bool:
@@ -177,8 +182,8 @@ def _interleave(parts: Sequence[Sequence[Slice]]) -> bool:
     return end - begin > 0.5 * max(max(part) - min(part) for part in along)
 
 
-def _named(names: tuple[str, ...], parts: dict[tuple, list[Slice]]) -> list[tuple[str, list[Slice]]]:
-    return [(_variant_name(names, values), parts[values]) for values in sorted(parts)]
+def _named(names: tuple[str, ...], parts: dict[tuple, list[Slice]]) -> list[tuple[str, tuple, list[Slice]]]:
+    return [(_variant_name(names, values), values, parts[values]) for values in sorted(parts)]
 
 
 def _parts(stack: Iterable[Slice], names: tuple[str, ...]) -> dict[tuple, list[Slice]]:

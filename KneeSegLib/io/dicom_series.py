@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.archives import unpack_study
 from KneeSegLib.io.dicom_folder import FolderContent, describe_missing_slices, read_folder
 from KneeSegLib.io.dicom_grid import fit_distance_mm, has_repeats, is_even, measure_positions_mm
 from KneeSegLib.io.dicom_grouping import Stack, group_slices
@@ -37,6 +38,7 @@ class Series:
         stack: the slices, in no order.
         doubles: slices that were left out because they equal another one.
         series_key: the same for all stacks of one DICOM series.
+        variant: the values of tags by which it was told apart from others at the same place.
         blocks: how many blocks with nothing between them the DICOM series falls into; this is one of them.
     """
 
@@ -53,6 +55,7 @@ class Series:
     blocks: int = 1
     doubles: int = 0
     series_key: tuple = field(default=(), repr=False, compare=False)
+    variant: tuple = field(default=(), repr=False, compare=False)
 
     @property
     def description(self) -> str:
@@ -98,17 +101,18 @@ def list_series(folder: str | Path, keep_description: bool = False) -> list[Seri
     Raises:
         InputError: the folder does not exist, or holds no such series; the sentence names what it does hold.
     """
-    return group_series(read_folder(Path(folder)), Path(folder), keep_description)
+    with unpack_study(Path(folder)) as unpacked:
+        return group_series(read_folder(unpacked, Path(folder)), keep_description)
 
 
-def group_series(content: FolderContent, folder: Path, keep_description: bool = False) -> list[Series]:
-    """Sort the slices of ``content`` into series; ``folder`` is for the sentence where there are none.
+def group_series(content: FolderContent, keep_description: bool = False) -> list[Series]:
+    """Sort the slices of ``content`` into series.
 
     Raises:
         InputError: there are none.
     """
     if not content.slices:
-        raise InputError(describe_missing_slices(content, folder))
+        raise InputError(describe_missing_slices(content))
     found = [_series(stack, keep_description) for stack in group_slices(content.slices)]
     found.sort(key=lambda series: (series.stack[0].series_number, series.uid))
     numbers = [series.stack[0].series_number for series in found]
@@ -128,15 +132,25 @@ def choose_series(found: Sequence[Series], wanted: str | None = None) -> Series:
     """
     if wanted is None:
         return max(found, key=rank_series)
+    fitting = find_fitting(found, wanted)
+    if len(fitting) > 1:
+        raise InputError(f"'{wanted}' fits {len(fitting)} series; name one by its number: {_listed(fitting)}.")
+    return fitting[0]
+
+
+def find_fitting(found: Sequence[Series], wanted: str) -> list[Series]:
+    """Return the series that ``wanted`` names, as :func:`choose_series` understands it.
+
+    Raises:
+        InputError: none fits; the sentence lists what there is.
+    """
     text = wanted.strip().lstrip(".…")
     for fits in _criteria(text):
         fitting = [series for series in found if fits(series)]
-        if len(fitting) == 1:
-            return fitting[0]
-        if len({series.uid for series in fitting}) == 1 and _means_first(fitting[0], text):
-            return fitting[0]
+        if fitting and len({series.uid for series in fitting}) == 1 and _means_first(fitting[0], text):
+            return fitting[:1]
         if fitting:
-            raise InputError(f"'{wanted}' fits {len(fitting)} series; name one by its number: {_listed(fitting)}.")
+            return fitting
     raise InputError(f"No series is called '{wanted}'; name one of these by its number: {_listed(found)}.")
 
 
@@ -191,4 +205,5 @@ def _series(stack: Stack, keep_description: bool) -> Series:
         blocks=stack.blocks,
         doubles=stack.doubles,
         series_key=stack.series_key,
+        variant=stack.variant,
     )

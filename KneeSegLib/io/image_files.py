@@ -32,8 +32,11 @@ _NIFTI_2 = (540).to_bytes(4, "little")
 _COMPLEX = (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
 
 
-def read_image_file(path: Path) -> sitk.Image:
+def read_image_file(path: Path, spacing_stated: bool = False) -> sitk.Image:
     """Return the three-dimensional scalar image in ``path``, with its own pixel type.
+
+    Args:
+        spacing_stated: whether the user says how large the voxels are, so that the file need not.
 
     Raises:
         InputError: it is no image, not three-dimensional, in colour, complex, cut short, or does not say how large its
@@ -44,22 +47,27 @@ def read_image_file(path: Path) -> sitk.Image:
     with readable_path(path) as readable:
         header = screen_image_file(path)
         if header is None:
-            return _read_others(readable, path)
-        image = _read(readable, path)
+            return _read_others(readable, path, spacing_stated)
+        image = _read(readable, path, spacing_stated)
     require_as_screened(header, image)
     return image
 
 
-def _read_others(readable: Path, path: Path) -> sitk.Image:
+def _read_others(readable: Path, path: Path, spacing_stated: bool) -> sitk.Image:
     """Read a format that is not screened here."""
     if not sitk.ImageFileReader.GetImageIOFromFileName(str(readable)):
         raise InputError(_no_image_sentence(path))
-    image = read_in_child(_read, readable, path)
+    image = read_in_child(_read_unplaced if spacing_stated else _read, readable, path)
     require_sound_geometry(image, shown_name(path))
     return image
 
 
-def _read(readable: Path, path: Path) -> sitk.Image:
+def _read_unplaced(readable: Path, path: Path) -> sitk.Image:
+    """Read a file whose spacing the user states."""
+    return _read(readable, path, spacing_stated=True)
+
+
+def _read(readable: Path, path: Path, spacing_stated: bool = False) -> sitk.Image:
     """Read ``readable``, which is the file or a link to it; messages name ``path``."""
     name = shown_name(path)
     reader = sitk.ImageFileReader()
@@ -79,7 +87,8 @@ def _read(readable: Path, path: Path) -> sitk.Image:
         bytes_per_voxel * int(np.prod(size, dtype=np.int64)),
         f"Reading {' x '.join(map(str, size))} voxels from {name}",
     )
-    require_known_spacing(path)
+    if not spacing_stated:
+        require_known_spacing(path, "say it with --spacing COLUMNS,ROWS,SLICES")
     try:
         return reader.Execute()
     except RuntimeError as error:

@@ -34,10 +34,19 @@ def shown_name(path: Path) -> str:
     return path.name.encode("utf-8", "replace").decode("utf-8")
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file's name ends as those of volumes do that are no DICOM."""
+    return name.lower().endswith(tuple(ending for endings in _ENDINGS.values() for ending in endings))
+
+
 def begins_like_archive(path: Path) -> bool:
     """Return whether the file is an archive or compressed as a whole in a way that no image reader knows."""
     with open(path, "rb") as file:
-        start = file.read(8)
+        return is_archive(path, file.read(8))
+
+
+def is_archive(path: Path, start: bytes) -> bool:
+    """Return whether a file that begins with these bytes is an archive, or called like one."""
     return start.startswith(_ARCHIVES) or path.suffix.lower() in _ARCHIVE_ENDINGS
 
 

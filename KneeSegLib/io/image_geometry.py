@@ -27,21 +27,25 @@ _HOLD_NO_ORIENTATION = {"VTKImageIO": "VTK", "GiplImageIO": "GIPL"}
 _NRRD_PATIENT_SPACES = re.compile(r"(left|right)-(posterior|anterior)-superior(-time)?|(lps|ras|las)t?", re.IGNORECASE)
 
 
-def require_known_spacing(path: Path) -> None:
+def require_known_spacing(path: Path, way_out: str = "") -> None:
     """Refuse a file that does not say how far its voxels are apart: readers put 1 mm without a word.
+
+    Args:
+        way_out: what the user can do but to give another file, where the command has an option for it.
 
     Raises:
         InputError: TIFF, and every other format that has no place for the distance of slices; NRRD and MetaImage
             files that leave their spacing out.
     """
     name = shown_name(path)
+    instead = f"{way_out}, or " if way_out else ""
     with readable_path(path) as readable:
         reader = sitk.ImageFileReader.GetImageIOFromFileName(str(readable))
     if reader not in _HOLD_SPACING:
         kind = reader.removesuffix("ImageIO") or "unknown"
         raise InputError(
-            f"{name} is of the format {kind}, which does not say how many mm its slices are apart; give the volume as "
-            "NRRD, NIfTI or MetaImage (3D Slicer sets the spacing in its module Volumes and saves these)."
+            f"{name} is of the format {kind}, which does not say how many mm its slices are apart; {instead}give the "
+            "volume as NRRD, NIfTI or MetaImage (3D Slicer sets the spacing in its module Volumes and saves these)."
         )
     start = read_start(path)
     kind = recognise_format(start)
@@ -52,11 +56,13 @@ def require_known_spacing(path: Path) -> None:
     if not found or "nan" in found[0].lower():
         raise InputError(
             f"{name} does not say how far its voxels are apart ({_spacing_field(kind)} is missing), expected mm; "
-            "add it to the header, or save the volume again with its true spacing."
+            f"{instead}add it to the header, or save the volume again with its true spacing."
         )
     unit = next((unit for unit in re.findall(r'"([^"]*)"', fields.get("space units", "")) if unit), "mm")
     if unit.casefold() not in ("mm", "millimeter", "millimetre", "???"):
-        raise InputError(f"The spacing of {name} is in {unit}, expected mm; save it again with a spacing in mm.")
+        raise InputError(
+            f"The spacing of {name} is in {unit}, expected mm; {instead}save it again with a spacing in mm."
+        )
 
 
 def describe_missing_orientation(path: Path) -> str | None:

@@ -103,3 +103,9 @@ as long."""
 LARGEST_SERIES_NUMBER = 99_999
 """DICOM series are called by their own numbers up to this, the largest that scanners give to what they reconstruct; a
 larger one may be a patient's or an order's number, and series are counted from 1 instead. Not measured."""
+
+MOST_UNPACKED_BYTES = 16 * 2**30
+"""A zipped study that unpacks to more is none: a whole body at 0.5 mm has 4 GB. Not measured."""
+
+MOST_UNPACKED_FILES = 50_000
+"""... and likewise of more files."""

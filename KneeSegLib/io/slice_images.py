@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -12,57 +10,10 @@ import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.settings import MOST_PLACES_NAMED
+from KneeSegLib.io.stated_geometry import StatedGeometry
 from KneeSegLib.memory import require_memory
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-_AXES = ("RL", "AP", "IS")
-
-
-@dataclass(frozen=True)
-class SliceGeometry:
-    """Where slice images lie, as the caller says.
-
-    Attributes:
-        spacing_mm: distance of columns, of rows, and of slices.
-        orientation: three letters, where columns, rows and slices lead: ``"LPS"`` is to the patient's left, to the back
-            and to the head, as transverse slices do that are numbered from below.
-
-    Raises:
-        InputError: a distance is not positive, or the letters name no three axes.
-    """
-
-    spacing_mm: tuple[float, float, float]
-    orientation: str = "LPS"
-
-    def __post_init__(self) -> None:
-        if not all(isfinite(step) and step > 0.0 for step in self.spacing_mm):
-            raise InputError(
-                f"A spacing of {', '.join(f'{step:g}' for step in self.spacing_mm)} was given, expected three "
-                "distances in mm above 0, of columns, rows and slices; correct it."
-            )
-        pairs = [next((axis for axis in _AXES if letter in axis), None) for letter in self.orientation]
-        if len(self.orientation) != 3 or set(pairs) != set(_AXES):
-            raise InputError(
-                f"An orientation {self.orientation!r} was given, expected three letters, one each of R or L, A or P, "
-                "I or S, that say where columns, rows and slices lead, such as LPS; correct it."
-            )
-
-    @classmethod
-    def parse(cls, spacing: str, orientation: str | None) -> SliceGeometry:
-        """Return the geometry that ``"0.35,0.35,0.5"`` and three letters say.
-
-        Raises:
-            InputError: as the class, or there are not three numbers.
-        """
-        parts = spacing.replace("x", ",").split(",")
-        try:
-            columns, rows, slices = (float(part) for part in parts)
-        except ValueError:
-            raise InputError(
-                f"A spacing {spacing!r} was given, expected three numbers with commas between them, the distances in "
-                "mm of columns, rows and slices, such as 0.35,0.35,0.5; correct it."
-            ) from None
-        return cls((columns, rows, slices), (orientation or "LPS").upper())
 
 
 def find_slice_images(folder: Path) -> list[Path]:
@@ -71,13 +22,19 @@ def find_slice_images(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (_number(path) or 0, path.name))
 
 
-def read_slice_images(folder: Path, geometry: SliceGeometry) -> sitk.Image:
-    """Return the volume of a folder's numbered images.
+def read_slice_images(folder: Path, geometry: StatedGeometry) -> sitk.Image:
+    """Return the volume of a folder's numbered images; without an orientation they lie as transverse slices do, LPS.
 
     Raises:
-        InputError: there are none, numbers are missing or come twice, sizes differ, an image is damaged or in colour.
+        InputError: their spacing is not stated, there are none, numbers are missing or come twice, sizes differ, an
+            image is damaged or in colour.
         ResourceError: not enough memory.
     """
+    if geometry.spacing_mm is None:
+        raise InputError(
+            f"{folder.name} holds slice images, which do not say how far they lie apart; give their distances in mm "
+            "with --spacing COLUMNS,ROWS,SLICES."
+        )
     paths = find_slice_images(folder)
     if len(paths) < 2:
         raise InputError(
@@ -96,7 +53,7 @@ def read_slice_images(folder: Path, geometry: SliceGeometry) -> sitk.Image:
     require_memory(8 * len(slices) * slices[0].size, f"Reading {len(slices)} slice images")
     image = sitk.GetImageFromArray(np.stack(slices))
     image.SetSpacing(geometry.spacing_mm)
-    image.SetDirection(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(geometry.orientation))
+    image.SetDirection(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(geometry.orientation or "LPS"))
     return image
 
 

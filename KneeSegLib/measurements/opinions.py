@@ -32,6 +32,7 @@ class OpinionAgreement:
         largest_at_mm: where that is, LPS.
         largest_at: the same in words.
         limit_mm: a larger distance than this is flagged.
+        scan: name of the scan that both segmented, where a case has several.
     """
 
     structure: Structure
@@ -44,6 +45,12 @@ class OpinionAgreement:
     largest_at_mm: tuple[float, float, float] | None = None
     largest_at: str = ""
     limit_mm: float = 0.0
+    scan: str = ""
+
+    @property
+    def name(self) -> str:
+        """The structure's name, with that of the scan where a case has several."""
+        return f"{self.structure.name} ({self.scan})" if self.scan else self.structure.name
 
     @property
     def disagrees(self) -> bool:

@@ -25,3 +25,14 @@ OPINION_LIMITS_MM: Mapping[str, float] = MappingProxyType({"bone": 3.0, "cartila
 """Two opinions on a structure are flagged where their surfaces lie farther apart somewhere, by kind of tissue: a cut
 planned on one of them would be off by as much. Less is what two good segmentations differ by at the rim of a joint
 surface. Not measured."""
+
+SHAFT_END_MM = 30.0
+"""Length of shaft at the end of a block by which it is told in which direction the bone leaves it. Not measured."""
+
+SHAFT_REACHES_BORDER_MM = 6.0
+"""A bone that ends this near to the first or last slice is cut there; its surface may be cleaned off by a slice or two.
+Not measured."""
+
+BEND_LIMITS_DEGREES = (8.0, 14.0)
+"""A shaft that bends by more, seen from the front or from the side, on the way between two blocks is not that of a
+patient who lay still: the femur's bow of 1 m radius bends by 9 degrees on 150 mm. Not measured."""

@@ -27,7 +27,7 @@ from KneeSegLib.pipelines.table import (
 )
 
 if TYPE_CHECKING:
-    from KneeSegLib.io.slice_images import SliceGeometry
+    from KneeSegLib.io.stated_geometry import StatedGeometry
 
 LARGEST_CLOSING_MM = 20.0
 """A larger ball would close the joint's own hollows."""
@@ -44,10 +44,11 @@ class Request:
         device: ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``.
         series: which series of a DICOM folder, see :func:`KneeSegLib.io.volume.read_volume`.
         keep_description: whether the result calls a DICOM series by its description, which may name the patient.
-        modality: ``"CT"`` or ``"MR"`` for an image whose file does not say it; ``"auto"`` reads it from DICOM, or
-            recognises a CT by its values.
-        spacing: of a folder of numbered slice images, ``"0.35,0.35,0.5"``: distances in mm of columns, rows, slices.
-        orientation: of these images, three letters, see :class:`KneeSegLib.io.slice_images.SliceGeometry`.
+        modality: ``"CT"`` or ``"MR"``, whatever the file says or its values look like; ``"auto"`` reads it from DICOM,
+            or recognises a CT by its values.
+        spacing: ``"0.35,0.35,0.5"``: distances in mm of columns, rows, slices, of files that do not say them
+            (numbered slice images, TIFF) or say them wrong.
+        orientation: three letters, likewise, see :class:`KneeSegLib.io.stated_geometry.StatedGeometry`.
         stop_after: a stage of the MR pipeline, one of :data:`~KneeSegLib.pipelines.table.STAGES`, to look at what it
             comes to without those after it.
         nnunet: of the pipeline ``nnunet``, the folder of a trained model; :func:`KneeSegLib.nnunet.folder.find_model`.
@@ -102,11 +103,6 @@ class Request:
                 f"A model folder and a label mapping belong to the pipeline nnunet, not to {self.pipeline}; choose "
                 "that pipeline, or leave them out."
             )
-        if self.orientation is not None and self.spacing is None:
-            raise InputError(
-                f"An orientation {self.orientation!r} was given without a spacing; both belong to a folder of numbered "
-                "slice images: give the spacing too, or leave it out."
-            )
         if self.edge is not None:
             _check_choice("edge", self.edge, EDGES)
         _check_choice("fusion of views", self.view_fusion, VIEW_FUSION_CHOICES)
@@ -132,13 +128,13 @@ class Request:
         return "by its UID or description"
 
     @property
-    def slices(self) -> SliceGeometry | None:
-        """Where slice images lie; None where the input is to say it itself."""
-        if self.spacing is None:
+    def stated_geometry(self) -> StatedGeometry | None:
+        """Where the user says that the image lies; None where the file is to say it alone."""
+        if self.spacing is None and self.orientation is None:
             return None
-        from KneeSegLib.io.slice_images import SliceGeometry
+        from KneeSegLib.io.stated_geometry import StatedGeometry
 
-        return SliceGeometry.parse(self.spacing, self.orientation)
+        return StatedGeometry.parse(self.spacing, self.orientation)
 
     @property
     def known_modality(self) -> Modality | None:

@@ -73,14 +73,18 @@ def title_scan(case: Case, scan: ScanResult) -> str:
 
 def collect_warnings(case: Case) -> list[str]:
     """Return the sentences of scans, case and structures; those of one scan among several begin with its name."""
-    notes = [_name_scan(case, scan, note) for scan in case.scans for note in scan.volume.notes]
     own = [
         _name_scan(case, scan, sentence)
         for scan in case.scans
         for found in scan.structures
         for sentence in found.warnings
     ]
-    return [*notes, *case.warnings, *own]
+    return [*collect_notes(case), *case.warnings, *own]
+
+
+def collect_notes(case: Case) -> list[str]:
+    """Return what is to be said of how the scans were read; of one among several it begins with its name."""
+    return [_name_scan(case, scan, note) for scan in case.scans for note in scan.volume.notes]
 
 
 def title_structures(structures: Sequence[Structure]) -> str:

@@ -10,14 +10,17 @@ import pytest
 from KneeSegLib.batch.inputs import find_scans
 from KneeSegLib.batch.scans import make_name
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.volume import read_scans
 from Testing.io.dicom.conftest import write_slice
 
 
-def write_series(folder: Path, slices: int, study: str, uid: str) -> None:
+def write_series(folder: Path, slices: int, study: str, uid: str, first_mm: float = 0.0) -> None:
     stored = np.full((32, 32), 1000, np.uint16)
     for number in range(slices):
         tags = {"SeriesInstanceUID": uid, "StudyInstanceUID": study, "SeriesNumber": len(uid)}
-        write_slice(folder / f"{uid}-{number}.dcm", stored, (0.0, 0.0, 3.0 * number), **tags)
+        write_slice(
+            folder / f"{uid}-{first_mm + 3.0 * number:g}.dcm", stored, (0.0, 0.0, first_mm + 3.0 * number), **tags
+        )
 
 
 def found_names(*inputs: object, output: Path = Path("/nowhere"), **options) -> list[str]:
@@ -50,6 +53,16 @@ def test_series_that_share_a_folder_are_told_apart(tmp_path):
     write_series(tmp_path, 16, "1.1", "1.1.33")
     found = find_scans([str(tmp_path)], Path("/nowhere"), all_series=True)
     assert len({scan.series for scan in found}) == 2 and "1.1." not in str(found)
+
+
+def test_blocks_of_one_series_are_one_scan(tmp_path):
+    write_series(tmp_path / "ct", 16, "1.1", "1.1.2")
+    write_series(tmp_path / "ct", 16, "1.1", "1.1.2", first_mm=200.0)
+    (scan,) = find_scans([str(tmp_path / "ct")], Path("/nowhere"))
+    assert scan.series is None and len(read_scans(scan.source)) == 2
+    write_series(tmp_path / "ct", 14, "1.1", "1.1.33")
+    (scan,) = find_scans([str(tmp_path / "ct")], Path("/nowhere"))
+    assert len(read_scans(scan.source, scan.series)) == 2
 
 
 def test_a_study_without_a_volume_is_refused_beside_others(tmp_path):

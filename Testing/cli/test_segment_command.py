@@ -97,7 +97,7 @@ def test_missing_device_is_said_before_a_scan_is_read_or_made(kneeseg, tmp_path,
     def never(*arguments, **options):
         raise AssertionError("the scan was touched")
 
-    monkeypatch.setattr("KneeSegLib.io.volume.read_volume", never)
+    monkeypatch.setattr("KneeSegLib.io.volume.read_scans", never)
     monkeypatch.setattr("KneeSegLib.training.synthesis.demonstration.synthesize_demonstration", never)
     scan = [write(tmp_path / "scan.nrrd", noise(9, 9, 9))] if command == "segment" else []
     outcome = kneeseg(command, *scan, "-o", tmp_path / "out", "--progress", "none", "--device", missing_device)

@@ -9,11 +9,12 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.slice_images import SliceGeometry, read_slice_images
+from KneeSegLib.io.slice_images import read_slice_images
+from KneeSegLib.io.stated_geometry import StatedGeometry
 from KneeSegLib.io.volume import read_volume
 from KneeSegLib.pipelines.request import Request
 
-GEOMETRY = SliceGeometry((0.5, 0.6, 0.7))
+GEOMETRY = StatedGeometry((0.5, 0.6, 0.7))
 
 
 def write_slices(folder: Path, count: int = 12, suffix: str = ".png", colour: bool = False) -> np.ndarray:
@@ -41,7 +42,7 @@ def test_grey_that_is_stored_as_colour_is_grey(tmp_path):
 
 def test_letters_say_where_the_axes_lead(tmp_path):
     volume = write_slices(tmp_path)
-    image = read_slice_images(tmp_path, SliceGeometry((0.5, 0.6, 0.7), "PIR"))
+    image = read_slice_images(tmp_path, StatedGeometry((0.5, 0.6, 0.7), "PIR"))
     first, right, back, down = (
         image.TransformIndexToPhysicalPoint(i) for i in ((0,) * 3, (0, 0, 1), (1, 0, 0), (0, 1, 0))
     )
@@ -54,7 +55,7 @@ def test_letters_say_where_the_axes_lead(tmp_path):
 
 def test_a_volume_of_slices_says_what_was_given(tmp_path):
     write_slices(tmp_path)
-    volume = read_volume(tmp_path, modality="MR", slices=GEOMETRY)
+    volume = read_volume(tmp_path, modality="MR", stated=GEOMETRY)
     assert volume.modality == "MR"
     assert "Spacing 0.5 x 0.6 x 0.7 mm and orientation LPS" in volume.notes[0]
 
@@ -109,10 +110,10 @@ def test_what_is_no_stack_of_slices_is_refused(tmp_path, spoil, sentence):
         read_slice_images(tmp_path, GEOMETRY)
 
 
-def test_a_spacing_for_a_file_is_refused(tmp_path):
-    sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkUInt8), str(tmp_path / "scan.nrrd"))
-    with pytest.raises(InputError, match="scan.nrrd is a file, and a spacing is given for a folder"):
-        read_volume(tmp_path / "scan.nrrd", slices=GEOMETRY)
+def test_an_orientation_alone_leaves_the_spacing_of_slices_open(tmp_path):
+    write_slices(tmp_path)
+    with pytest.raises(InputError, match="do not say how far they lie apart; give their distances"):
+        read_volume(tmp_path, stated=StatedGeometry(orientation="LPS"))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,8 @@ def test_a_spacing_for_a_file_is_refused(tmp_path):
         ({"spacing": "0.5,0.5,0"}, "A spacing of 0.5, 0.5, 0 was given, expected three distances in mm above 0"),
         ({"spacing": "0.5,0.5,nan"}, "expected three distances in mm above 0"),
         ({"spacing": "1,1,1", "orientation": "LLS"}, "An orientation 'LLS' was given, expected three letters"),
-        ({"orientation": "LPS"}, "An orientation 'LPS' was given without a spacing"),
     ],
 )
 def test_geometry_that_is_none_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
-        _ = Request(**options).slices
+        _ = Request(**options).stated_geometry

@@ -7,6 +7,7 @@ import pytest
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_series import choose_series, list_series
+from KneeSegLib.io.stated_geometry import StatedGeometry
 from KneeSegLib.io.volume import read_volume
 
 SIX = range(0, 18, 3)
@@ -149,7 +150,14 @@ def test_slices_without_preamble_are_found(dicom_series, tmp_path):
     assert read_volume(tmp_path).image.GetSize() == (32, 32, 6)
 
 
-def test_the_modality_of_dicom_is_that_of_its_header(dicom_series, tmp_path):
+def test_what_the_user_says_goes_before_the_header_with_warnings(dicom_series, tmp_path):
     dicom_series(tmp_path, SIX)
-    with pytest.raises(InputError, match="leave --modality out"):
-        read_volume(tmp_path, modality="MR")
+    stated = StatedGeometry((2.0, 2.0, 4.0), "LPI")
+    volume = read_volume(tmp_path, modality="MR", stated=stated)
+    assert volume.modality == "MR" and volume.image.GetSpacing() == (2.0, 2.0, 4.0)
+    assert volume.image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, -1)
+    assert "taken for an MR, as you said; its header says CT" in volume.notes[0]
+    assert "measure 2 x 2 x 4 mm, as you said; the file says 2 x 2 x 3 mm" in volume.notes[1]
+    assert "lead to LPI, as you said; the file says LPS" in volume.notes[2]
+    agreeing = read_volume(tmp_path, modality="CT", stated=StatedGeometry((2.0, 2.0, 3.0), "LPS"))
+    assert agreeing.notes == ()

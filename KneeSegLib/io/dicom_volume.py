@@ -1,0 +1,106 @@
+"""From what a DICOM folder or file holds to a volume, with notes on what was chosen and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from KneeSegLib.errors import InputError
+from KneeSegLib.io.dicom_folder import FolderContent, read_dicom_file
+from KneeSegLib.io.dicom_series import Series
+from KneeSegLib.io.dicom_stack import read_stack
+from KneeSegLib.io.file_places import describe_place
+from KneeSegLib.io.image_formats import shown_name
+from KneeSegLib.io.volume_type import Volume, make_volume
+
+
+def read_chosen(content: FolderContent, found: Sequence[Series], chosen: Series, wanted: str | None) -> Volume:
+    """Return the volume of one of the series in a folder; notes tell of the others where the user named none.
+
+    Raises:
+        InputError, ResourceError: as :func:`KneeSegLib.io.dicom_stack.read_stack`.
+    """
+    notes = []
+    if len(found) > 1 and wanted is None:
+        notes.append(
+            f"Of {len(found)} series the largest {chosen.modality} was read, number {chosen}; others by --series."
+        )
+    if chosen.blocks > 1:
+        notes.append(
+            f"The series holds {chosen.blocks} blocks of slices with nothing or other distances between them; one was "
+            "read, others by --series. If it is one scan, slices are missing: copy or export it again."
+        )
+    return read_series(chosen, [*notes, *list_remarks(content)])
+
+
+def read_blocks(content: FolderContent, found: Sequence[Series], blocks: Sequence[Series]) -> list[Volume]:
+    """Return the volumes of the blocks of one scan; notes on all of them are the first one's.
+
+    Raises:
+        InputError, ResourceError: as :func:`KneeSegLib.io.dicom_stack.read_stack`.
+    """
+    others = len(found) - len(blocks)
+    notes = [
+        f"The series holds {len(blocks)} blocks of slices with nothing between them, which were taken for blocks of "
+        "one examination. If they are to be one scan, slices are missing: copy or export it again."
+    ]
+    notes += [f"Beside this series the folder holds {others} others; they are read by --series."] if others else []
+    notes += list_remarks(content)
+    return [read_series(block, [] if number else notes) for number, block in enumerate(blocks)]
+
+
+def read_series(chosen: Series, notes: list[str]) -> Volume:
+    """Return the volume of a series; ``notes`` come before those on the series itself.
+
+    Raises:
+        InputError, ResourceError: as :func:`KneeSegLib.io.dicom_stack.read_stack`.
+    """
+    image, on_stack = read_stack(chosen)
+    notes = [*notes, *on_stack]
+    if any(plane.derived for plane in chosen.stack):
+        notes.append(
+            "The file holds one position for all its frames; the others were derived from SpacingBetweenSlices along "
+            "the normal of the frames. Check that head and foot, or left and right, are not exchanged."
+        )
+    sides = {plane.side for plane in chosen.stack}
+    frames = {plane.frame_of_reference for plane in chosen.stack}
+    return replace(
+        make_volume(image, chosen.modality, chosen.name, notes, from_header=True),
+        side=sides.pop() if len(sides) == 1 else None,
+        frame_of_reference=frames.pop() if len(frames) == 1 else "",
+    )
+
+
+def list_remarks(content: FolderContent) -> list[str]:
+    """Return notes on what was left out of a folder."""
+    found = []
+    if content.unreadable:
+        (first, reason), count = next(iter(content.unreadable.items())), len(content.unreadable)
+        counted = "1 damaged file was" if count == 1 else f"{count} damaged files were"
+        found.append(f"{counted} left out; the first of them is {describe_place(first)}: {reason}.")
+    if content.broken_links:
+        found.append(f"Links to files that are not there were left out: {len(content.broken_links)}.")
+    if content.closed:
+        found.append(f"Folders that may not be opened were left out: {len(content.closed)}.")
+    return found
+
+
+def read_multi_frame(path: Path) -> FolderContent:
+    """Return the frames of one DICOM file.
+
+    Raises:
+        InputError: it is a single slice, no image, or cannot be read.
+    """
+    content = read_dicom_file(path)
+    name = shown_name(path)
+    if len(content.slices) == 1:
+        raise InputError(
+            f"{name} is one slice of a DICOM series, expected a volume; give the folder with all its slices."
+        )
+    if content.slices:
+        return content
+    if content.unreadable:
+        raise InputError(f"{name} is DICOM that cannot be read: {content.unreadable[path]}; copy or export it again.")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in content.ignored.items()) or "no image"
+    raise InputError(f"{name} is DICOM but no volume ({kinds}), expected a CT or MR; give the folder of such a series.")
