@@ -38,7 +38,17 @@ VOLUME_INPUTS: Mapping[VolumeInput, str] = MappingProxyType(
 )
 """What a network of kind ``ct-volume`` sees, by the ``input`` in its metadata, and what its channel holds."""
 
-_SIGNAL = "signal as a fraction of its 99th percentile"
+MrInput = Literal["probabilities", "signal"]
+MR_INPUTS: tuple[MrInput, ...] = ("probabilities", "signal")
+"""What networks of the kinds ``mr-shape`` and ``mr-patches`` see, by the ``input`` in their metadata: what the slices
+predict (patches beside the signal), which is meant where nothing is said, or grey values alone, as published."""
+
+BOTH_BONES = "both"
+"""The ``bone`` of a shape network that fits :data:`SHAPE_BONES` at once, in the whole MR."""
+SHAPE_BONES = ("femur", "tibia")
+"""The bones that there are shape networks of, in the order of such a network's outputs."""
+
+SIGNAL = "signal as a fraction of its 99th percentile"
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -75,9 +85,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             value_range=(0.0, 1.0),
             step="labels the femur in its box, which is brought to a grid of one size",
         ),
-        "mr-slices": Kind(channels=(_SIGNAL,), modality="MR", value_range=(0.0, 2.0)),
+        "mr-slices": Kind(channels=(SIGNAL,), modality="MR", value_range=(0.0, 2.0)),
         "mr-patches": Kind(
-            channels=(_SIGNAL, *(f"probability of {name} so far" for name in KNEE_MR_CLASSES[1:])),
+            channels=(SIGNAL, *(f"probability of {name} so far" for name in KNEE_MR_CLASSES[1:])),
             modality="MR",
             value_range=(0.0, 2.0),
             step="refines predicted probabilities in patches where cartilage is",
@@ -90,7 +100,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             step="fits a shape model to the predicted bone in a crop",
         ),
         "mr-bone": Kind(
-            channels=(_SIGNAL,),
+            channels=(SIGNAL,),
             modality="MR",
             value_range=(0.0, 2.0),
             step="tells bone from everything else, in each of three views",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from KneeSegLib.bundles.kinds import KINDS, VOLUME_INPUTS
+from KneeSegLib.bundles.kinds import KINDS, SIGNAL, VOLUME_INPUTS
 
 FACTS = "kneeseg"
 
@@ -45,6 +45,8 @@ def channel_names(facts: Mapping[str, Any]) -> list[str]:
     """Return what each input channel is: those of the network's ``kind``, then one per neighbouring slice."""
     if "volume" in facts:
         return [VOLUME_INPUTS[facts["volume"]["input"]]]
+    if facts.get("input") == "signal":
+        return [SIGNAL]
     offsets_mm = facts["channels"].get("neighbour_offsets_mm", ())
     own = KINDS[facts["kind"]].channels
     return [*own, *(f"{own[0]} of the slice at {offset:+g} mm" for offset in offsets_mm)]

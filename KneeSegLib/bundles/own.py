@@ -10,7 +10,9 @@ from pathlib import Path
 
 from KneeSegLib.anatomy import OTHER
 from KneeSegLib.bundles.bundle import METADATA, Bundle, find_bundle, list_bundles
+from KneeSegLib.bundles.kinds import BOTH_BONES, KINDS
 from KneeSegLib.bundles.metadata import FACTS
+from KneeSegLib.bundles.spec import ModelSpec
 from KneeSegLib.errors import InputError, ModelError
 
 REMEDY = "train it or copy it again"
@@ -83,11 +85,27 @@ def _require_same_task(bundle: Bundle) -> None:
     shipped = {known.name: known for known in list_bundles()}.get(spec.name)
     if shipped is None:
         return
-    expected = shipped.spec
-    classes, wanted = (tuple(name for name in some.classes if name != OTHER) for some in (spec, expected))
-    if spec.kind != expected.kind or classes != wanted:
+    if spec.kind != shipped.spec.kind or not _give_same(spec, shipped.spec):
         raise ModelError(
-            f"The model {spec.name} in {bundle.path} is of kind {spec.kind} with the classes {', '.join(classes)}, "
-            f"expected kind {expected.kind} with {', '.join(wanted)}; give it another name or train it by the recipe "
-            f"{spec.name}."
+            f"The model {spec.name} in {bundle.path} is of {_describe(spec)}, expected {_describe(shipped.spec)}; give "
+            f"it another name or train it by the recipe {spec.name}."
         )
+
+
+def _give_same(spec: ModelSpec, expected: ModelSpec) -> bool:
+    """Whether channels mean what those of the shipped network mean, as far as a pipeline does not look itself."""
+    if KINDS[spec.kind].gives == "latent":  # how many modes of a shape there are is looked up
+        return spec.bone in (expected.bone, BOTH_BONES)
+    if spec.kind == "mr-bone":  # which edges it knows is looked up
+        return set(spec.classes) <= set(expected.classes)
+    return _classes_of(spec) == _classes_of(expected)
+
+
+def _classes_of(spec: ModelSpec) -> tuple[str, ...]:
+    return tuple(name for name in spec.classes if name != OTHER)
+
+
+def _describe(spec: ModelSpec) -> str:
+    if KINDS[spec.kind].gives == "latent":
+        return f"kind {spec.kind} for the bone {spec.bone}"
+    return f"kind {spec.kind} with the classes {', '.join(_classes_of(spec))}"

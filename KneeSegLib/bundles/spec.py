@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from KneeSegLib.bundles.kinds import KINDS, VOLUME_INPUTS, VolumeInput
+from KneeSegLib.bundles.kinds import KINDS, MR_INPUTS, VOLUME_INPUTS, MrInput, VolumeInput
 from KneeSegLib.bundles.metadata import FACTS, channel_names
 from KneeSegLib.errors import ModelError
 
@@ -51,8 +51,10 @@ class ModelSpec:
         temperature: logits are divided by it before the softmax.
         patch: of networks that take patches.
         volume: of networks of whole bones.
-        bone: of shape networks, the bone that they fit.
-        shape_variances_mm2: of shape networks, the variances of the modes of the shape model they were trained with.
+        bone: of shape networks, the bone that they fit; ``both`` for femur and tibia at once.
+        input: of shape networks and patches of MR, what they see.
+        shape_variances_mm2: of shape networks, the variances of the modes of the shape model they were trained with; of
+            ``both`` the femur's first.
         recipe: how the network was trained.
         figures: what was measured, and on what.
         sources: what it was trained on, each with ``name``, ``licence`` and ``use``.
@@ -71,6 +73,7 @@ class ModelSpec:
     patch: PatchSpec | None = None
     volume: VolumeSpec | None = None
     bone: str | None = None
+    input: MrInput = "probabilities"
     shape_variances_mm2: tuple[float, ...] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -131,6 +134,7 @@ class ModelSpec:
             patch=_patch(entries.section("patches")) if entries.has("patches") else None,
             volume=volume,
             bone=entries.text("bone") if entries.has("bone") else None,
+            input=_mr_input(entries) if entries.has("input") else "probabilities",
             shape_variances_mm2=shape_model.numbers("variances_mm2") if shape_model is not None else None,
             recipe=entries.table("recipe"),
             figures=entries.table("figures"),
@@ -214,6 +218,14 @@ def _volume(entries: _Entries) -> VolumeSpec:
         if wanted == known:
             return VolumeSpec((int(shape[0]), int(shape[1]), int(shape[2])), known)
     raise entries.error("input", wanted, f"one of {', '.join(VOLUME_INPUTS)}")
+
+
+def _mr_input(entries: _Entries) -> MrInput:
+    wanted = entries.text("input")
+    for known in MR_INPUTS:
+        if wanted == known:
+            return known
+    raise entries.error("input", wanted, f"one of {', '.join(MR_INPUTS)}")
 
 
 def _three(numbers: tuple[float, ...]) -> tuple[float, float, float]:

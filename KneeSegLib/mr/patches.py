@@ -2,8 +2,8 @@
 
 After "deep shape fitting": patches lie at landmarks of the fitted shapes that carry cartilage, picked by distance-based
 non-maximum suppression, up to 100 on the femur and 30 on the tibia. The paper has no patella; its patches lie where the
-slices see patellar cartilage. Beyond the paper, a patch also sees the probabilities of the slices. All patches are cut
-out of one fine image, so that the image is resampled once.
+slices see patellar cartilage. Beyond the paper, a patch also sees the probabilities of the slices, unless its network
+was trained without. All patches are cut out of one fine image, so that the image is resampled once.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def refine_cartilage(
     """Apply a network to patches and take the mean of their probabilities, the middle of a patch counting most.
 
     Args:
-        model: ``(N, C, X, Z, Y)`` channels (:func:`~KneeSegLib.networks.mr_channels.mr_patch_channels`) to logits of
-            the same shape; x is across slices, z upward, y backward.
+        model: ``(N, C, X, Z, Y)`` channels (:func:`~KneeSegLib.networks.mr_channels.mr_patch_channels`, or the signal
+            alone where its description says so) to logits; x is across slices, z upward, y backward.
         slices: the probabilities so far.
         centers_mm: (N, 3), see :func:`place_patches`.
 
@@ -96,6 +96,8 @@ def refine_cartilage(
     known = resample_to(slices.values, slices.grid, grid, device=device).half().permute(0, 3, 1, 2).contiguous()
 
     def channels(place: ArrayBox) -> torch.Tensor:
+        if model.spec.input == "signal":
+            return volume[place].unsqueeze(0)
         return mr_patch_channels(volume[place], known[(slice(None), *place)].float())
 
     shape_xzy = (grid.x.count, grid.z.count, grid.y.count)

@@ -22,6 +22,7 @@ def record_knee(
             bone: {
                 "weights_sd": [round(float(weight), 3) for weight in fit.weights],
                 "residual_mm": round(fit.mean_residual_mm, 2),
+                "optimised": fit.optimised,
             }
             for bone, fit in shapes.items()
         },

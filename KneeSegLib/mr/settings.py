@@ -43,6 +43,9 @@ WITHIN_MM = 60.0
 UPWARD: Mapping[str, int] = MappingProxyType({"femur": 1, "tibia": -1})
 """Which way a bone leads away from the knee, along z."""
 
+SHAPE_BOX_MARGIN_MM = 3.0
+"""Around what slices take for a bone, where a shape network sees grey values: their edge is not exact. Not measured."""
+
 # Optimisation of the shape
 
 

@@ -2,7 +2,8 @@
 
 After "deep shape fitting": the network predicts the weights of the model and the pose, the shape layer turns them into
 landmarks. Beyond the paper the same parameters are then optimised on the surface that the slices found
-(:mod:`KneeSegLib.mr.optimisation`): the layer is differentiable, so that takes a fraction of a second.
+(:mod:`KneeSegLib.mr.optimisation`): the layer is differentiable, so that takes a fraction of a second. Networks that
+see grey values are taken as published: what they predict is the shape.
 Fitted to a knee and to its mirror image, the shapes also tell which side it is.
 """
 
@@ -10,29 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 
 from KneeSegLib.anatomy import SIDES, Side
+from KneeSegLib.bundles.kinds import BOTH_BONES, SHAPE_BONES
 from KneeSegLib.bundles.model import Model
 from KneeSegLib.errors import ModelError
-from KneeSegLib.geometry.grid import Axis, Grid
-from KneeSegLib.geometry.resample import resample_to
+from KneeSegLib.mr.bone_crop import BoneCrop
 from KneeSegLib.mr.bones import KneeBones
-from KneeSegLib.mr.crops import crop_centre
-from KneeSegLib.mr.optimisation import (
-    TargetSurface,
-    distance_at,
-    measure_surface_distance,
-    optimise_shape,
-    weigh_edges,
-)
-from KneeSegLib.mr.settings import FARTHEST_MM, OPTIMISATION, SPACING_MM
+from KneeSegLib.mr.optimisation import TargetSurface, optimise_shape, weigh_edges
+from KneeSegLib.mr.settings import FARTHEST_MM
 from KneeSegLib.networks import ShapeLayer
-from KneeSegLib.networks.shape_regressor import INPUT_SIZE, ShapeRegressor
+from KneeSegLib.networks.shape_regressor import ShapeRegressor
 from KneeSegLib.shape.model import ShapeModel
+
+
+class ShapeFitter(Protocol):
+    """Fits the shape of a bone."""
+
+    def fit(self, bones: KneeBones, bone: str, side: Side) -> FittedShape:
+        """Fit one bone, taking the knee for one of ``side``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,22 @@ class ShapeNetwork:
     model: ShapeModel
 
     def __post_init__(self) -> None:
-        expected = self.network.spec.shape_variances_mm2 or ()
+        expected = (self.network.spec.shape_variances_mm2 or ())[self.first_mode :][: self.modes]
         if not np.allclose(self.model.variances[: len(expected)], expected, rtol=1e-3):
             raise ModelError(
                 f"The bundle {self.network.spec.name} was trained with another shape model than the one that is "
                 "installed; install the files that belong to this version."
             )
+
+    @property
+    def place(self) -> int:
+        """Which of the network's shapes is this bone's."""
+        return SHAPE_BONES.index(self.model.bone) if self.network.spec.bone == BOTH_BONES else 0
+
+    @property
+    def first_mode(self) -> int:
+        """Where the variances of this bone's modes begin in the network's description."""
+        return self.place * self.modes
 
     @property
     def modes(self) -> int:
@@ -63,6 +75,21 @@ class ShapeNetwork:
         """The shape layer of as many modes as the network has weights for."""
         modes = self.modes
         return ShapeLayer(self.model.mean, self.model.components[:modes], self.model.variances[:modes])
+
+    def fit(self, bones: KneeBones, bone: str, side: Side) -> FittedShape:
+        """As :meth:`ShapeFitter.fit`; a left bone is shown in a mirror."""
+        crop = BoneCrop.of_bone(bones, bone, side)
+        rest = [crop.read(other, bones) for name, other in bones.probability.items() if name != bone]
+        others = torch.stack(rest).sum(dim=0) if rest else torch.zeros_like(crop.probability)
+        channels = torch.stack([crop.probability, others])[None].to(self.network.device.torch_name)
+        predicted = self.network.network(channels).float().cpu().numpy()[0]
+        target = TargetSurface(crop.distance_mm, weigh_edges(crop.probability.numpy()), crop.within_mm)
+        layer = self.layer()
+        parameters = optimise_shape(layer, self.model.triangles, predicted, target)
+        points = layer(torch.from_numpy(parameters)[None])[0].double().numpy()
+        return FittedShape(
+            crop.to_scan(points), parameters[: self.modes], crop.measure_residual(points), self.model, optimised=True
+        )
 
 
 @dataclass(frozen=True)
@@ -75,12 +102,14 @@ class FittedShape:
         residual_mm: (P,) distance of each point from the surface of the bone in the labels, negative within the bone;
             NaN at and beyond the border of the scan.
         model: what was fitted.
+        optimised: whether it was drawn to that surface; else it is what a network predicted.
     """
 
     points_mm: np.ndarray
     weights: np.ndarray
     residual_mm: np.ndarray
     model: ShapeModel
+    optimised: bool = True
 
     @property
     def mean_residual_mm(self) -> float:
@@ -89,37 +118,9 @@ class FittedShape:
         return float(np.abs(seen).mean()) if seen.size else float("nan")
 
 
-def fit_shapes(networks: Mapping[str, ShapeNetwork], bones: KneeBones, side: Side) -> dict[str, FittedShape]:
+def fit_shapes(networks: Mapping[str, ShapeFitter], bones: KneeBones, side: Side) -> dict[str, FittedShape]:
     """Fit the shape of every bone that there is a network for, taking the knee for one of ``side``."""
-    return {
-        bone: fit_shape(network, bones, bone, side) for bone, network in networks.items() if bone in bones.probability
-    }
-
-
-def fit_shape(shape: ShapeNetwork, bones: KneeBones, bone: str, side: Side) -> FittedShape:
-    """Fit one bone; a left one is shown in a mirror."""
-    centre = crop_centre(bones.places_mm(bone), bone).double().numpy()
-    half = (INPUT_SIZE - 1) / 2.0 * SPACING_MM
-    crop = Grid(*(Axis(float(middle) - half, SPACING_MM, INPUT_SIZE) for middle in centre[::-1]))
-    crop = crop.mirrored() if side == "left" else crop
-    own = resample_to(bones.probability[bone], bones.grid, crop)
-    rest = [resample_to(other, bones.grid, crop) for name, other in bones.probability.items() if name != bone]
-    others = torch.stack(rest).sum(dim=0) if rest else torch.zeros_like(own)
-    channels = torch.stack([own, others])[None].to(shape.network.device.torch_name)
-    predicted = shape.network.network(channels).float().cpu().numpy()[0]
-    distance = measure_surface_distance((own > 0.5).numpy())
-    mirror = np.array([-1.0 if side == "left" else 1.0, 1.0, 1.0])
-    low, high = np.array(bones.scan.grown(-OPTIMISATION.border_mm))[::-1].T - centre
-    within = (low, high) if side == "right" else (np.array([-high[0], *low[1:]]), np.array([-low[0], *high[1:]]))
-    target = TargetSurface(distance, weigh_edges(own.numpy()), within)
-    layer = shape.layer()
-    parameters = optimise_shape(layer, shape.model.triangles, predicted, target)
-    last = layer(torch.from_numpy(parameters)[None])[0].double().numpy()
-    in_view = ((last > within[0]) & (last < within[1])).all(axis=1)
-    residual = np.where(
-        in_view, distance_at(torch.from_numpy(distance), torch.from_numpy(last).float()).numpy(), np.nan
-    )
-    return FittedShape(last * mirror + centre, parameters[: shape.modes], residual, shape.model)
+    return {bone: network.fit(bones, bone, side) for bone, network in networks.items() if bone in bones.probability}
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class SideFound:
 
 
 def fit_side(
-    networks: Mapping[str, ShapeNetwork], bones: KneeBones, known: Side | None = None
+    networks: Mapping[str, ShapeFitter], bones: KneeBones, known: Side | None = None
 ) -> tuple[SideFound, dict[str, FittedShape]]:
     """Fit the knee as a right and as a left one; return the side, if it is not known that which fits better, and its
     shapes."""

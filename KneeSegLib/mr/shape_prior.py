@@ -3,7 +3,8 @@
 Beyond the paper. A slice shows edges well and hides what lies beside it: a muscle between two planes of fat looks like
 a shaft. The shape of the bone knows better, but follows an edge only to about half a millimetre. Near its surface
 it changes nothing; further away the odds of the bone fall, and within the bone they rise, by a factor of e for every
-``softness_mm``, up to a limit: slices that are surer than that keep their labels.
+``softness_mm``, up to a limit: slices that are surer than that keep their labels. Shapes as published, which were not
+optimised, change nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def apply_shape_prior(
     """
     values = slices.values.clone()
     for bone, fit in shapes.items():
-        if not fit.mean_residual_mm < prior.residual_mm:  # nor where nothing of it was in view
+        if not (fit.optimised and fit.mean_residual_mm < prior.residual_mm):  # nor where nothing of it was in view
             continue
         distance_mm, counts, grid = measure_signed_distance(fit, side, prior)
         beyond = np.sign(distance_mm) * (np.abs(distance_mm) - prior.free_mm).clip(min=0.0)

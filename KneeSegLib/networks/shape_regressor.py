@@ -36,14 +36,17 @@ class ShapeRegressor(KeyMapped):
         in_channels: channels of the crop.
         modes: weights to predict, K; the first K of the shape model.
         widths: feature channels of the five layers.
+        shapes: how many shapes are predicted at once, S; the paper's variant has two parallel shape layers.
 
-    Shapes: ``(N, in_channels, 88, 88, 88)`` to ``(N, K + 9)``, the parameters of
+    Shapes: ``(N, in_channels, 88, 88, 88)`` to ``(N, S * (K + 9))``, for each shape the parameters of
     :class:`~KneeSegLib.networks.shape_layer.ShapeLayer`.
     """
 
     input_size = INPUT_SIZE
 
-    def __init__(self, in_channels: int, modes: int, widths: Sequence[int] = (16, 32, 64, 96, 128)) -> None:
+    def __init__(
+        self, in_channels: int, modes: int, widths: Sequence[int] = (16, 32, 64, 96, 128), shapes: int = 1
+    ) -> None:
         super().__init__()
         self.modes = modes
         first, second, third, fourth, fifth = widths
@@ -54,7 +57,7 @@ class ShapeRegressor(KeyMapped):
             nn.Sequential(*_separated(third, fourth, 3)),
             nn.Sequential(*_separated(fourth, fifth, 3)),
         )
-        self.head = Convolution(3, fifth, modes + POSE_PARAMETERS, kernel_size=1, conv_only=True)
+        self.head = Convolution(3, fifth, shapes * (modes + POSE_PARAMETERS), kernel_size=1, conv_only=True)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
 

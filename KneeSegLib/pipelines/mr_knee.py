@@ -46,7 +46,7 @@ class MrKnee(Pipeline):
         with steps("shape", "Fitting the shapes of the bones"):
             bones = find_bones(slices, scan.grid)
             require_knee(bones, scan.source)
-            found, shapes = fit_side(load_shape_networks(self.model), bones, side)
+            found, shapes = fit_side(load_shape_networks(self.model, scan), bones, side)
             if request.stop_after != "slices":
                 slices = apply_shape_prior(slices, shapes, found.side)
         patches = None

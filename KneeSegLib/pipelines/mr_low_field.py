@@ -46,7 +46,8 @@ class MrLowField(Pipeline):
             masks = name_bones((bone.values > 0.5).numpy(), bone.grid.z.spacing_mm, scan.source)
             split = split_probability(bone, masks)
         with steps("shape", "Fitting the shapes of the bones"):
-            found, shapes = fit_side(load_shape_networks(self.model), view_coarsely(split, bone.grid, scan.grid), side)
+            bones = view_coarsely(split, bone.grid, scan.grid)
+            found, shapes = fit_side(load_shape_networks(self.model, scan), bones, side)
         with steps("label") as progress:
             knee = label_bones(split, bone.grid, scan.grid, found.side, self.device, progress)
         with steps("close", "Closing"):

@@ -10,6 +10,7 @@ import torch
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle
+from KneeSegLib.bundles.kinds import MrInput
 from KneeSegLib.bundles.metadata import TRAINING_SECONDS
 from KneeSegLib.training.bundle_files import write_bundle
 from KneeSegLib.training.initialisation import build_network, initialise_network
@@ -25,7 +26,7 @@ _DESCRIPTIONS = {
     "patches": "3D U-Net that refines the probability of one bone in patches along its surface in a CT scan.",
     "ct-volume": "V-Net that labels the femur of a right leg (a left one in a mirror) in its box of a CT scan.",
     "mr-slices": "2D U-Net that labels {classes} on sagittal slices of knee MR of any sequence.",
-    "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees probabilities, no grey values.",
+    "mr-shape": "3D network that fits a shape model to a bone of the knee; it sees the predicted bone or grey values.",
     "mr-bone": "3D U-Net that says of each voxel of low-field knee MR whether it is bone; any view of it will do.",
     "mr-patches": "3D U-Net that labels {classes} in small volumes where cartilage is, in knee MR of any sequence.",
 }
@@ -77,8 +78,9 @@ def export_bundle(
     if seconds is not None:
         facts[TRAINING_SECONDS] = round(seconds, 1)
     if recipe.kind == "mr-shape" and isinstance(data, Path):
-        _, _, variances = Landmarks.load(data).modes[recipe.shape.bone]
-        facts["shape_model"] = {"variances_mm2": [float(value) for value in variances[: recipe.shape.modes]]}
+        models = Landmarks.load(data).modes
+        variances = [models[bone][2][: recipe.shape.modes] for bone in recipe.shape.bones]
+        facts["shape_model"] = {"variances_mm2": [float(value) for some in variances for value in some]}
     return write_bundle(bundle_folder, network, recipe.network_config, network.state_dict(), facts)
 
 
@@ -106,13 +108,19 @@ def _describe_kind(recipe: Recipe) -> dict[str, Any]:
     if recipe.kind == "ct-volume":
         return {"volume": {"shape": list(recipe.shapes[0]), "input": recipe.volume.input}}
     if recipe.kind == "mr-patches":
-        return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": [recipe.spacing_mm] * 2}}
+        patches = {"shape": list(recipe.shapes[0]), "spacing_range_mm": [recipe.spacing_mm] * 2}
+        return {"patches": patches, **_describe_input(recipe.mr.input)}
     if recipe.kind == "mr-shape":
-        return {"bone": recipe.shape.bone}
+        return {"bone": recipe.shape.bone, **_describe_input(recipe.shape.input)}
     if recipe.kind != "patches":
         return {}
     spacings = [recipe.patches.finest_spacing_mm, recipe.spacing_mm]
     return {"patches": {"shape": list(recipe.shapes[0]), "spacing_range_mm": spacings}}
+
+
+def _describe_input(given: MrInput) -> dict[str, str]:
+    """An entry where it is not the usual one: bundles of before have none."""
+    return {"input": given} if given == "signal" else {}
 
 
 def read_averaged_weights(folder: Path, file: str = "checkpoint.pt") -> tuple[dict[str, torch.Tensor], int, str]:

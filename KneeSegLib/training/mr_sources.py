@@ -120,7 +120,9 @@ class MrPatchSource(MrSource):
             fields = (volume, classes, filled, weight, rest, probabilities)
             columns.append([field[(..., *part)].flip([a - 3 for a in mirrored]) for field in fields])
         patches, classes, filled, weight, rest, probabilities = (torch.stack(column) for column in zip(*columns))
-        return Samples(mr_patch_channels(patches, probabilities), SoftLabels(classes, filled, weight, rest))
+        alone = recipe.mr.input == "signal"
+        inputs = patches.unsqueeze(1) if alone else mr_patch_channels(patches, probabilities)
+        return Samples(inputs, SoftLabels(classes, filled, weight, rest))
 
     def _render_box(self, shape: tuple[int, ...], generator: torch.Generator) -> SyntheticMr:
         subject = self._draw_subject(generator)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from monai.losses.dice import DiceLoss
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -94,18 +95,20 @@ class BoneObjective:
     def compute_loss(self, prediction: torch.Tensor, samples: Samples) -> torch.Tensor:
         """As :meth:`Objective.compute_loss`."""
         labels = samples.labels.to(prediction.device)
-        weight = labels.weight.unsqueeze(1)
+        told = _told_channels(samples).to(prediction.device)
+        weight = labels.weight.unsqueeze(1) * told / told.mean()
         loss = self.losses.cross_entropy * binary_cross_entropy_with_logits(prediction, labels.occupancy, weight)
         if self.losses.dice:
-            dice_loss = DiceLoss(sigmoid=True, squared_pred=True, batch=True)
-            loss = loss + self.losses.dice * dice_loss(prediction, labels.occupancy)
+            dice_loss = DiceLoss(squared_pred=True, batch=True)
+            loss = loss + self.losses.dice * dice_loss(prediction.sigmoid() * told, labels.occupancy * told)
         return loss
 
     def measure(self, predicted: Sequence[tuple[torch.Tensor, Samples]]) -> dict[str, float]:
         """As :meth:`Objective.measure`."""
         shared, size = (torch.zeros(len(self.figures)) for _ in range(2))
         for prediction, samples in predicted:
-            found, truth = prediction.cpu() > 0.0, samples.labels.occupancy > 0.5
+            told = _told_channels(samples) > 0.0
+            found, truth = (prediction.cpu() > 0.0) & told, (samples.labels.occupancy > 0.5) & told
             shared += 2 * (found & truth).sum(dim=(0, 2, 3, 4))
             size += (found.sum(dim=(0, 2, 3, 4)) + truth.sum(dim=(0, 2, 3, 4))).float()
         return {name: float(s / t) if t else math.nan for name, s, t in zip(self.figures, shared, size)}
@@ -116,25 +119,32 @@ class BoneObjective:
         return sum(known) / len(known) if known else -math.inf
 
 
+def _told_channels(samples: Samples) -> torch.Tensor:
+    """1 for the channels of a sample that its labels tell, else 0: ``(N, C, 1, 1, 1)``."""
+    labelled = samples.labels.labelled
+    if labelled is None:
+        labelled = torch.ones(samples.labels.occupancy.shape[:2])
+    return labelled.float()[:, :, None, None, None]
+
+
 class LandmarkObjective:
-    """Landmarks of a shape model: mean squared distance; mean distance in mm."""
+    """Landmarks of one shape model, or of two at once: mean squared distance; mean distance in mm."""
 
     samples = ShapeSamples
     figures: Sequence[str] = ("landmark_mm",)
 
     def __init__(self, recipe: Recipe, prepared: Path, device: torch.device) -> None:
-        mean, components, variances = map(torch.as_tensor, Landmarks.load(prepared).modes[recipe.shape.bone])
-        kept = recipe.shape.modes
-        self.layer = ShapeLayer(mean, components[:kept], variances[:kept]).to(device)
+        models = Landmarks.load(prepared).modes
+        self.layers = [make_shape_layer(models[bone], recipe.shape.modes).to(device) for bone in recipe.shape.bones]
 
     def compute_loss(self, prediction: torch.Tensor, samples: ShapeSamples) -> torch.Tensor:
         """As :meth:`Objective.compute_loss`."""
-        return compute_landmark_loss(self.layer(prediction), samples.landmarks_mm.to(prediction.device))
+        return compute_landmark_loss(self._locate(prediction, samples), samples.landmarks_mm.to(prediction.device))
 
     def measure(self, predicted: Sequence[tuple[torch.Tensor, ShapeSamples]]) -> dict[str, float]:
         """As :meth:`Objective.measure`."""
         distances = [
-            (self.layer(prediction.float()).cpu() - samples.landmarks_mm).norm(dim=-1).mean()
+            (self._locate(prediction.float(), samples).cpu() - samples.landmarks_mm).norm(dim=-1).mean()
             for prediction, samples in predicted
         ]
         return {"landmark_mm": float(torch.stack(distances).mean())}
@@ -142,6 +152,18 @@ class LandmarkObjective:
     def score(self, figures: dict[str, float]) -> float:
         """As :meth:`Objective.score`: the smaller the distance, the better."""
         return -figures["landmark_mm"]
+
+    def _locate(self, prediction: torch.Tensor, samples: ShapeSamples) -> torch.Tensor:
+        """The landmarks of all shapes, one after the other, in mm from the crop's centre."""
+        parts = prediction.chunk(len(self.layers), dim=1)
+        points = torch.cat([layer(part) for layer, part in zip(self.layers, parts)], dim=1)
+        return points * samples.scale.to(points.device)[:, None]
+
+
+def make_shape_layer(model: tuple[np.ndarray, np.ndarray, np.ndarray], modes: int) -> ShapeLayer:
+    """Return the layer of the first modes of a model: its mean, components and variances."""
+    mean, components, variances = map(torch.as_tensor, model)
+    return ShapeLayer(mean, components[:modes], variances[:modes])
 
 
 def choose_objective(recipe: Recipe, data: Path | TrainingData, device: torch.device) -> Objective[Any]:

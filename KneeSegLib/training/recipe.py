@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from KneeSegLib.anatomy import BONES, JOINT_BONES, OTHER
-from KneeSegLib.bundles.kinds import VolumeInput
+from KneeSegLib.bundles.kinds import BOTH_BONES, SHAPE_BONES, MrInput, VolumeInput
 from KneeSegLib.networks.resnet_unet import STEM_WIDTH
 from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.training.ct_priors import PriorErrors
@@ -74,18 +74,25 @@ class ShapeFit:
     """What a shape network learns.
 
     Attributes:
-        bone: whose shape.
-        modes: of the shape model, the first ones.
-        off_centre_mm: how far the crop may hang from where it should, along each axis.
+        bone: whose shape; ``both`` for femur and tibia at once, which takes the input ``signal``.
+        modes: of each shape model, the first ones.
+        input: what the network sees: ``probabilities`` of bone in a crop of one spacing, or as published the ``signal``
+            in the bone's box, of both bones in the whole MR, in as many voxels whatever its size.
+        off_centre_mm: how far the crop, or the field of view, may hang from where it should, along each axis.
+        view_mm: of ``signal``: bounds of the size of a field of view from right to left, upward and backward.
+        box_margin_mm: of ``signal``: bounds of what each side of a bone's box leaves around it.
         surface_mm: bounds of the error of the surface that the network is shown, and surface_scale_mm of its extent.
         hole_probability: of a ball that is missing from the bone. hole_mm: bounds of its radius.
         cut_probability: of a field of view that ends within the crop, for each axis.
         thick_probability: of slices as thick as the bounds ``thick_mm``, and not thinner than the crop's voxels.
     """
 
-    bone: str = "femur"
+    bone: Literal["femur", "tibia", "both"] = "femur"
     modes: int = 20
+    input: MrInput = "probabilities"
     off_centre_mm: float = 5.0
+    view_mm: tuple[tuple[float, float], ...] = ((90.0, 120.0), (110.0, 150.0), (120.0, 150.0))
+    box_margin_mm: tuple[float, float] = (0.0, 6.0)
     surface_mm: tuple[float, float] = (0.0, 1.0)
     surface_scale_mm: float = 8.0
     hole_probability: float = 0.15
@@ -93,6 +100,11 @@ class ShapeFit:
     cut_probability: float = 0.3
     thick_mm: tuple[float, float] = (2.4, 4.2)
     thick_probability: float = 0.45
+
+    @property
+    def bones(self) -> tuple[str, ...]:
+        """The bones whose shapes are predicted, in the order of the network's outputs."""
+        return SHAPE_BONES if self.bone == BOTH_BONES else (self.bone,)
 
 
 @dataclass(frozen=True)
@@ -187,7 +199,8 @@ class Recipe:
         if self.kind == "ct-volume":
             return ("background", "femur")
         if self.kind == "mr-shape":
-            return parameter_names(self.shape.modes)
+            names = parameter_names(self.shape.modes)
+            return names if len(self.shape.bones) == 1 else tuple(f"{b} {n}" for b in self.shape.bones for n in names)
         if self.kind == "mr-bone":
             return tuple(self.mr.edges)
         if self.kind.startswith(MR_PREFIX):
@@ -216,8 +229,8 @@ class Recipe:
             "patches": 3,
             "ct-volume": 1,
             "mr-slices": 1,
-            "mr-patches": len(MR_CLASSES),
-            "mr-shape": 2,
+            "mr-patches": 1 if self.mr.input == "signal" else len(MR_CLASSES),
+            "mr-shape": 1 if self.shape.input == "signal" else 2,
             "mr-bone": 1,
         }
         return own[self.kind] + len(self.neighbour_offsets_mm)
@@ -231,6 +244,7 @@ class Recipe:
                 "in_channels": self.in_channels,
                 "modes": self.shape.modes,
                 "widths": list(self.widths),
+                **({"shapes": len(self.shape.bones)} if self.shape.bone == BOTH_BONES else {}),
             }
         if self.encoder == "resnet50v2":
             return {

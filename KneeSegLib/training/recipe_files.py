@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from KneeSegLib.anatomy import JOINT_BONES
+from KneeSegLib.bundles.kinds import BOTH_BONES
 from KneeSegLib.errors import InputError
 from KneeSegLib.networks.resnet_unet import LEVELS
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.networks.vnet import are_vnet_widths
 from KneeSegLib.training.recipe import MR_PREFIX, Recipe
+from KneeSegLib.training.settings import VIEW_MM
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.settings import CtSynthesis
@@ -124,6 +126,18 @@ def _check(recipe: Recipe, where: str) -> None:
     if any(fractions.values()) and recipe.kind not in CENTRED_KINDS:
         raise InputError(
             f"Recipe {where}: centres were found with kind {recipe.kind}; they belong to {', '.join(CENTRED_KINDS)}."
+        )
+    if recipe.kind == "mr-shape" and recipe.shape.bone == BOTH_BONES and recipe.shape.input != "signal":
+        raise InputError(
+            f"Recipe {where}: shape.bone {BOTH_BONES} with shape.input {recipe.shape.input} was found; a network of "
+            "both bones sees the signal of the whole MR: set shape.input to signal, or choose one bone."
+        )
+    least, most = VIEW_MM
+    views = recipe.shape.view_mm
+    if len(views) != 3 or not all(len(view) == 2 and least <= view[0] <= view[1] <= most for view in views):
+        raise InputError(
+            f"Recipe {where}: shape.view_mm is {[list(view) for view in views]}, expected three pairs of bounds from "
+            f"{least:g} to {most:g} mm, the lower one first."
         )
     if not recipe.planar and recipe.neighbour_offsets_mm:
         raise InputError(f"Recipe {where}: neighbour_offsets_mm were found; a 3D network has no neighbouring slices.")

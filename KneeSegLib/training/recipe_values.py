@@ -11,7 +11,7 @@ from typing import Any
 from KneeSegLib.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_BONES = ("femur", "tibia", "patella")
+_BONES = ("femur", "tibia", "both")
 _JOINTS = ("hip", "knee", "ankle", "body", "mr-knee")
 _FRACTIONS = ("probability", "focus", "share", "metal_in_bone")
 """Names, or their ends, of what lies between 0 and 1."""

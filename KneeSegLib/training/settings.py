@@ -109,6 +109,8 @@ SLICE_BLUR_SIGMA = 0.3
 """Standard deviation of the blur across slices, as a fraction of their distance: that of a box of the same width."""
 SHAPE_SPARE_VOXELS = 12
 """Rendered around a shape network's crop: where it has to hang is known only after the warp."""
+VIEW_MM = (20.0, 400.0)
+"""Bounds of a field of view of a knee that a recipe may ask for. Not measured: no scan is smaller or larger."""
 SHAPE_VIEW_FROM = (0.5, 0.75, 0.75)
 """Least fraction of a shape network's crop that a field of view shows, along z, y and x: shafts are cut most."""
 

@@ -27,20 +27,25 @@ from KneeSegLib.training.synthesis.mr.subjects import PreparedKnee, read_knees
 
 @dataclass
 class ShapeSamples:
-    """Crops ``(N, 2, 88, 88, 88)`` along z, y, x and landmarks ``(N, P, 3)``: x, y, z in mm from the crop's centre."""
+    """Crops ``(N, C, 88, 88, 88)`` along z, y, x and landmarks ``(N, P, 3)``: x, y, z in mm from the shape's origin.
+
+    That is the crop's centre, and ``scale`` ``(N, 3)`` is 1, but for boxes of any size: there it says how many mm one
+    predicted mm is along x, y, z.
+    """
 
     inputs: torch.Tensor
     landmarks_mm: torch.Tensor
+    scale: torch.Tensor
 
     def split(self) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield the samples one by one, small enough to be kept."""
-        yield from zip(self.inputs.half(), self.landmarks_mm)
+        yield from zip(self.inputs.half(), self.landmarks_mm, self.scale)
 
     @classmethod
     def join(cls, parts: Sequence[tuple[torch.Tensor, ...]]) -> ShapeSamples:
         """Return the samples that :meth:`split` took apart."""
-        inputs, landmarks = (torch.stack(column) for column in zip(*parts))
-        return cls(inputs.float(), landmarks)
+        inputs, landmarks, scale = (torch.stack(column) for column in zip(*parts))
+        return cls(inputs.float(), landmarks, scale)
 
 
 class ShapeSource:
@@ -81,7 +86,8 @@ class ShapeSource:
         own_bone = bone * (scene.owner == BONES.index(fit.bone) + 1)
         crop = torch.stack([own_bone, bone - own_bone])
         crop = crop[:, x : x + shape[2], z : z + shape[0], y : y + shape[1]].permute(0, 2, 3, 1)
-        return ShapeSamples(self._degrade(crop, generator)[None], (landmarks - shift * SPACING_MM)[None])
+        lying_mm = landmarks - shift * SPACING_MM
+        return ShapeSamples(self._degrade(crop, generator)[None], lying_mm[None], torch.ones(1, 3))
 
     def _degrade(self, crop: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return the crop ``(2, D, H, W)`` of thick slices, with a hole, or cut off by a field of view."""

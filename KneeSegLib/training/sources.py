@@ -15,6 +15,7 @@ from KneeSegLib.training.mr_sources import MrPatchSource, MrSliceSource
 from KneeSegLib.training.prepared_sources import list_sources
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Renderer, SampleSource
+from KneeSegLib.training.shape_box_source import ShapeBoxSource
 from KneeSegLib.training.shape_source import ShapeSource
 
 SOURCES: dict[str, type[SampleSource]] = {
@@ -28,6 +29,13 @@ SOURCES: dict[str, type[SampleSource]] = {
     "mr-shape": ShapeSource,
     "mr-bone": BoneSource,
 }
+
+
+def choose_source(recipe: Recipe) -> type[SampleSource]:
+    """Return the source of a recipe's samples."""
+    if recipe.kind == "mr-shape" and recipe.shape.input == "signal":
+        return ShapeBoxSource
+    return SOURCES[recipe.kind]
 
 
 class TrainingData(Protocol):
@@ -64,7 +72,7 @@ class PreparedSubjects:
 
     def open(self, recipe: Recipe, group: str) -> Renderer:
         """As :meth:`TrainingData.open`."""
-        return SOURCES[recipe.kind].of_folder(recipe, self.folder, group)
+        return choose_source(recipe).of_folder(recipe, self.folder, group)
 
     def list_sources(self, recipe: Recipe) -> list[dict[str, str]]:
         """As :meth:`TrainingData.list_sources`."""

@@ -105,6 +105,32 @@ def test_a_model_with_other_classes_than_the_one_it_replaces_is_refused(folder):
         segment(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "facts", "taken"),
+    [
+        ("mr-shape-femur", {"bone": "both", "classes": ["femur mode 1"]}, True),
+        ("mr-shape-femur", {"bone": "tibia"}, False),
+        ("mr-low-field", {"classes": ["marrow"]}, True),
+        ("mr-low-field", {"classes": ["skin"]}, False),
+    ],
+)
+def test_networks_as_published_give_fewer_edges_or_more_bones_and_nothing_else(tmp_path, name, facts, taken):
+    shutil.copytree(find_bundle(name).path, tmp_path / name)
+    change(tmp_path, **facts)
+    if taken:
+        require_own_bundles(tmp_path, [name])
+        return
+    with pytest.raises(ModelError, match=f"The model {name} .* give it another name or train it by the recipe"):
+        require_own_bundles(tmp_path, [name])
+
+
+def test_a_shape_network_that_sees_what_nobody_knows_is_refused(tmp_path):
+    shutil.copytree(find_bundle("mr-shape-femur").path, tmp_path / "mr-shape-femur")
+    change(tmp_path, input="x-rays")
+    with pytest.raises(ModelError, match="says input is 'x-rays', expected one of probabilities, signal"):
+        require_own_bundles(tmp_path, ["mr-shape-femur"])
+
+
 def test_a_damaged_model_of_ones_own_asks_for_another_remedy(folder):
     next(folder.glob(f"*/{METADATA.as_posix()}")).write_text("{", encoding="utf-8")
     with pytest.raises(ModelError, match="is damaged; train it or copy it again"):

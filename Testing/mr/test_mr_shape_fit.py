@@ -7,7 +7,7 @@ from torch import nn
 
 from KneeSegLib.geometry.grid import Box
 from KneeSegLib.mr.settings import OPTIMISATION, SPACING_MM
-from KneeSegLib.mr.shape_fit import FittedShape, ShapeNetwork, fit_shape, fit_side
+from KneeSegLib.mr.shape_fit import FittedShape, ShapeNetwork, fit_side
 from KneeSegLib.networks.shape_layer import parameter_names
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from Testing.phantoms.models import model_of
@@ -77,7 +77,7 @@ def test_fitted_points_are_in_the_millimetres_of_the_scan(sides):
 
 def test_a_left_knee_is_fitted_as_the_mirror_image_of_the_right_one(networks, models, sides):
     left = modelled_knee(models, mirrored=True)
-    fit = fit_shape(networks["tibia"], left, "tibia", "left")
+    fit = networks["tibia"].fit(left, "tibia", "left")
     middle = (left.grid.x.low_mm + left.grid.x.high_mm) / 2.0
     mirrored = fit.points_mm * [-1.0, 1.0, 1.0] + [2.0 * middle, 0.0, 0.0]
     right = sides["unknown"][1]["tibia"].points_mm
@@ -93,7 +93,7 @@ def test_points_at_and_beyond_the_border_of_the_scan_have_no_residual(networks, 
         {bone: values[cut:] for bone, values in knee.probability.items()},
         {bone: inside[cut:] for bone, inside in knee.inside.items()},
     )
-    fit = fit_shape(networks["tibia"], cropped, "tibia", "right")
+    fit = networks["tibia"].fit(cropped, "tibia", "right")
     height = fit.points_mm[:, 2]
     border = part.z.low_mm + OPTIMISATION.border_mm
     assert (height < border).any() and (height > border).any()
@@ -116,7 +116,7 @@ def test_the_field_of_view_of_a_left_knee_is_seen_in_the_mirror_too(networks, kn
     for cropped in (right, left):
         cropped.probability.update({bone: torch.from_numpy(values) for bone, values in cropped.probability.items()})
     in_view = [
-        np.isfinite(fit_shape(networks["tibia"], cropped, "tibia", side).residual_mm)
+        np.isfinite(networks["tibia"].fit(cropped, "tibia", side).residual_mm)
         for cropped, side in ((right, "right"), (left, "left"))
     ]
     assert 0.3 < in_view[0].mean() < 0.97

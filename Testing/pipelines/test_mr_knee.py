@@ -11,6 +11,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 import KneeSegLib as ks
 from KneeSegLib.anatomy import CARTILAGES, JOINT_BONES, MENISCUS_OF_COMPARTMENT, SIDES, structure
 from KneeSegLib.assembly import add_cartilage, assemble_case
+from KneeSegLib.bundles.kinds import SHAPE_BONES
 from KneeSegLib.case_record import map_file_name
 from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, InputError, ModelError
 from KneeSegLib.geometry.grid import Axis, Grid
@@ -20,6 +21,7 @@ from KneeSegLib.measurements.cartilage import REGION, THICKNESS
 from KneeSegLib.mr.expectations import describe_knee, known_side
 from KneeSegLib.mr.shape_fit import SideFound
 from KneeSegLib.mr.shape_maps import CARTILAGE, RESIDUAL
+from KneeSegLib.networks import ShapeRegressor
 from KneeSegLib.pipelines.choice import choose_pipeline
 from KneeSegLib.pipelines.mr_knee import MrKnee
 from KneeSegLib.pipelines.request import Request
@@ -28,7 +30,15 @@ from KneeSegLib.progress import no_progress
 from KneeSegLib.surfaces import read_surface
 from Testing.phantoms.legs import leg_phantom
 from Testing.phantoms.models import scan_of
-from Testing.phantoms.mr_images import BlindSlices, MrOracleModels, OracleKneeSlices, coarse_knee_mr, knee_mr
+from Testing.phantoms.mr_images import (
+    MODES,
+    BlindSlices,
+    MrOracleModels,
+    OracleKneeSlices,
+    coarse_knee_mr,
+    knee_mr,
+    shipped_models,
+)
 from Testing.phantoms.mr_knees import THICKNESS_MM
 
 LEAST_DICE = {"bone": 0.97, "cartilage": 0.89, "meniscus": 0.75}
@@ -257,6 +267,30 @@ def test_a_knee_upside_down_is_refused(coarse):
 def test_shape_networks_of_another_shape_model_are_refused(coarse):
     with pytest.raises(ModelError, match="mr-shape-femur was trained with another shape model"):
         segmented(coarse.image, load=MrOracleModels(variances_factor=1.5, spacing_mm=1.0))
+
+
+class ShapesAsPublished(MrOracleModels):
+    """One shape network for both bones that sees grey values and predicts the mean shapes."""
+
+    def __call__(self, name, device):
+        model = super().__call__(name, device)
+        if name != MR_SHAPE_BUNDLES["femur"]:
+            return model
+        variances = [value for bone in SHAPE_BONES for value in shipped_models()[bone].variances[:MODES]]
+        spec = replace(model.spec, bone="both", input="signal", shape_variances_mm2=tuple(map(float, variances)))
+        return replace(model, spec=spec, network=ShapeRegressor(1, MODES, (2, 2, 2, 2, 2), shapes=2).eval())
+
+
+def test_shapes_as_published_are_what_the_network_predicts_and_change_no_slices(coarse):
+    models = ShapesAsPublished(spacing_mm=1.0)
+    case = segmented(coarse.image, "right", "shape", load=models)
+    assert MR_SHAPE_BUNDLES["tibia"] not in models.asked
+    shapes = case.provenance["knee"]["shapes"]
+    assert {bone: shape["optimised"] for bone, shape in shapes.items()} == {"femur": False, "tibia": False}
+    assert all(weight == 0.0 for shape in shapes.values() for weight in shape["weights_sd"])
+    slices = coarsely(coarse.image, "right", "slices")
+    same = [sitk.GetArrayViewFromImage(some.labels) for some in (case, slices)]
+    assert np.array_equal(*same)
 
 
 def test_patches_of_other_classes_than_the_slices_are_refused(coarse):

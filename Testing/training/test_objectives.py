@@ -1,5 +1,8 @@
 """Objectives on predictions that are right, and wrong by a known amount."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,7 +27,7 @@ def shape_recipe(modes: int = 3, bone: str = "femur"):
 
 
 def lying_at(points: torch.Tensor) -> ShapeSamples:
-    return ShapeSamples(torch.zeros(len(points), 2, 1, 1, 1), points)
+    return ShapeSamples(torch.zeros(len(points), 2, 1, 1, 1), points, torch.ones(len(points), 3))
 
 
 def test_the_kind_of_a_recipe_decides_what_is_measured(folder):
@@ -32,6 +35,22 @@ def test_the_kind_of_a_recipe_decides_what_is_measured(folder):
     assert isinstance(choose_objective(read_recipe("mr-knee-slices"), folder, CPU), LabelObjective)
     assert isinstance(choose_objective(read_recipe("ct-knee"), folder, CPU), LabelObjective)
     assert isinstance(choose_objective(read_recipe("mr-low-field"), folder, CPU), BoneObjective)
+
+
+def test_an_edge_that_labels_do_not_tell_teaches_nothing_and_is_not_measured():
+    objective = BoneObjective(read_recipe("mr-low-field", losses={"cross_entropy": 1.0, "dice": 1.0}))
+    truth = torch.zeros(2, 2, 4, 4, 4)
+    truth[:, 0, :2] = 1.0
+    weight, unused = torch.ones(2, 4, 4, 4), torch.zeros(2, 4, 4, 4, dtype=torch.uint8)
+    labelled = torch.tensor([[True, False]] * 2)
+    samples = Samples(torch.zeros(2, 1, 4, 4, 4), SoftLabels(unused, truth, weight, unused, labelled))
+    right = ((truth - 0.5) * 40.0).requires_grad_()
+    prediction = torch.where(labelled[:, :, None, None, None], right, 3.0 + right)
+    loss = objective.compute_loss(prediction, samples)
+    loss.backward()
+    assert float(loss) < 1e-3 and float(right.grad[:, 1].abs().max()) == 0.0
+    figures = objective.measure([(prediction.detach(), samples)])
+    assert figures["dice_marrow"] == 1.0 and math.isnan(figures["dice_cortex"]) and objective.score(figures) == 1.0
 
 
 @pytest.mark.parametrize("modes", [1, 3])
@@ -56,6 +75,18 @@ def test_landmarks_that_lie_beside_cost_the_square_and_measure_the_distance(fold
     assert float(objective.compute_loss(*predicted[0])) == pytest.approx(25.0, rel=1e-4)
     assert objective.measure(predicted)["landmark_mm"] == pytest.approx(2.5, rel=1e-4)
     assert tuple(objective.figures) == ("landmark_mm",)
+
+
+def test_landmarks_of_two_shapes_are_measured_in_mm_of_a_stretched_box(folder):
+    recipe = read_recipe("mr-shape-femur", shape={"bone": "both", "modes": 3, "input": "signal"})
+    objective = LandmarkObjective(recipe, folder, CPU)
+    means = torch.cat([torch.from_numpy(cylinder_modes(bone)[0]).float() for bone in ("femur", "tibia")])
+    scale = torch.tensor([[2.0, 0.5, 1.0]])
+    samples = replace(lying_at((means * scale + torch.tensor([3.0, 0.0, 4.0]))[None]), scale=scale)
+    prediction = torch.zeros(1, 2 * (3 + 9))
+    assert float(objective.compute_loss(prediction, samples)) == pytest.approx(25.0, rel=1e-4)
+    prediction[0, [3, 3 + 12]] = 1.5  # both move by 1.5 nominal mm to the left, which is 3 mm
+    assert objective.measure([(prediction, samples)])["landmark_mm"] == pytest.approx(4.0, rel=1e-4)
 
 
 def label_samples(classes: torch.Tensor, occupancy: float, rest: int) -> Samples:

@@ -9,10 +9,11 @@ from KneeSegLib.training.recipe_files import RECIPES_FOLDER, parse_recipe, read_
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES_FOLDER.glob("*.yaml")))
 def test_every_shipped_recipe_reads_and_names_its_bundle(name):
     recipe = read_recipe(name)
-    variant = name.removeprefix("as-published-")
-    assert recipe.name == variant.removesuffix("-finish").removesuffix("-resnet").removesuffix("-plain")
+    plain = name.removeprefix("as-published-").removesuffix("-finish").removesuffix("-resnet").removesuffix("-plain")
+    assert recipe.name == plain.replace("-both", "-femur")
     config = recipe.network_config
-    outputs = config["modes"] + POSE_PARAMETERS if recipe.kind == "mr-shape" else config["out_channels"]
+    shapes = config.get("shapes", 1)
+    outputs = shapes * (config["modes"] + POSE_PARAMETERS) if recipe.kind == "mr-shape" else config["out_channels"]
     assert len(recipe.classes) == outputs
 
 

@@ -149,9 +149,10 @@ def test_the_same_seed_gives_the_same_crop_and_another_one_does_not():
 
 
 def test_samples_can_be_taken_apart_and_put_together():
-    samples = ShapeSamples(torch.rand(3, 2, 4, 4, 4).half().float(), torch.rand(3, 5, 3))
+    samples = ShapeSamples(torch.rand(3, 2, 4, 4, 4).half().float(), torch.rand(3, 5, 3), torch.rand(3, 3))
     together = ShapeSamples.join(list(samples.split()))
     assert torch.equal(together.inputs, samples.inputs) and torch.equal(together.landmarks_mm, samples.landmarks_mm)
+    assert torch.equal(together.scale, samples.scale)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -65,6 +65,21 @@ def test_a_bundle_says_which_shape_model_it_belongs_to(trained, prepared, tmp_pa
     assert isinstance(network, ShapeRegressor) and network.modes == MODES
 
 
+def test_both_shapes_are_learned_from_grey_values_and_their_bundle_says_so(prepared, tmp_path):
+    recipe = read_recipe(
+        "as-published-mr-shape-both",
+        shape={"bone": "both", "modes": MODES, "input": "signal", "view_mm": [[60.0, 60.0]] * 3},
+        **{"spacing_mm": 3.0, "batch": 1, "pool": 1, "steps": 1, "widths": [2, 2, 2, 2, 2]},
+    )
+    training = Training(recipe, prepared, tmp_path / "run")
+    training.run(report=lambda line: None)
+    spec = export_bundle(recipe, training.folder, prepared, tmp_path / "mr-shape-femur").spec
+    assert (spec.bone, spec.input, len(spec.channels)) == ("both", "signal", 1)
+    variances = [value for bone in ("femur", "tibia") for value in cylinder_modes(bone)[2][:MODES]]
+    assert spec.shape_variances_mm2 == pytest.approx(variances)
+    assert spec.classes[0] == "femur mode 1" and spec.classes[-1] == "tibia scale z"
+
+
 def test_a_recipe_of_shapes_has_a_name_for_each_parameter():
     recipe = read_recipe("mr-shape-femur")
     assert len(recipe.classes) == recipe.shape.modes + 9 and recipe.in_channels == 2

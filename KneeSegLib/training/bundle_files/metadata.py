@@ -28,7 +28,10 @@ def check_facts(facts: Mapping[str, Any], name: str, network: Mapping[str, Any])
         raise ValueError(f"The folder is called {name} and the bundle {facts['name']}; they need one name.")
     if facts["kind"] not in KINDS:
         raise ValueError(f"A bundle is of a kind out of {', '.join(KINDS)}; this one is of kind {facts['kind']!r}.")
-    outputs = network["out_channels"] if "out_channels" in network else network["modes"] + POSE_PARAMETERS
+    if "out_channels" in network:
+        outputs = network["out_channels"]
+    else:
+        outputs = network.get("shapes", 1) * (network["modes"] + POSE_PARAMETERS)
     for names, argument, count in (
         (channel_names(facts), "in_channels", network["in_channels"]),
         (facts["classes"], "out_channels", outputs),

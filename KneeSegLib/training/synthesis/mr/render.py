@@ -58,7 +58,20 @@ def render_mr(
         slab: before slices are averaged.
         slices_averaged: neighbouring slices that become one thick slice.
     """
-    lattice = draw_bent_lattice(slab, synthesis, generator)
+    return render_on_lattice(
+        subject, slab, draw_bent_lattice(slab, synthesis, generator), synthesis, generator, slices_averaged
+    )
+
+
+def render_on_lattice(
+    subject: PreparedKnee,
+    slab: Slab,
+    lattice: torch.Tensor,
+    synthesis: MrSynthesis,
+    generator: torch.Generator,
+    slices_averaged: int = 1,
+) -> SyntheticMr:
+    """Render one slab as :func:`render_mr` does, whose lattice is drawn already: landmarks follow the same one."""
     scene = draw_diseased_scene(subject, lattice, slab, synthesis.disease, generator)
     contrast = draw_contrast(synthesis.contrast, generator)
     fractions = compute_class_fractions(scene)
