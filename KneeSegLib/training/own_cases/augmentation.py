@@ -1,4 +1,4 @@
-"""Samples of own cases varied by MONAI's transforms: geometry, contrast and noise, projections and cubes."""
+"""Samples of own cases varied by MONAI's transforms: geometry, contrast and noise; and the cubes they lie in."""
 
 from __future__ import annotations
 
@@ -17,33 +17,12 @@ from monai.transforms.intensity.dictionary import (
     RandShiftIntensityd,
 )
 from monai.transforms.spatial.dictionary import Rand2DElasticd, Rand3DElasticd
-from monai.transforms.transform import MapTransform, RandomizableTransform
 from monai.utils.type_conversion import convert_to_tensor
 
 from KneeSegLib.training.own_cases import settings
 
 IMAGE, LABELS = "image", "fractions"
 """Keys of a sample: the image ``(C, ...)``, and the fractions of the classes ``(C, ...)``."""
-
-PROJECTIONS = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
-"""Orders of a volume's axes: the three views of the low-field paper, each first axis in turn."""
-
-
-class RandProjectiond(MapTransform, RandomizableTransform):
-    """Re-order the three axes of a volume ``(C, D, H, W)`` as one of the three views at random."""
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        MapTransform.__init__(self, keys)
-        RandomizableTransform.__init__(self, 1.0)
-
-    def __call__(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the sample in one view."""
-        self.randomize(None)
-        order = PROJECTIONS[int(self.R.randint(len(PROJECTIONS)))]
-        changed = dict(data)
-        for key in map(str, self.keys):
-            changed[key] = data[key].permute(0, *(axis + 1 for axis in order))
-        return changed
 
 
 def vary_planes() -> Compose:
@@ -64,8 +43,8 @@ def vary_planes() -> Compose:
     )
 
 
-def vary_volumes(projections: bool = False) -> Compose:
-    """Return the geometry of 3D samples ``(C, D, H, W)``; with ``projections`` also one of the three views."""
+def vary_volumes() -> Compose:
+    """Return the geometry of 3D samples ``(C, D, H, W)``."""
     turned = Rand3DElasticd(
         keys=(IMAGE, LABELS),
         sigma_range=settings.BEND_SIGMA_VOXELS,
@@ -75,7 +54,7 @@ def vary_volumes(projections: bool = False) -> Compose:
         mode="bilinear",
         padding_mode="border",
     )
-    return Compose([turned, *([RandProjectiond((IMAGE, LABELS))] if projections else [])])
+    return Compose([turned])
 
 
 def vary_ct() -> Compose:

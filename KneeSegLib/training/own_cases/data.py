@@ -13,7 +13,7 @@ from KneeSegLib.io.label_mapping import LabelMapping, find_label_mapping, read_l
 from KneeSegLib.io.label_maps import parse_labels
 from KneeSegLib.progress import Progress, no_progress
 from KneeSegLib.training.own_cases.collections_of_others import Collection, read_collection
-from KneeSegLib.training.own_cases.cube_sources import OwnPatchSource
+from KneeSegLib.training.own_cases.cube_sources import OwnBoneSource, OwnPatchSource
 from KneeSegLib.training.own_cases.files import CaseFolder
 from KneeSegLib.training.own_cases.label_tables import as_mapping
 from KneeSegLib.training.own_cases.layouts import find_cases
@@ -32,6 +32,7 @@ OWN_SOURCES: dict[str, type[OwnSource]] = {
     "slices": OwnSliceSource,
     "mr-slices": OwnSagittalSource,
     "mr-patches": OwnPatchSource,
+    "mr-bone": OwnBoneSource,
 }
 
 
@@ -91,6 +92,12 @@ class OwnCases:
             raise InputError(
                 f"{recipe.name} is of the kind {recipe.kind}, which is trained on synthetic images alone; with --cases "
                 f"choose a recipe of the kinds {', '.join(OWN_SOURCES)}."
+            )
+        if recipe.kind == "mr-bone" and recipe.mr.labelled_edge not in recipe.mr.edges:
+            raise InputError(
+                f"{recipe.name}: mr.labelled_edge is {recipe.mr.labelled_edge} and mr.edges are "
+                f"{', '.join(recipe.mr.edges)}; cases teach the edge that their labels have: set one of these entries "
+                "(--set ENTRY=VALUE)."
             )
         collection = read_collection(wanted.layout) if wanted.layout is not None else None
         found = find_cases(folder, collection)

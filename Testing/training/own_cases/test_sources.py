@@ -12,6 +12,7 @@ import torch
 from KneeSegLib.anatomy import KNEE_MR_CLASSES, structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.grid import Grid
+from KneeSegLib.networks.mr_channels import order_axes
 from KneeSegLib.training.own_cases import OwnCases, Wanted, augmentation
 from KneeSegLib.training.own_cases.joint_sets import cut_joint
 from KneeSegLib.training.own_cases.mixing import MixedSource
@@ -182,19 +183,41 @@ class TestMr:
         assert samples.inputs.shape == (1, len(KNEE_MR_CLASSES), 8, 16, 16)
         assert (samples.labels.classes >= KNEE_MR_CLASSES.index("femoral_cartilage")).any()
 
+    def test_patches_as_published_see_the_signal_alone(self, folder, prepare):
+        recipe = self.tiny("mr-knee-patches", [[8, 16, 16]], spacing_mm=1.0, mr={"input": "signal"})
+        samples = prepare(recipe, folder).open(recipe, "train").render((8, 16, 16), seeded(2))
+        assert samples.inputs.shape == (1, 1, 8, 16, 16)
+
+    @pytest.mark.parametrize(("edge", "told"), [("marrow", [True, False]), ("cortex", [False, True])])
+    def test_bone_or_not_in_cubes_of_the_whole_knee_tells_only_the_edge_that_labels_have(
+        self, folder, prepare, edge, told
+    ):
+        recipe = self.tiny("mr-low-field", [[16, 32, 32]], spacing_mm=2.0, mr={"labelled_edge": edge})
+        data = prepare(recipe, folder)
+        for group in ("train", "validation"):
+            samples = data.open(recipe, group).render((32, 32, 32), seeded(2))
+            labels = samples.labels
+            assert samples.inputs.shape == (1, 1, 32, 32, 32) and labels.occupancy.shape == (1, 2, 32, 32, 32)
+            assert labels.labelled.tolist() == [told]
+            bone = labels.occupancy[0, told.index(True)]
+            assert 0.05 < float(bone.mean()) < 0.9 and float(labels.occupancy[0, told.index(False)].max()) == 0.0
+
+    def test_the_views_of_a_recipe_are_orders_of_the_same_cube(self, folder, prepare):
+        cubes = {}
+        for view in ("axial", "sagittal", "coronal"):
+            recipe = self.tiny("mr-low-field", [[32, 32, 32]], spacing_mm=2.0, mr={"views": [view]})
+            samples = prepare(recipe, folder).open(recipe, "validation").render((32, 32, 32), seeded(3))
+            cubes[view] = [order_axes(f[0, 0], view, "axial") for f in (samples.inputs, samples.labels.occupancy)]
+        for view in ("sagittal", "coronal"):
+            assert all(torch.equal(a, b) for a, b in zip(cubes["axial"], cubes[view]))
+
+    def test_an_edge_that_the_recipe_does_not_predict_is_refused(self, folder, prepare):
+        recipe = self.tiny("mr-low-field", [[16, 16, 16]], mr={"edges": ["cortex"]})
+        with pytest.raises(InputError, match="mr.labelled_edge is marrow and mr.edges are cortex"):
+            prepare(recipe, folder)
+
 
 class TestAugmentation:
-    def test_the_three_projections_turn_image_and_labels_alike(self):
-        volume = torch.arange(24.0).reshape(1, 2, 3, 4)
-        turn = augmentation.RandProjectiond(("image", "fractions"))
-        shapes = set()
-        for seed in range(20):
-            turn.set_random_state(seed)
-            changed = turn({"image": volume, "fractions": volume.clone()})
-            assert torch.equal(changed["image"], changed["fractions"])
-            shapes.add(tuple(changed["image"].shape[1:]))
-        assert shapes == {(2, 3, 4), (3, 4, 2), (4, 2, 3)}
-
     def test_cubes_overlap_and_cover_the_volume(self):
         cubes = augmentation.list_cubes((20, 16, 33), (8, 8, 8))
         covered = np.zeros((20, 16, 33), int)

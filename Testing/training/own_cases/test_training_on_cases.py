@@ -82,6 +82,22 @@ def test_options_that_cannot_be_are_refused(kneeseg, recipe, tmp_path, monkeypat
     assert not (tmp_path / "work" / "checkpoint.pt").exists()
 
 
+def test_the_network_of_low_field_mr_is_fine_tuned_on_cases(kneeseg, knee_mr, tmp_path):
+    for number in range(2):
+        image = sitk.GetArrayFromImage(knee_mr.image).astype(np.float32) * (1.0 + 0.1 * number)
+        scaled = sitk.GetImageFromArray(image)
+        scaled.CopyInformation(knee_mr.image)
+        for kind, content in (("images", scaled), ("labels", knee_mr.truth)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            sitk.WriteImage(content, str(tmp_path / kind / f"case{number}.nrrd"))
+    quick = ("--set", "shapes=[[16,16,16]]", "--set", "pool=2", "--set", "batch=2", "--bundles", tmp_path / "models")
+    outcome = train(kneeseg, "mr-low-field", tmp_path, "--from", "mr-low-field", *quick)
+    assert outcome.status == 0, outcome.err
+    require_own_bundles(tmp_path / "models", ["mr-low-field"])
+    log = read_series(tmp_path / "work" / "log.csv")
+    assert len(log["dice_marrow"]) == 3 and not log.get("dice_cortex")
+
+
 def test_a_case_on_another_grid_is_refused_by_the_command(kneeseg, knees, recipe, tmp_path):
     knees.write_plain(tmp_path, 2)
     path = tmp_path / "labels" / "case1.nrrd"
