@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from KneeSegLib.bundles import find_bundle
+from KneeSegLib.bundles.own import find_own_or_shipped
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.io.writing import write_whole
@@ -45,13 +45,16 @@ class Cohort:
     summary: Mapping[str, StructureSummary]
 
 
-def checksums_of(bundles: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of the weights of bundles that are installed, by bundle name.
+def checksums_of(bundles: Iterable[str], models: str | Path | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the weights of bundles, by bundle name.
+
+    Args:
+        models: a folder of a user's own, whose bundles go before those that are installed.
 
     Raises:
-        ModelError: one of them is not installed.
+        ModelError: one of them is in neither place.
     """
-    return {name: find_bundle(name).sha256 for name in bundles}
+    return {name: find_own_or_shipped(name, models)[0].sha256 for name in bundles}
 
 
 def write_cohorts(cohorts: Iterable[Cohort], path: Path, further: Mapping[str, Any] | None = None) -> None:

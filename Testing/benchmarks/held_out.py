@@ -44,6 +44,7 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=Path("work/held_out.json"))
     arguments.add_argument("--simulator", choices=tuple(SIMULATORS), default="own")
     arguments.add_argument("--group", choices=("test", "validation"), default="test")
+    arguments.add_argument("--models", metavar="FOLDER", help="networks of your own, taken before ours")
     arguments.add_argument("--quality", choices=tuple(QUALITIES), default="standard")
     arguments.add_argument("--joint", choices=("hip", "knee", "ankle"), action="append")
     arguments.add_argument("--spacing", type=float, default=0.7, help="mm, in-plane and between slices")
@@ -69,7 +70,12 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
         started = time.perf_counter()
         try:
             found = ks.segment(
-                truth.image, pipeline=f"ct-{joint}", quality=options.quality, device="cpu", edge="cortex"
+                truth.image,
+                pipeline=f"ct-{joint}",
+                quality=options.quality,
+                device="cpu",
+                edge="cortex",
+                models=options.models,
             )
         except KneeSegError as error:
             print(f"{path.stem} ({side}): {error}")
@@ -90,7 +96,9 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
         ),
         unit="subjects",
         count=len(people),
-        weights=checksums_of((*PIPELINES[f"ct-{joint}"].bundles, *QUALITIES[options.quality].bundles)),
+        weights=checksums_of(
+            (*PIPELINES[f"ct-{joint}"].bundles, *QUALITIES[options.quality].bundles), options.models
+        ),
         summary=summarize(cases),
     )  # fmt: skip
     print(f"\n{table_of([cohort])}", flush=True)

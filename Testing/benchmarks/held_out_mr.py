@@ -97,6 +97,7 @@ def main() -> None:
     arguments.add_argument("--prepared", type=Path, default=Path("work/people_mr"))
     arguments.add_argument("--output", type=Path, default=Path("work/held_out_mr.json"))
     arguments.add_argument("--group", choices=("test", "validation"), default="test")
+    arguments.add_argument("--models", metavar="FOLDER", help="networks of your own, taken before ours")
     arguments.add_argument("--sequence", choices=("oai-dess", "poor-dess", "any", "inverted"), default="oai-dess")
     arguments.add_argument("--simulator", choices=("own", "other"), default="own")
     arguments.add_argument("--spacing", type=float, default=SPACING_OF_SCAN_MM, help="mm, of pixels")
@@ -116,7 +117,8 @@ def main() -> None:
         truth = rendered(person, side, seed, options)
         where = true_landmarks(person, landmarks, side, seed, options)
         for stage, cases in results.items():
-            measure(truth, where, side, stage, cases, tally)
+            run = {"stop_after": stage, "models": options.models}
+            measure(truth, where, side, run, cases, tally)
     scans = options.scans * len(people)
     cohorts = [cohort_of(stage, cases, scans, options) for stage, cases in results.items()]
     print(f"\n{table_of(cohorts)}", flush=True)
@@ -159,7 +161,7 @@ def cohort_of(stage: str, cases: Cases, scans: int, options: argparse.Namespace)
         ),
         unit="scans",
         count=scans,
-        weights=checksums_of(PIPELINES["mr-knee"].bundles),
+        weights=checksums_of(PIPELINES["mr-knee"].bundles, options.models),
         summary=summarize(cases),
     )
 
@@ -211,12 +213,12 @@ def true_landmarks(
 
 
 def measure(
-    truth: SyntheticCase, where: dict[str, np.ndarray], side: str, stage: str, cases: dict, tally: Tally
+    truth: SyntheticCase, where: dict[str, np.ndarray], side: str, run: dict, cases: dict, tally: Tally
 ) -> None:
-    """Add one run to ``cases`` and ``tally``; ``where`` are the :func:`true_landmarks`."""
-    started = time.perf_counter()
+    """Add one run to ``cases`` and ``tally``; ``where`` are the :func:`true_landmarks`, ``run`` options of the run."""
+    started, stage = time.perf_counter(), run["stop_after"]
     try:
-        found = ks.segment(truth.image, pipeline="mr-knee", device="cpu", stop_after=stage)
+        found = ks.segment(truth.image, pipeline="mr-knee", device="cpu", **run)
     except KneeSegError as error:
         print(f"{truth.subject} ({side}), {stage}: {error}", flush=True)
         return

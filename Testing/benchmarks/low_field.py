@@ -23,12 +23,11 @@ from kept_cases import kept
 
 import KneeSegLib as ks
 from KneeSegLib.anatomy import BONE_EDGES, SIDES, structure
-from KneeSegLib.bundles.own import list_own_bundles
 from KneeSegLib.evaluation.cohorts import Cohort, checksums_of, write_cohorts
 from KneeSegLib.evaluation.tables import table_of
 from KneeSegLib.measurements.comparison import evaluate
 from KneeSegLib.measurements.summary import summarize
-from KneeSegLib.pipelines.table import MR_LOW_FIELD_BUNDLE, PIPELINES
+from KneeSegLib.pipelines.table import PIPELINES
 from KneeSegLib.training.recipe_files import read_recipe
 from KneeSegLib.training.synthesis.mr.cases import MrSeries, synthesize_mr_case
 from KneeSegLib.training.synthesis.mr.subjects import read_knees
@@ -83,9 +82,7 @@ def main() -> None:
             cases[name] = {structure(k.rpartition("_")[0], "right").key: value for k, value in agreements.items()}
             row = "  ".join(f"{key.rpartition('_')[0]} {v.metrics['dice']:.3f}" for key, v in agreements.items())
             print(f"{name}, {way}, {seconds:.0f} s: {row}", flush=True)
-    weights = checksums_of(PIPELINES["mr-low-field"].bundles)
-    if options.models is not None:
-        weights[MR_LOW_FIELD_BUNDLE] = list_own_bundles(options.models)[MR_LOW_FIELD_BUNDLE].sha256
+    weights = checksums_of(PIPELINES["mr-low-field"].bundles, options.models)
     cohorts = [
         Cohort(
             name=f"low-field knee MR, {way}, edge {options.edge}",

@@ -39,6 +39,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--prepared", type=Path, default=Path("work/subjects_mr"))
     arguments.add_argument("--patches", type=int, nargs="+", default=[25, 50, 100, 200])
+    arguments.add_argument("--models", metavar="FOLDER", help="networks of your own, taken before ours")
     arguments.add_argument("--count", type=int, default=6, help="no more than so many knees")
     options = arguments.parse_args()
     torch.set_num_threads(2)
@@ -48,17 +49,20 @@ def main() -> None:
         agreements = {}
         for number, case in enumerate(cases):
             volume = Volume(case.image, source=case.subject, modality="MR", side="right")
-            found = assemble_case(volume, pipeline_with(patches).segment(volume))
+            found = assemble_case(volume, pipeline_with(patches, options.models).segment(volume))
             agreements[str(number)] = evaluate(case.labels, found.labels)
         summary = summarize(agreements)
         row = ", ".join(f"{key} {summary[key].metrics['dice'].mean:.4f}" for key in CARTILAGES)
         print(f"{patches} patches, Dice over {len(cases)} knees: {row}", flush=True)
 
 
-def pipeline_with(patches: int) -> MrKnee:
-    """Return the pipeline with so many patches on the femur at most."""
+def pipeline_with(patches: int, models: str | None = None) -> MrKnee:
+    """Return the pipeline with so many patches on the femur at most, and networks of a folder before ours."""
     most = MappingProxyType({**PLACING.most, "femur": patches, "tibia": round(TIBIA * patches)})
-    pipeline = MrKnee(PIPELINES["mr-knee"], Request("mr-knee", side="right", device="cpu"))
+    pipeline = MrKnee(
+        PIPELINES["mr-knee"],
+        Request("mr-knee", side="right", device="cpu", models=models),
+    )
     pipeline.placing = PatchPlacing(most, apart_mm=APART_MM)
     return pipeline
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # this checkout, w
 from subjects import list_prepared_subjects
 
 import KneeSegLib as ks
-from KneeSegLib.bundles import find_bundle
+from KneeSegLib.bundles.own import find_own_or_shipped
 from KneeSegLib.evaluation.cohorts import Cohort, checksums_of, write_cohorts
 from KneeSegLib.evaluation.tables import table_of
 from KneeSegLib.measurements.comparison import Agreement, evaluate
@@ -41,6 +41,7 @@ def main() -> None:
     arguments.add_argument("--prepared", type=Path, default=Path("work/subjects"))
     arguments.add_argument("--output", type=Path, default=Path("work/vnet.json"))
     arguments.add_argument("--pipeline", choices=("ct-femur-vnet", "ct-knee", "ct-leg"), default="ct-femur-vnet")
+    arguments.add_argument("--models", metavar="FOLDER", help="networks of your own, taken before ours")
     arguments.add_argument("--joint", choices=("knee", "body"), default="knee")
     arguments.add_argument("--spacing", type=float, default=1.0, help="mm, in-plane and between slices")
     arguments.add_argument("--seed", type=int, default=8000)
@@ -60,14 +61,15 @@ def measure(name: str, options: argparse.Namespace) -> Cohort:
         side = "right" if options.joint == "body" or number % 2 == 0 else "left"
         subject = PreparedSubject(Anatomy.load(path))
         case = synthesize_case(subject, options.spacing, side=side, seed=options.seed + number, synthesis=synthesis)
-        found = ks.segment(case.image, pipeline=options.pipeline, device="cpu", edge="cortex")
+        found = ks.segment(case.image, pipeline=options.pipeline, device="cpu", edge="cortex", models=options.models)
         for key, agreement in evaluate(case.labels, found.labels).items():
             if key.startswith("femur") and agreement.presence != "prediction only":
                 cases[f"{path.stem} {key}"] = {"femur_right": agreement}
                 print(f"{path.stem}, {key}, {name}: Dice {agreement.metrics['dice']:.4f}", flush=True)
     system = options.pipeline
     if system == FEMUR_VNET_BUNDLE:
-        system = f"{system}, {find_bundle(FEMUR_VNET_BUNDLE).spec.require_volume().input}"
+        bundle, _ = find_own_or_shipped(FEMUR_VNET_BUNDLE, options.models)
+        system = f"{system}, {bundle.spec.require_volume().input}"
     return Cohort(
         name=f"{system}, {options.joint}, {name}",
         images="synthetic",
@@ -78,7 +80,7 @@ def measure(name: str, options: argparse.Namespace) -> Cohort:
         ),
         unit="femora",
         count=len(cases),
-        weights=checksums_of(PIPELINES[options.pipeline].bundles),
+        weights=checksums_of(PIPELINES[options.pipeline].bundles, options.models),
         summary=summarize(cases),
     )
 
