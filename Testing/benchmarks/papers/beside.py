@@ -50,10 +50,14 @@ def describe_paper(paper: Paper, cohorts: Sequence[Cohort]) -> str:
 
 
 def find_ours(figure: Figure, cohorts: Sequence[Cohort]) -> str:
-    """Return our mean ± SD for a published figure, and on what; the last cohort that holds it counts."""
-    for cohort in reversed(cohorts):
+    """Return our mean ± SD for a published figure, and on what; the last cohort that holds it counts.
+
+    A cohort of just that name goes before those with more to their name ("knee" before "knee, second simulator").
+    """
+    named = [cohort for cohort in cohorts if cohort.name.startswith(f"{figure.cohort}, ")]
+    for cohort in reversed([*named, *(cohort for cohort in cohorts if cohort.name == figure.cohort)]):
         summary = cohort.summary.get(figure.structure)
-        if cohort.name.startswith(figure.cohort) and summary is not None and figure.metric in summary.metrics:
+        if summary is not None and figure.metric in summary.metrics:
             spread, digits = summary.metrics[figure.metric], METRIC[figure.metric].digits
             return f"{spread.mean:.{digits}f} ± {spread.sd:.{digits}f} ({cohort.images}, {spread.count} {cohort.unit})"
     return "not measured"
