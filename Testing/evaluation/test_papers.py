@@ -109,3 +109,9 @@ def test_folds_without_a_validation_are_one_sentence(program, tmp_path):
     (tmp_path / "fold_0" / "validation" / "summary.json").write_text("[]")
     with pytest.raises(InputError, match="is no summary of nnU-Net v2 .*; validate the fold again"):
         program("folds").rank_folds(tmp_path)
+
+
+def test_the_number_of_patches_is_what_the_pipeline_places_at_most(program, tmp_path):
+    pipeline = program("patches").pipeline_with(30, str(tmp_path))
+    assert {bone: pipeline.placing.most[bone] for bone in ("femur", "tibia")} == {"femur": 30, "tibia": 9}
+    assert pipeline.request.models == str(tmp_path)
