@@ -104,6 +104,8 @@ def _describe_scan(scan: ScanResult, prefix: str, qualities: Mapping[str, Surfac
     return {
         "input": {
             "source": scan.volume.source,
+            "path": str(scan.volume.path) if scan.volume.path is not None else None,
+            "series_key": scan.volume.series_key or None,
             "modality": scan.volume.modality,
             "size": scan.labels.GetSize(),
             "spacing_mm": scan.labels.GetSpacing(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from KneeSegLib.batch.plan import BatchPlan
 from KneeSegLib.batch.rows import STRUCTURES_NAME, SUMMARY_NAME, ScanRow
 from KneeSegLib.batch.scans import Outcome, State
 from KneeSegLib.case_record import RECORD_NAME
-from KneeSegLib.io.writing import write_whole
+from KneeSegLib.io.tables import write_table
 
 SUMMARY_COLUMNS = (
     "name",
@@ -76,14 +75,6 @@ class BatchSummary:
                 return row
             self._rows[scan.name] = row
         return self._rows[scan.name]
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file whole; raises ``OutputError`` where it cannot be written."""
-    with write_whole(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 def _read_case(folder: Path) -> dict[str, Any]:

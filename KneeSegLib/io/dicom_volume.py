@@ -8,6 +8,7 @@ from pathlib import Path
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import FolderContent, read_dicom_file
+from KneeSegLib.io.dicom_place import locate_series
 from KneeSegLib.io.dicom_series import Series
 from KneeSegLib.io.dicom_stack import read_stack
 from KneeSegLib.io.file_places import describe_place
@@ -69,6 +70,8 @@ def read_series(chosen: Series, notes: list[str]) -> Volume:
         make_volume(image, chosen.modality, chosen.name, notes, from_header=True),
         side=sides.pop() if len(sides) == 1 else None,
         frame_of_reference=frames.pop() if len(frames) == 1 else "",
+        path=locate_series(chosen),
+        series_key=chosen.key,
     )
 
 

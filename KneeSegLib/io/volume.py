@@ -69,7 +69,8 @@ def read_volume(
         require_scalar_volume(path, "The image")
         return _place(make_volume(path, modality or presumed, Volume.source, []), stated)
     with unpack_study(_require_existing(path)) as unpacked:
-        return _read(_open(unpacked, Path(path)), series, modality, presumed, stated, keep_description)
+        volume = _read(_open(unpacked, Path(path)), series, modality, presumed, stated, keep_description)
+    return _locate(volume, Path(path), unpacked)
 
 
 def _read(
@@ -118,12 +119,22 @@ def read_scans(
     with unpack_study(_require_existing(path)) as unpacked:
         source = _open(unpacked, Path(path))
         if not isinstance(source, FolderContent) or not source.slices:
-            return [_read(source, series, modality, presumed, stated, keep_description)]
-        found = group_series(source, keep_description)
-        blocks = choose_blocks(found, series)
-        if len(blocks) == 1:
-            return [_state(read_chosen(source, found, blocks[0], series), modality, stated)]
-        return [_state(volume, modality, stated) for volume in read_blocks(source, found, blocks)]
+            volumes = [_read(source, series, modality, presumed, stated, keep_description)]
+        else:
+            found = group_series(source, keep_description)
+            blocks = choose_blocks(found, series)
+            if len(blocks) == 1:
+                volumes = [_state(read_chosen(source, found, blocks[0], series), modality, stated)]
+            else:
+                volumes = [_state(volume, modality, stated) for volume in read_blocks(source, found, blocks)]
+    return [_locate(volume, Path(path), unpacked) for volume in volumes]
+
+
+def _locate(volume: Volume, given: Path, unpacked: Path) -> Volume:
+    """Return a volume that knows where it was read from, unless that was in an archive, which is unpacked no more."""
+    if unpacked != given.expanduser():
+        return replace(volume, path=None)
+    return volume if volume.series_key else replace(volume, path=given.expanduser().absolute())
 
 
 def _require_existing(path: str | Path) -> Path:

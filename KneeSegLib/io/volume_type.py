@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import SimpleITK as sitk
 
@@ -31,6 +32,9 @@ class Volume:
         notes: sentences for the report.
         side: of the body part, where the DICOM header names one.
         frame_of_reference: DICOM's UID of the coordinate system; empty where the file names none.
+        path: of the file that was read, or the folder of the series, absolute; None where it may name the patient, or
+            lies in an archive.
+        series_key: by which a DICOM series is found again (:attr:`KneeSegLib.io.dicom_series.Series.key`).
     """
 
     image: sitk.Image
@@ -39,6 +43,8 @@ class Volume:
     notes: tuple[str, ...] = ()
     side: Side | None = None
     frame_of_reference: str = ""
+    path: Path | None = None
+    series_key: str = ""
 
 
 def make_volume(
