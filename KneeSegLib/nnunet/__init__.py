@@ -8,5 +8,6 @@
 ``prediction.py``    logits as labels and margins
 ``sides.py``         the side of labels that tell none
 ``naming.py``        labels as structures of KneeSeg
+``dataset.py``       the parts of a data set to train on
 ===================  ==================================================================================
 """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +9,27 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from KneeSegLib.anatomy import STRUCTURES, TISSUES, Structure, structure_of_label
+from KneeSegLib.anatomy import Structure, structure_of_label
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import reorient_to_lps
 from KneeSegLib.io.image_files import write_image
 from KneeSegLib.io.intensities import Modality
-from KneeSegLib.io.label_mapping import MAPPING_FIELD, MAPPING_NAME, describe_mapping
 from KneeSegLib.io.label_maps import read_label_map
 from KneeSegLib.io.volume import check_ct, check_mr, read_volume
 from KneeSegLib.io.writing import write_folder
 from KneeSegLib.measurements.comparison import check_same_grid
 from KneeSegLib.measurements.pairs import ENDINGS, Pair, case_name
+from KneeSegLib.nnunet.dataset import (
+    FILE_ENDING,
+    IMAGES_NAME,
+    LABELS_NAME,
+    number_labels,
+    renumber,
+    require_dataset_name,
+    tell_sides,
+    write_descriptions,
+)
 from KneeSegLib.progress import Progress, no_progress, report_each
-
-DATASET_NAME = re.compile(r"Dataset\d{3}_\w[\w-]*")
-FILE_ENDING = ".nii.gz"
 
 
 @dataclass(frozen=True)
@@ -67,25 +71,21 @@ def export_nnunet_dataset(
             KneeSeg, or a folder of another name.
         OutputError: the folder exists or cannot be written.
     """
-    if not DATASET_NAME.fullmatch(folder.name):
-        raise InputError(
-            f'nnU-Net takes folders called "Dataset", three digits and a name, and this one is called {folder.name}; '
-            "choose one such as nnUNet_raw/Dataset042_Knee."
-        )
+    require_dataset_name(folder)
     pairs = find_pairs(source)
     with write_folder(folder, overwrite=overwrite) as unfinished:
-        images, labels = unfinished / "imagesTr", unfinished / "labelsTr"
+        images, labels = unfinished / IMAGES_NAME, unfinished / LABELS_NAME
         images.mkdir()
         labels.mkdir()
         found = list_labels(pairs)
-        with_sides = any(len({entry.side for entry in shown}) > 1 for shown in found.values())
+        with_sides = tell_sides(list(found.values()))
         names = number_labels([entry for shown in found.values() for entry in shown], with_sides)
         kind = ""
         for pair in report_each(pairs, progress, "Cases"):
             image, label, kind = read_pair(pair, modality)
             write_image(image, images / f"{pair.case}_0000{FILE_ENDING}")
             write_image(renumber(label, names, with_sides), labels / f"{pair.case}{FILE_ENDING}")
-        _write_descriptions(unfinished, folder.name, names, kind, len(pairs))
+        write_descriptions(unfinished, folder.name, names, kind, len(pairs))
     return NnunetDataset(folder, names, with_sides, tuple(pair.case for pair in pairs))
 
 
@@ -123,13 +123,6 @@ def list_labels(pairs: Sequence[Pair]) -> dict[str, list[Structure]]:
     return found
 
 
-def number_labels(shown: Sequence[Structure], with_sides: bool) -> dict[str, int]:
-    """Return values 1, 2, 3... by the key of each structure, or of its tissue, in the order of the anatomy table."""
-    keys = {entry.key if with_sides else entry.tissue.key for entry in shown}
-    table = [entry.key for entry in STRUCTURES] if with_sides else [tissue.key for tissue in TISSUES]
-    return {key: value for value, key in enumerate((key for key in table if key in keys), start=1)}
-
-
 def read_pair(pair: Pair, modality: Modality | None) -> tuple[sitk.Image, sitk.Image, Modality]:
     """Return image and labels of a case turned to LPS, and the image's modality."""
     volume = read_volume(pair.prediction, modality=modality)
@@ -146,35 +139,3 @@ def read_pair(pair: Pair, modality: Modality | None) -> tuple[sitk.Image, sitk.I
         ) from None
     labels.CopyInformation(volume.image)
     return reorient_to_lps(volume.image), reorient_to_lps(labels), volume.modality
-
-
-def renumber(labels: sitk.Image, names: dict[str, int], with_sides: bool) -> sitk.Image:
-    """Return labels with the values of the data set."""
-    table = np.zeros(256, np.uint8)
-    for entry in STRUCTURES:
-        table[entry.label_value] = names.get(entry.key if with_sides else entry.tissue.key, 0)
-    image = sitk.GetImageFromArray(table[sitk.GetArrayViewFromImage(labels)])
-    image.CopyInformation(labels)
-    return image
-
-
-def _write_descriptions(folder: Path, name: str, labels: dict[str, int], modality: str, cases: int) -> None:
-    mapping = describe_mapping(
-        {str(value): key for key, value in labels.items()},
-        title=name,
-        modality=modality,
-        datasets=[name],
-        orientation="LPS",
-    )
-    dataset = {
-        "name": name,
-        "channel_names": {"0": modality},
-        "labels": {"background": 0, **labels},
-        "numTraining": cases,
-        "file_ending": FILE_ENDING,
-        # nnU-Net copies this file to what it trains, and the mapping with it.
-        MAPPING_FIELD: mapping,
-    }
-    for file, content in (("dataset.json", dataset), (MAPPING_NAME, mapping)):
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        (folder / file).write_text(text + "\n", encoding="utf-8", newline="\n")
