@@ -28,9 +28,19 @@ def read_scan_records(folder: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: the record is damaged, or of a version that this one does not know.
     """
+    record = read_record(folder)
+    return [] if record is None else record.get("scans", [record])
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return the whole record of a case, its scans checked as in :func:`read_scan_records`; None where there is none.
+
+    Raises:
+        InputError: as there.
+    """
     path = folder / RECORD_NAME
     if not os.path.lexists(path):  # a folder that only holds a segmentation
-        return []
+        return None
     record = _read_object(path)
     if record.get("format") != CASE_FORMAT:
         raise _damaged(path, f'its "format" is {_shorten(record.get("format"))} instead of "{CASE_FORMAT}"')
@@ -47,7 +57,7 @@ def read_scan_records(folder: Path) -> list[dict[str, Any]]:
         raise _damaged(path, f'its "scans" are {_shorten(scans)} instead of a list of scans')
     for scan in scans:
         _check_scan(scan, path, named="scans" in record)
-    return scans
+    return record
 
 
 def list_recorded_files(folder: Path) -> Set[Path]:

@@ -18,7 +18,7 @@ PACKAGE = "KneeSegLib"
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("anatomy", "errors", "failures", "progress", "memory", "compatibility", "plain_text"),
+    ("anatomy", "errors", "failures", "progress", "memory", "compatibility", "plain_text", "schemas"),
     ("geometry",),
     ("io", "networks", "shape"),
     ("bundles",),
@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "joining",
         "segmentation",
     ),
-    ("batch",),
+    ("batch", "exporting"),
     ("cli", "__init__", "__main__"),
 )
 """The rooms of the library on each floor, from the ground. A room is a folder or a file directly below the package."""

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from KneeSegLib import __version__
-from KneeSegLib.cli import batch, doctor, evaluate, pipelines, segment, surfaces
+from KneeSegLib.cli import batch, doctor, evaluate, export, pipelines, schema, segment, surfaces
 from KneeSegLib.cli.extras import add_extra_commands
 from KneeSegLib.cli.lean_monai import import_monai_leanly
 from KneeSegLib.cli.options import Session
@@ -35,9 +35,11 @@ for command in (
     surfaces.surfaces,
     pipelines.pipelines,
     doctor.doctor,
+    schema.schema,
 ):
     app.command()(command)
-add_extra_commands(app)
+app.add_typer(export.app, name="export")
+add_extra_commands(app, {"export": export.app})
 
 
 @app.callback(invoke_without_command=True)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from KneeSegLib import __version__
 from KneeSegLib.cli.console import open_console
 from KneeSegLib.compatibility import find_misfits
 from KneeSegLib.errors import KneeSegError, ModelError, ResourceError
+from KneeSegLib.schemas import list_format_versions
 
 PACKAGES = (
     "numpy",
@@ -47,16 +52,55 @@ class Finding:
     problem: KneeSegError | None = None
 
 
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object for a calling program: see kneeseg schema doctor.")
+    ] = False,
+) -> None:
     """Check that everything a run needs is there and whole.
 
     Versions, device, memory, disk, and the checksum of every network; the exit status is 0 if KneeSeg can be used.
     """
+    findings = list(examine())
+    problems = [finding.problem for finding in findings if finding.problem]
+    if as_json:
+        typer.echo(json.dumps(describe_findings(findings), indent=2))
+    else:
+        _show(findings)
+    if len(problems) > 1:
+        raise type(problems[0])(f"{len(problems)} problems, the first of them: {problems[0]}")
+    if problems:
+        raise problems[0]
+    if not as_json:
+        typer.echo("KneeSeg can be used.")
+
+
+def describe_findings(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return an examination for a program, in the format of the schema ``doctor``."""
+    return {
+        "format": "KneeSeg doctor",
+        "format_version": list_format_versions()["doctor"],
+        "version": __version__,
+        "usable": not any(finding.problem for finding in findings),
+        "formats": list_format_versions(),
+        "findings": [
+            {
+                "what": finding.what,
+                "found": finding.found,
+                "problem": {"message": str(finding.problem), "exit_status": finding.problem.exit_status}
+                if finding.problem
+                else None,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _show(findings: Sequence[Finding]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    findings = list(examine())
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "What", "Found"):
         table.add_column(heading, no_wrap=heading == "What")
@@ -64,12 +108,6 @@ def doctor() -> None:
         mark = Text("problem", style="red") if finding.problem else Text("ok", style="green")
         table.add_row(mark, finding.what, Text(finding.found))
     open_console().print(table)
-    problems = [finding.problem for finding in findings if finding.problem]
-    if len(problems) > 1:
-        raise type(problems[0])(f"{len(problems)} problems, the first of them: {problems[0]}")
-    if problems:
-        raise problems[0]
-    print("KneeSeg can be used.")
 
 
 def examine() -> Iterator[Finding]:

@@ -6,7 +6,7 @@ installation without the extra has its modules and lacks packages that they need
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,11 +24,16 @@ EXTRA_PACKAGES = ("yaml",)
 
 @dataclass(frozen=True)
 class ExtraCommand:
-    """A command of the extra: a function, or an application of several commands, that a module holds."""
+    """A command of the extra: a function, or an application of several commands, that a module holds.
+
+    Attributes:
+        group: the command of the base that it is a part of; empty for none.
+    """
 
     name: str
     module: str
     attribute: str
+    group: str = ""
 
 
 EXTRA_COMMANDS = (
@@ -36,15 +41,21 @@ EXTRA_COMMANDS = (
     ExtraCommand("synthesize", "KneeSegLib.training.commands.synthesize", "synthesize"),
     ExtraCommand("train", "KneeSegLib.training.commands.train", "train"),
     ExtraCommand("compare", "KneeSegLib.training.commands.compare", "compare"),
-    ExtraCommand("export", "KneeSegLib.training.commands.export", "app"),
+    ExtraCommand("bundle", "KneeSegLib.training.commands.export", "bundle", "export"),
+    ExtraCommand("nnunet", "KneeSegLib.training.commands.export", "nnunet", "export"),
     ExtraCommand("shape-model", "KneeSegLib.training.commands.shape_model", "app"),
 )
 
 
-def add_extra_commands(app: typer.Typer) -> None:
-    """Add the commands of the extra to ``app``; where it is not installed, hidden ones that say how to get it."""
+def add_extra_commands(base: typer.Typer, groups: Mapping[str, typer.Typer]) -> None:
+    """Add the commands of the extra to ``base``; where it is not installed, hidden ones that say how to get it.
+
+    Args:
+        groups: commands of the base that have commands of the extra, by name.
+    """
     reason = reason_against_extra()
     for command in EXTRA_COMMANDS:
+        app = groups[command.group] if command.group else base
         if reason is None:
             found = getattr(import_module(command.module), command.attribute)
             if isinstance(found, typer.Typer):
@@ -54,7 +65,7 @@ def add_extra_commands(app: typer.Typer) -> None:
         else:
             anything = {"allow_extra_args": True, "ignore_unknown_options": True}
             hidden = app.command(command.name, hidden=True, add_help_option=False, context_settings=anything)
-            hidden(_refusal(command.name, reason))
+            hidden(_refusal(f"{command.group} {command.name}".strip(), reason))
 
 
 def reason_against_extra() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -60,6 +61,20 @@ def test_whole_installation_can_be_used(kneeseg, installation):
     assert "KneeSeg can be used." in outcome.out
     assert outcome.out.count("verified") == len(BUNDLES)
     assert all(word in outcome.out for word in ("torch", "Device", "Memory", "Disk", "CPU"))
+
+
+def test_a_program_is_told_as_the_schema_says(kneeseg, installation):
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft7Validator(json.loads(kneeseg("schema", "doctor").out))
+    whole = json.loads(kneeseg("doctor", "--json").out)
+    validator.validate(whole)
+    assert (whole["usable"], whole["formats"]["case"]) == (True, 2)
+    shutil.rmtree(installation / "Models" / BUNDLES[0])
+    outcome = kneeseg("doctor", "--json")
+    damaged = json.loads(outcome.out)
+    validator.validate(damaged)
+    (problem,) = [finding["problem"] for finding in damaged["findings"] if finding["problem"]]
+    assert (damaged["usable"], problem["exit_status"], outcome.status) == (False, 4, 4)
 
 
 def test_damaged_network_is_a_problem(kneeseg, installation):

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from KneeSegLib.pipelines.request import Request
+from KneeSegLib.schemas import read_schema
 
 RUN_WITH_A_SLOW_PIPELINE = """
 import sys, time
@@ -98,6 +99,10 @@ def test_program_gets_json_lines_and_nothing_else(kneeseg, fake_case, tmp_path, 
     assert result["folder"] == str(tmp_path / "out")
     assert result["structures"][0]["key"] == "femur_right"
     assert result["structures"][0]["volume_mm3"] == 12345.678
+    jsonschema, schema = pytest.importorskip("jsonschema"), read_schema("progress")
+    for event in events:
+        jsonschema.Draft7Validator(schema).validate(event)
+    jsonschema.Draft7Validator(schema["definitions"]["segment_result"]).validate(result)
 
 
 def test_prints_of_libraries_go_to_standard_error(kneeseg, fake_case, tmp_path):

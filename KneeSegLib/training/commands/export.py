@@ -1,4 +1,4 @@
-"""``kneeseg export``: what KneeSeg has, in the formats of others."""
+"""``kneeseg export bundle`` and ``kneeseg export nnunet``: networks and training cases in the formats of others."""
 
 from __future__ import annotations
 
@@ -22,15 +22,6 @@ class KnownModality(str, Enum):
     MR = "MR"
 
 
-app = typer.Typer(help="Write what KneeSeg has in the formats of others.", no_args_is_help=True, rich_markup_mode=None)
-
-
-@app.callback()
-def _export() -> None:
-    """Write what KneeSeg has in the formats of others."""
-
-
-@app.command()
 def bundle(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Of the network, for example ct-knee; see kneeseg pipelines.")],
@@ -56,7 +47,6 @@ def bundle(
     stream.result({"folder": str(folder), "bundle": name}, show)
 
 
-@app.command()
 def nnunet(
     context: typer.Context,
     cases: Annotated[Path, typer.Argument(help="Folder with images/ and labels/, as kneeseg synthesize writes it.")],

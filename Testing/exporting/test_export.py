@@ -1,0 +1,152 @@
+"""Exporting whole cases: what is written for whom, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from scipy.spatial import cKDTree
+
+from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.exporting.export import ExportRequest, export_cases
+from KneeSegLib.exporting.saved_case import read_saved_case
+from Testing.exporting.conftest import GRIDS, OBLIQUE, make_labels, save_small, store, write_source
+
+pytest.importorskip("highdicom")
+
+
+def test_a_surface_is_wrapped_as_it_is_and_names_its_source(saved, tmp_path):
+    from KneeSegLib.geometry.mesh import points_of
+    from KneeSegLib.surfaces import read_surface
+
+    written = export_cases([saved], tmp_path / "out", ExportRequest("encapsulated-stl"))
+    assert written.files == ("femur_right.dcm", "patella_right.dcm", "medial_meniscus_left.dcm")
+    objects = [pydicom.dcmread(tmp_path / "out" / name) for name in written.files]
+    assert len({entry.SeriesInstanceUID for entry in objects}) == 1
+    assert [entry.InstanceNumber for entry in objects] == [1, 2, 3]
+    femur = objects[0]
+    assert (femur.Modality, femur.MIMETypeOfEncapsulatedDocument, femur.DocumentTitle) == (
+        "M3D",
+        "model/stl",
+        "Right femur",
+    )
+    assert femur.MeasurementUnitsCodeSequence[0].CodeValue == "mm"
+    assert len(femur.SourceInstanceSequence) == 18
+    (tmp_path / "femur.stl").write_bytes(femur.EncapsulatedDocument[: femur.EncapsulatedDocumentLength])
+    expected = read_saved_case(saved).scans[0].surfaces()["femur_right"]
+    points = points_of(read_surface(tmp_path / "femur.stl"))
+    assert len(points) == expected.GetNumberOfPoints()
+    assert cKDTree(points_of(expected)).query(points)[0].max() < 1e-3
+
+
+@pytest.mark.parametrize(("name", "ending"), [("nifti", ".nii.gz"), ("nrrd", ".nrrd")])
+def test_plain_label_maps_have_the_grid_and_a_table_of_their_values(saved, tmp_path, name, ending):
+    export_cases([saved], tmp_path / "out", ExportRequest(name))
+    image, labels = sitk.ReadImage(str(tmp_path / "out" / f"segmentation{ending}")), make_labels(OBLIQUE)
+    assert np.array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(labels))
+    assert np.allclose(image.GetDirection(), labels.GetDirection(), atol=1e-5)
+    assert np.allclose(image.GetOrigin(), labels.GetOrigin(), atol=1e-3)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "labels.csv").read_text(encoding="utf-8"))))
+    assert [(row["value"], row["key"]) for row in rows][:2] == [("2", "femur_right"), ("3", "patella_right")]
+
+
+def test_corrected_cases_become_a_data_set_for_nnunet(saved, tmp_path):
+    other = save_small(tmp_path / "other", store(make_labels(OBLIQUE), "as the images"), tmp_path / "source")
+    folder = tmp_path / "Dataset007_Knee"
+    export_cases([saved, other], folder, ExportRequest("nnunet"))
+    description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    assert (description["numTraining"], description["channel_names"]) == (2, {"0": "CT"})
+    image, labels = (
+        sitk.ReadImage(str(folder / part)) for part in ("imagesTr/case_0000.nii.gz", "labelsTr/case.nii.gz")
+    )
+    assert image.GetSize() == labels.GetSize()
+    assert sitk.GetArrayViewFromImage(image).min() >= 100, "the pixels of the source"
+    with pytest.raises(InputError, match="nnU-Net takes folders called"):
+        export_cases([saved], tmp_path / "knees", ExportRequest("nnunet"))
+
+
+def test_several_scans_in_frames_of_their_own_become_an_object_each(tmp_path):
+    home = tmp_path / "case"
+    records = []
+    for name, grid in (("hip", GRIDS["axial"]), ("knee", GRIDS["oblique"])):
+        source = write_source(tmp_path / name, grid)
+        save_small(home / name, make_labels(grid.direction), source)
+        record = json.loads((home / name / "case.json").read_text(encoding="utf-8"))
+        records.append({"name": name, "input": record["input"], "structures": record["structures"]})
+    record.update(scans=records)
+    for structure in (entry for scan in records for entry in scan["structures"]):
+        structure["surface"]["file"] = structure["surface"]["file"]
+    (home / "case.json").write_text(json.dumps(record), encoding="utf-8")
+    written = export_cases([home], tmp_path / "out", ExportRequest("dicom-seg"))
+    assert written.files == ("hip/segmentation.dcm", "knee/segmentation.dcm")
+    frames = {pydicom.dcmread(tmp_path / "out" / name).FrameOfReferenceUID for name in written.files}
+    sources = {pydicom.dcmread(tmp_path / name / "000.dcm").FrameOfReferenceUID for name in ("hip", "knee")}
+    assert frames == sources and len(frames) == 2
+
+
+def test_a_note_says_that_the_patient_is_named_and_that_the_grid_is_another(tmp_path):
+    source = write_source(tmp_path / "source")
+    case = save_small(tmp_path / "case", store(make_labels(), "turned"), source)
+    notes = export_cases([case], tmp_path / "out", ExportRequest("dicom-seg")).notes
+    assert len(notes) == 2 and "names the patient" in notes[0] and "--onto-source" in notes[1]
+
+
+def test_a_source_that_is_gone_is_one_sentence_and_is_found_where_it_went(saved, tmp_path):
+    shutil.move(tmp_path / "source", tmp_path / "archive")
+    request = ExportRequest("dicom-seg")
+    with pytest.raises(InputError, match=r"is no longer at .*source; give the folder where it lies now with --source"):
+        export_cases([saved], tmp_path / "out", request)
+    assert not (tmp_path / "out").exists()
+    export_cases([saved], tmp_path / "out", ExportRequest("dicom-seg", tmp_path / "archive"))
+    assert (tmp_path / "out" / "segmentation.dcm").is_file()
+    with pytest.raises(OutputError, match="exists already"):
+        export_cases([saved], tmp_path / "out", ExportRequest("dicom-seg", tmp_path / "archive"))
+
+
+def test_a_source_of_another_scan_is_refused(saved, tmp_path):
+    other = write_source(tmp_path / "other")
+    with pytest.raises(InputError, match="is not in .*other, which holds 1 others"):
+        export_cases([saved], tmp_path / "out", ExportRequest("rtstruct", other))
+    record = json.loads((saved / "case.json").read_text(encoding="utf-8"))
+    record["input"]["series_key"] = None  # of an older case, or one made from NRRD
+    (saved / "case.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(InputError, match="names no DICOM series"):
+        export_cases([saved], tmp_path / "out", ExportRequest("rtstruct"))
+    moved = sitk.Image(make_labels(OBLIQUE))
+    moved.SetOrigin((500.0, 0.0, 0.0))
+    apart = save_small(tmp_path / "apart", moved, tmp_path / "source")
+    with pytest.raises(InputError, match="do not lie within a CT or MR series"):
+        export_cases([apart], tmp_path / "out", ExportRequest("rtstruct"))
+    with pytest.raises(InputError, match="holds 1 files but no image|no image|is empty"):
+        (tmp_path / "nothing").mkdir()
+        export_cases([saved], tmp_path / "out", ExportRequest("rtstruct", tmp_path / "nothing"))
+
+
+def test_headers_that_lack_what_an_object_needs_are_one_sentence(tmp_path):
+    source = write_source(tmp_path / "source", FrameOfReferenceUID=None)
+    case = save_small(tmp_path / "case", make_labels(), source)
+    for name in ("dicom-seg", "rtstruct", "encapsulated-stl"):
+        with pytest.raises(InputError, match="has no FrameOfReferenceUID"):
+            export_cases([case], tmp_path / "out", ExportRequest(name))
+
+
+def test_anonymised_sources_without_patient_tags_serve(tmp_path):
+    tags = dict.fromkeys(("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyDate"))
+    source = write_source(tmp_path / "source", **tags)
+    case = save_small(tmp_path / "case", make_labels(), source)
+    for name in ("dicom-seg", "rtstruct"):
+        assert export_cases([case], tmp_path / name, ExportRequest(name)).notes == ()
+
+
+def test_cases_of_one_name_and_cases_without_structures_are_refused(saved, tmp_path):
+    with pytest.raises(InputError, match="are called case, and each case is written under its name"):
+        export_cases([saved, saved], tmp_path / "out", ExportRequest("nrrd"))
+    sitk.WriteImage(make_labels() * 0, str(tmp_path / "empty.nrrd"))
+    with pytest.raises(InputError, match="holds no structure"):
+        export_cases([tmp_path / "empty.nrrd"], tmp_path / "out", ExportRequest("nrrd"))
