@@ -76,6 +76,10 @@ def case(
             "--onto-source", help="dicom-seg: bring labels with other voxels than the images onto those of the images."
         ),
     ] = False,
+    anonymise: Annotated[
+        bool,
+        typer.Option("--anonymise", help="DICOM: leave out who the patient is; a new study, apart from the images."),
+    ] = False,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -92,7 +96,7 @@ def case(
     require_writable(output, overwrite)
     from KneeSegLib.exporting.export import ExportRequest, export_cases
 
-    request = ExportRequest(to.value, source, segments.value, onto_source, overwrite)
+    request = ExportRequest(to.value, source, segments.value, onto_source, anonymise, overwrite)
     written = export_cases(cases, output, request, stream.progress)
     for note in written.notes:
         stream.warning(note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -20,6 +20,7 @@ from KneeSegLib.exporting.nnunet_cases import write_nnunet_cases
 from KneeSegLib.exporting.rtstruct import build_structure_set
 from KneeSegLib.exporting.saved_case import SavedCase, SavedScan, read_saved_case
 from KneeSegLib.exporting.source import SourceSeries, find_source
+from KneeSegLib.io.identity import IDENTITY_STATEMENT, Anonymiser, names_patient
 from KneeSegLib.io.writing import write_folder
 from KneeSegLib.nnunet.dataset import require_dataset_name
 from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
@@ -38,12 +39,14 @@ class ExportRequest:
         source: where the DICOM series lies (of nnU-Net: the image); None for the place that the record names.
         segments: how a segmentation object holds its voxels.
         onto_source: bring label maps that have other voxels than their source onto those of the source.
+        anonymise: leave patient and study out of DICOM objects.
     """
 
     format: ExportFormat
     source: Path | None = None
     segments: SegmentationKind = "binary"
     onto_source: bool = False
+    anonymise: bool = False
     overwrite: bool = False
 
 
@@ -116,6 +119,8 @@ def _write_objects(
     case: SavedCase, scan: SavedScan, folder: Path, request: ExportRequest, notes: dict[str, None]
 ) -> Iterator[Path]:
     source = find_source(scan, request.source)
+    if request.anonymise:
+        source = replace(source, headers=tuple(Anonymiser().copy_all(source.headers)))
     notes.update(dict.fromkeys(_list_notes(scan, source, request)))
     if request.format == "encapsulated-stl":
         surfaces, series_uid = scan.surfaces(), generate_uid()
@@ -137,8 +142,8 @@ def _write_objects(
 
 
 def _list_notes(scan: SavedScan, source: SourceSeries, request: ExportRequest) -> Iterator[str]:
-    if source.header.PatientName or source.header.PatientID:
-        yield "What was written names the patient as the source series does."
+    if names_patient(source.header):
+        yield IDENTITY_STATEMENT
     if request.format == "dicom-seg" and find_turn(scan.labels, source.grid) is None:
         yield (
             "The label map was brought onto the images' voxels, each the value of the nearest one."

@@ -29,7 +29,7 @@ SAMPLE = Path(__file__).resolve().parents[1] / "slicer" / "data" / "knee_ct_trut
 SIZE = (72, 72, 36)
 SPACING_MM = (1.2, 1.2, 1.8)
 """Square images of square pixels: rt-utils exchanges rows and columns of others."""
-KINDS = tuple(GRIDS)
+KINDS = {**GRIDS, "leaning slices": Grid(lean_mm=(0.0, 0.1, 0.0))}
 
 
 def cut_labels(seed: int, grid: Grid) -> sitk.Image:
@@ -54,10 +54,10 @@ def cut_labels(seed: int, grid: Grid) -> sitk.Image:
 
 def write_case(home: Path, seed: int) -> int:
     """Write one case with its source, what was exported of it and what readers should find; return the objects."""
-    kind = KINDS[seed % len(KINDS)]
-    labels = cut_labels(seed, GRIDS[kind])
-    source = write_source(home / "source", GRIDS[kind], labels.GetSize(), SPACING_MM, labels.GetOrigin())
-    stored = store(labels, GRIDS[kind].stored)
+    kind, grid = list(KINDS.items())[seed % len(KINDS)]
+    labels = cut_labels(seed, grid)
+    source = write_source(home / "source", grid, labels.GetSize(), SPACING_MM, labels.GetOrigin())
+    stored = store(labels, grid.stored)
     place = save_small(home / "case", stored, source)
     scan = read_saved_case(place).scans[0]
     written = {

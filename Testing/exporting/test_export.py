@@ -97,6 +97,18 @@ def test_a_note_says_that_the_patient_is_named_and_that_the_grid_is_another(tmp_
     assert len(notes) == 2 and "names the patient" in notes[0] and "--onto-source" in notes[1]
 
 
+def test_anonymised_objects_name_nobody_and_hold_the_same_voxels(saved, tmp_path):
+    named, nameless = (ExportRequest("dicom-seg", anonymise=anonymise) for anonymise in (False, True))
+    export_cases([saved], tmp_path / "named", named)
+    assert export_cases([saved], tmp_path / "nameless", nameless).notes == ()
+    before, after = (pydicom.dcmread(tmp_path / name / "segmentation.dcm") for name in ("named", "nameless"))
+    assert (after.PatientName, after.PatientID, after.PatientIdentityRemoved) == ("", "", "YES")
+    assert after.StudyInstanceUID != before.StudyInstanceUID and after.PixelData == before.PixelData
+    content = (tmp_path / "nameless" / "segmentation.dcm").read_bytes()
+    known = (b"Doe", b"Jane", b"P-1", b"A-7", b"19700203", before.StudyInstanceUID.encode())
+    assert [word for word in known if word in content] == []
+
+
 def test_a_source_that_is_gone_is_one_sentence_and_is_found_where_it_went(saved, tmp_path):
     shutil.move(tmp_path / "source", tmp_path / "archive")
     request = ExportRequest("dicom-seg")
