@@ -206,7 +206,7 @@ def measure_overhead(home: Path, workers: int, tasks: int, sleep_s: float) -> No
     found = [BatchScan(str(scan), str(number), f"scan{number:04}") for number in range(tasks)]
     options = {"pipeline": "ct-knee", "side": "auto", "quality": "fast", "device": "cpu"}
     cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None)
-    with cluster, Client(cluster) as client:
+    with cluster, Client(cluster, timeout=120) as client:
         started = time.monotonic()
         plan = open_plan(out, found, options)
         planned = time.monotonic()
