@@ -67,7 +67,8 @@ def write_nnunet_cases(
 def _read_image(scan: SavedScan, given: Path | None) -> sitk.Image:
     """Return the image that a scan was segmented from."""
     recorded = scan.input.get("path")
-    if scan.input.get("series_key") or (given is not None and given.is_dir()):
+    zipped = given is not None and given.is_file()
+    if not zipped and (scan.input.get("series_key") or given is not None):
         image = read_stack(find_source(scan, given).series)[0]
     else:
         if given is None and not (isinstance(recorded, str) and Path(recorded).exists()):
@@ -75,7 +76,8 @@ def _read_image(scan: SavedScan, given: Path | None) -> sitk.Image:
                 f"The image that {scan.place} was made from is not there ({recorded or 'its record names none'}); give "
                 "it with --source."
             )
-        image = read_volume(given or Path(str(recorded)), presumed=scan.input["modality"]).image
+        series = scan.input.get("series_key")
+        image = read_volume(given or Path(str(recorded)), series, presumed=scan.input["modality"]).image
     try:
         check_same_grid(image, scan.labels)
     except InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydicom.dataset import Dataset
 from KneeSegLib.errors import InputError
 from KneeSegLib.exporting.grids import find_turn, lies_within
 from KneeSegLib.exporting.saved_case import SavedScan
+from KneeSegLib.io.archives import unpack_study
 from KneeSegLib.io.dicom_folder import FolderContent, read_dicom_file, read_folder
 from KneeSegLib.io.dicom_grid import measure_positions_mm
 from KneeSegLib.io.dicom_headers import Slice
@@ -68,8 +70,15 @@ def find_source(scan: SavedScan, given: Path | None) -> SourceSeries:
         InputError: it is not there any more, the scan was not made from DICOM, or no series there holds the structures.
     """
     place = given if given is not None else _recorded_place(scan)
+    if not place.exists():
+        raise InputError(f"There is no file or folder {place}; check the spelling.")
+    with unpack_study(place) as unpacked:  # headers stay, pixels are not needed
+        return _choose(scan, place, _list_series(unpacked, place, scan))
+
+
+def _choose(scan: SavedScan, place: Path, every: Sequence[Series]) -> SourceSeries:
     wanted = scan.input.get("series_key")
-    found = [series for series in _list_series(place, scan) if series.slices > 1]
+    found = [series for series in every if series.slices > 1]
     if isinstance(wanted, str) and wanted:
         fitting = [series for series in found if series.key == wanted]
         if not fitting:
@@ -98,10 +107,15 @@ def find_source(scan: SavedScan, given: Path | None) -> SourceSeries:
 
 def _recorded_place(scan: SavedScan) -> Path:
     recorded = scan.input.get("path")
-    if not isinstance(recorded, str) or not recorded or not scan.input.get("series_key"):
+    if not scan.input.get("series_key"):
         raise InputError(
             f"The record of {scan.place} names no DICOM series that it was made from, which the object has to refer "
             "to; give its folder with --source."
+        )
+    if not isinstance(recorded, str) or not recorded:
+        raise InputError(
+            f"The record of {scan.place} does not say where the series lies that it was made from, because its place "
+            "names the patient or it was zipped; give it with --source."
         )
     if not Path(recorded).exists():
         raise InputError(
@@ -111,12 +125,10 @@ def _recorded_place(scan: SavedScan) -> Path:
     return Path(recorded)
 
 
-def _list_series(place: Path, scan: SavedScan) -> list[Series]:
-    if not place.exists():
-        raise InputError(f"There is no file or folder {place}; check the spelling.")
-    content: FolderContent = read_folder(place) if place.is_dir() else read_dicom_file(place)
+def _list_series(unpacked: Path, place: Path, scan: SavedScan) -> list[Series]:
+    content: FolderContent = read_folder(unpacked, place) if unpacked.is_dir() else read_dicom_file(unpacked)
     try:
-        return group_series(content, place)
+        return group_series(content)
     except InputError as error:
         raise InputError(f"The series that {scan.place} was made from cannot be found: {error}") from error
 
