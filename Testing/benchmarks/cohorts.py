@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import logging
 import os
 import shutil
 import signal
@@ -205,7 +206,9 @@ def measure_overhead(home: Path, workers: int, tasks: int, sleep_s: float) -> No
     scan.write_bytes(os.urandom(200_000))
     found = [BatchScan(str(scan), str(number), f"scan{number:04}") for number in range(tasks)]
     options = {"pipeline": "ct-knee", "side": "auto", "quality": "fast", "device": "cpu"}
-    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None)
+    cluster = LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=logging.CRITICAL
+    )
     with cluster, Client(cluster, timeout=120) as client:
         started = time.monotonic()
         plan = open_plan(out, found, options)
