@@ -36,6 +36,10 @@ SEPARATE_LEGS_MM = 60.0
 """Two large components of one bone whose centres lie farther apart from side to side belong to two legs: knees pressed
 together lie 80 mm apart, and a bone broken in two lies along its leg. Not measured."""
 
+LEAST_SLOPE = 0.5
+"""They also lie at least this fraction as far apart from side to side as along the leg: where a network takes parts of
+a femur for tibia, these lie on the slanting line of one leg (62 and 215 mm apart in a synthetic knee)."""
+
 SECOND_LEG_FRACTION = 0.25
 """The second of them has at least this fraction of the first one's volume, or it is a fragment. Not measured."""
 

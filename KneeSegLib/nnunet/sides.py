@@ -11,7 +11,7 @@ from KneeSegLib.anatomy import BONES, Side, as_side
 from KneeSegLib.ct.sides import infer_sides
 from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.geometry.masks import label_components
-from KneeSegLib.nnunet.settings import CLEAR_OFFSET_MM, SECOND_LEG_FRACTION, SEPARATE_LEGS_MM
+from KneeSegLib.nnunet.settings import CLEAR_OFFSET_MM, LEAST_SLOPE, SECOND_LEG_FRACTION, SEPARATE_LEGS_MM
 
 UNCERTAIN, SURE = 0.0, 1.0
 """How certain a side is, as :class:`~KneeSegLib.quality.features.QualityFeatures` has it."""
@@ -44,7 +44,7 @@ class Sides:
         sides = np.zeros(labels.shape, np.int8)
         for value in np.unique(labels[labels != 0]):
             components, voxels = label_components(labels == value)
-            centers = _centers_x_mm(components, voxels, grid)
+            _, centers = _find_centers_mm(components, voxels, grid)
             side_of = np.concatenate([[0], np.where(centers > self.middle_mm, 2, 1)]).astype(np.int8)
             sides += side_of[components]
         return sides
@@ -88,8 +88,9 @@ def _find_middle(bones: Mapping[str, np.ndarray], grid: Grid) -> float | None:
         first, second = np.argsort(voxels[1:])[::-1][:2]
         if voxels[1:][second] < SECOND_LEG_FRACTION * voxels[1:][first]:
             continue
-        ends = _centers_x_mm(components, voxels, grid)[[first, second]]
-        if abs(ends[0] - ends[1]) > SEPARATE_LEGS_MM:
+        heights, ends = (centers[[first, second]] for centers in _find_centers_mm(components, voxels, grid))
+        apart, above = (float(abs(np.diff(places)[0])) for places in (ends, heights))
+        if apart > max(SEPARATE_LEGS_MM, LEAST_SLOPE * above):
             middles.append(float(ends.mean()))
     return float(np.median(middles)) if middles else None
 
@@ -106,8 +107,12 @@ def _tell_from_compartments(regions: Mapping[str, np.ndarray], grid: Grid) -> di
     return {"The medial parts lie as": side}
 
 
-def _centers_x_mm(components: np.ndarray, voxels: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the mean position of each component from side to side."""
-    columns = np.broadcast_to(grid.x.positions_mm, components.shape)
-    sums = np.bincount(components.ravel(), weights=columns.ravel(), minlength=len(voxels))
-    return sums[1:] / voxels[1:]
+def _find_centers_mm(components: np.ndarray, voxels: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean position of each component along the leg, and from side to side."""
+    flat = components.ravel()
+    places = (grid.z.positions_mm[:, None, None], grid.x.positions_mm)
+    along, across = (
+        np.bincount(flat, weights=np.broadcast_to(place, components.shape).ravel(), minlength=len(voxels))
+        for place in places
+    )
+    return along[1:] / voxels[1:], across[1:] / voxels[1:]

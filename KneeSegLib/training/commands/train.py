@@ -124,7 +124,7 @@ def train(
         wanted = _understand(layout, labels, side, fold, prepared, synthetic)
         data = _read_cases(chosen, cases, output, wanted, stream)
         data = dataclasses.replace(data, start=beginning)
-        for note in data.notes:
+        for note in (*data.notes, *data.describe_absent(chosen)):
             stream.warning(note)
     else:
         assert prepared is not None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from KneeSegLib.anatomy import Side
+from KneeSegLib.anatomy import MENISCUS_OF_COMPARTMENT, OTHER, Side
 from KneeSegLib.bundles import Bundle
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.label_mapping import LabelMapping, find_label_mapping, read_label_mapping
@@ -22,7 +22,13 @@ from KneeSegLib.training.own_cases.parts import Part
 from KneeSegLib.training.own_cases.preparing import prepare_parts
 from KneeSegLib.training.own_cases.reading import Labelling
 from KneeSegLib.training.own_cases.settings import SYNTHETIC_FRACTION
-from KneeSegLib.training.own_cases.slice_sources import OwnSagittalSource, OwnSliceSource, OwnSource, tissues_of
+from KneeSegLib.training.own_cases.slice_sources import (
+    OwnSagittalSource,
+    OwnSliceSource,
+    OwnSource,
+    is_labelled,
+    tissues_of,
+)
 from KneeSegLib.training.own_cases.splitting import Folds, split_cases
 from KneeSegLib.training.recipe import Recipe
 from KneeSegLib.training.samples import Renderer
@@ -120,11 +126,40 @@ class OwnCases:
     def open(self, recipe: Recipe, group: str) -> Renderer:
         """As :meth:`~KneeSegLib.training.sources.TrainingData.open`."""
         known = tissues_of([part for parts in self.groups.values() for part in parts])
+        if self.starts_from_nothing:
+            known |= set(recipe.classes) | set(MENISCUS_OF_COMPARTMENT.values())
         own = OWN_SOURCES[recipe.kind](recipe, self.groups[group], known, varied=group == "train")
-        if group != "train" or self.wanted.synthetic is None or self.wanted.fraction <= 0.0:
+        if group != "train" or not self.is_mixed or self.wanted.synthetic is None:
             return own
         synthetic = PreparedSubjects(self.wanted.synthetic).open(recipe, group)
         return MixedSource(own, synthetic, self.wanted.fraction)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether synthetic samples are mixed in."""
+        return self.wanted.synthetic is not None and self.wanted.fraction > 0.0
+
+    @property
+    def starts_from_nothing(self) -> bool:
+        """Whether these cases are all that the network ever sees.
+
+        What none of them has labelled counts as absent then. Left open, it would be told from background by chance.
+        """
+        return self.start is None and not self.is_mixed
+
+    def describe_absent(self, recipe: Recipe) -> list[str]:
+        """Return a sentence on structures that the network will take for background, where there are any."""
+        if recipe.kind == "mr-bone" or not self.starts_from_nothing:  # its classes are edges, which a recipe chooses
+            return []
+        known = tissues_of([part for parts in self.groups.values() for part in parts])
+        absent = [name for name in recipe.classes if not is_labelled(name, known)]
+        if not absent:
+            return []
+        return [
+            f"No case has {' or '.join(map(_describe_class, absent))} labelled: a network trained on these cases alone "
+            "takes it for background. Start from one that knows it with --from, or mix in synthetic images with "
+            "--prepared."
+        ]
 
     def list_sources(self, recipe: Recipe) -> list[dict[str, str]]:
         """As :meth:`~KneeSegLib.training.sources.TrainingData.list_sources`; names of cases and files stay out."""
@@ -136,7 +171,7 @@ class OwnCases:
                 "use": f"{train} cases trained on, {validation} to choose the best weights by",
             }
         ]
-        if self.wanted.synthetic is not None and self.wanted.fraction > 0.0:
+        if self.is_mixed and self.wanted.synthetic is not None:
             sources += PreparedSubjects(self.wanted.synthetic).list_sources(recipe)
         if self.start is not None:
             before = f"weights of {self.start.name} {self.start.spec.version} that training started from"
@@ -149,7 +184,7 @@ class OwnCases:
         subjects = {part.subject for part in self.groups["train"]}
         whose = f"of {self.folder.title}" if self.folder.title else "of their own"
         start = f", starting from {self.start.name} {self.start.spec.version}" if self.start is not None else ""
-        mixed = " and on synthetic images" if self.wanted.synthetic is not None and self.wanted.fraction > 0.0 else ""
+        mixed = " and on synthetic images" if self.is_mixed else ""
         return (
             f"Trained by its user on {_count(len(cases), 'case')} ({_count(len(subjects), 'subject')}) {whose}{mixed}"
             f"{start}; not a medical device."
@@ -165,6 +200,10 @@ def _choose_mappings(
         given = as_mapping(parse_labels(wanted.labels)) if "=" in wanted.labels else read_label_mapping(wanted.labels)
         return {name: given for name in names}
     return {name: read_label_mapping(name) if name else find_label_mapping(found.path.name) for name in names}
+
+
+def _describe_class(name: str) -> str:
+    return "other bones" if name == OTHER else name.replace("_", " ")
 
 
 def _count(number: int, what: str) -> str:

@@ -37,7 +37,7 @@ class OwnSource:
         self.recipe = recipe
         self.parts = list(parts)
         self.varied = varied
-        self.labelled = torch.tensor([_is_labelled(name, known) for name in recipe.classes])
+        self.labelled = torch.tensor([is_labelled(name, known) for name in recipe.classes])
 
     def render(self, shape: tuple[int, ...], generator: torch.Generator) -> Samples:
         """As :meth:`~KneeSegLib.training.samples.SampleSource.render`."""
@@ -170,8 +170,8 @@ def measure_boundary_distance(fractions: torch.Tensor, spacing_mm: tuple[float, 
     return torch.from_numpy(np.minimum(distance, settings.BOUNDARY_REACH_MM).astype(np.float32))
 
 
-def _is_labelled(name: str, known: set[str]) -> bool:
-    """Whether cases that label the tissues ``known`` tell a class from background; of other bones nobody labels all."""
+def is_labelled(name: str, known: set[str]) -> bool:
+    """Return whether cases that label the tissues ``known`` tell a class from background."""
     if name == MENISCI:
         return set(MENISCUS_OF_COMPARTMENT.values()) <= known
     return name == "background" or name in known

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from KneeSegLib.anatomy import KNEE_MR_CLASSES, structure
+from KneeSegLib.bundles import find_bundle
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.networks.mr_channels import order_axes
@@ -78,7 +79,7 @@ def prepare(tmp_path):
 
 class TestCt:
     def test_samples_show_the_bones_as_labelled(self, knees, tmp_path, tiny_knee, prepare):
-        data = prepare(tiny_knee, knees.write_plain(tmp_path, 2))
+        data = dataclasses.replace(prepare(tiny_knee, knees.write_plain(tmp_path, 2)), start=find_bundle("ct-knee"))
         source = data.open(tiny_knee, "validation")
         samples = source.render((48, 48), seeded())
         assert samples.inputs.shape == (3, tiny_knee.in_channels, 48, 48)
@@ -87,6 +88,17 @@ class TestCt:
         assert bone[truth > 0].mean() > 5.0 * bone[truth == 0].mean()
         labelled = dict(zip(tiny_knee.classes, samples.labels.labelled[0].tolist()))
         assert labelled == {**dict.fromkeys(tiny_knee.classes, True), "other": False}
+
+    def test_what_no_case_has_labelled_is_absent_where_training_starts_from_nothing(
+        self, knees, tmp_path, tiny_knee, prepare
+    ):
+        """Told from background by chance, other bone would swallow whole knees."""
+        data = prepare(tiny_knee, knees.write_plain(tmp_path, 2))
+        assert data.open(tiny_knee, "train").render((48, 48), seeded()).labels.labelled.all()
+        (sentence,) = data.describe_absent(tiny_knee)
+        assert "No case has other bones labelled" in sentence and "--from" in sentence
+        mixed = dataclasses.replace(data, wanted=Wanted(synthetic=tmp_path))
+        assert not mixed.describe_absent(tiny_knee)
 
     def test_left_knees_are_seen_in_a_mirror(self, knees, tmp_path, tiny_knee, prepare):
         """The geometric fibula lies on the same side of the tibia in all samples, whichever leg it is of."""
@@ -168,7 +180,7 @@ class TestMr:
 
     def test_sagittal_samples(self, folder, prepare):
         recipe = self.tiny("mr-knee-slices", [[64, 64]], spacing_mm=1.3, slab_slices=6)
-        data = prepare(recipe, folder)
+        data = dataclasses.replace(prepare(recipe, folder), start=find_bundle("mr-knee-slices"))
         for group in ("train", "validation"):
             samples = data.open(recipe, group).render((64, 64), seeded(1))
             assert samples.inputs.shape[1:] == (recipe.in_channels, 64, 64)
