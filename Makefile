@@ -24,7 +24,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --di
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage test-lowest docs demo lint types index-repository cmake-lists terminology clean distclean
+.PHONY: help setup test coverage test-lowest faults docs demo lint types index-repository cmake-lists terminology clean distclean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 | \2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -55,6 +55,9 @@ $(LOWEST)/.installed: pyproject.toml setup.py requirements/constraints-lowest.tx
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 		--constraint requirements/constraints-lowest.txt --editable . pytest nibabel
 	touch $@
+
+faults: $(INSTALLED) ## End runs at every call of the system and at random moments: results stay whole (minutes; FAULTS="--scan FILE")
+	OMP_NUM_THREADS=1 $(BIN)/python -m Testing.faults.campaign $(FAULTS)
 
 docs: $(INSTALLED) ## Build the documentation as a site in build/site
 	$(BIN)/python -m mkdocs build --strict --quiet

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from KneeSegLib import __version__
 from KneeSegLib.errors import Cancelled, InputError, KneeSegError, OutputError, ResourceError
+from KneeSegLib.no_room import NO_ROOM, explain_no_room
 
 UNEXPECTED_STATUS = 1
 
 _NOTHING_WRITTEN = "nothing was written"
 
-_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate", "can't allocate", "bad_alloc", "not enough memory")
 
@@ -31,9 +31,7 @@ def as_known_error(error: BaseException) -> KneeSegError | None:
     if isinstance(error, OSError):
         return _of_the_system(error)
     if isinstance(error, MemoryError) or _is_out_of_memory(error):
-        return ResourceError(
-            "The memory of this machine was used up; close other programs or crop the scan and try again."
-        )
+        return ResourceError(_explain_used_up_memory())
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("KneeSegLib"):
         return ResourceError(f"The Python package {error.name} is missing; install KneeSeg with all its dependencies.")
     format_message = getattr(error, "format_message", None)
@@ -43,8 +41,8 @@ def as_known_error(error: BaseException) -> KneeSegError | None:
     return None
 
 
-def describe_cancel(error: Cancelled, placed: Sequence[Path]) -> str:
-    """Return the sentence of a cancelled run that had written ``placed`` when it was stopped."""
+def tell_what_is_written(error: KneeSegError, placed: Sequence[Path]) -> str:
+    """Return the sentence of a run that had written ``placed`` when it failed or was cancelled."""
     if not placed:
         return str(error)
     return str(error).replace(_NOTHING_WRITTEN, f"{placed[-1]} had been written before and is complete")
@@ -78,8 +76,10 @@ def _describe_chain(error: BaseException) -> str:
 
 def _of_the_system(error: OSError) -> KneeSegError | None:
     where = f" at {error.filename}" if error.filename else ""
-    if error.errno in _DISK_FULL:
-        return OutputError(f"The disk is full{where}; free some space or choose another place for the result.")
+    if error.errno is not None and error.errno in NO_ROOM:
+        place = next((path for path in _with_parents(error.filename) if path.exists()), None)
+        reason, advice = explain_no_room(error.errno, place)
+        return OutputError(f"{reason}, so {error.filename or 'a file'} could not be written; {advice}.")
     if error.errno in _NOT_ALLOWED:
         return OutputError(f"Access was refused{where}; choose another place or ask for the right to use it.")
     if isinstance(error, FileNotFoundError):
@@ -92,6 +92,25 @@ def _of_the_system(error: OSError) -> KneeSegError | None:
             "again."
         )
     return None
+
+
+def _with_parents(name: object) -> list[Path]:
+    if not isinstance(name, (str, bytes)):
+        return []
+    path = Path(os.fsdecode(name))
+    return [path, *path.parents]
+
+
+def _explain_used_up_memory() -> str:
+    from KneeSegLib.memory import find_own_limit
+
+    limit = find_own_limit()
+    if limit is not None:
+        return (
+            f"The memory that this process may take was used up ({limit / 2**30:.1f} GB, ulimit); raise the limit or "
+            "crop the scan and try again."
+        )
+    return "The memory of this machine was used up; close other programs or crop the scan and try again."
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -44,6 +44,12 @@ def _measure_left_of_own_limits() -> list[int]:
     return left
 
 
+def find_own_limit() -> int | None:
+    """Return the lowest limit of this process on memory, bytes; None where there is none below what the machine has."""
+    machine = psutil.virtual_memory().total
+    return min((limit[0] for limit, _ in _list_own_limits() if 0 <= limit[0] < machine), default=None)
+
+
 def _list_own_limits() -> Iterator[tuple[tuple[int, int], int]]:
     """Yield each limit of this process on memory with how much of it is used."""
     try:

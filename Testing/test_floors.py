@@ -18,7 +18,7 @@ PACKAGE = "KneeSegLib"
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("anatomy", "errors", "failures", "progress", "memory", "compatibility", "plain_text", "schemas"),
+    ("anatomy", "errors", "failures", "no_room", "progress", "memory", "compatibility", "plain_text", "schemas"),
     ("geometry",),
     ("io", "networks", "shape"),
     ("bundles",),

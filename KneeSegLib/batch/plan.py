@@ -12,7 +12,7 @@ from KneeSegLib import __version__
 from KneeSegLib.batch.scans import BatchScan, describe_scan, make_name
 from KneeSegLib.case_record import RECORD_NAME
 from KneeSegLib.errors import InputError, OutputError
-from KneeSegLib.io.writing import require_writable, write_whole
+from KneeSegLib.io.writing import write_whole
 from KneeSegLib.pipelines.request import Request
 
 PLAN_NAME = "batch.json"
@@ -89,7 +89,6 @@ def _check_options(scan: BatchScan, options: Mapping[str, Any]) -> None:
 def _read_earlier(folder: Path) -> dict[str, Any] | None:
     path = folder / PLAN_NAME
     if not path.exists():
-        require_writable(folder, overwrite=True)
         if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
             raise OutputError(
                 f"The folder {folder} holds other things than a batch ({PLAN_NAME} is missing); choose another folder."

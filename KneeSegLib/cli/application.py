@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,8 +16,9 @@ from KneeSegLib.cli import batch, doctor, evaluate, export, pipelines, schema, s
 from KneeSegLib.cli.extras import add_extra_commands
 from KneeSegLib.cli.lean_monai import import_monai_leanly
 from KneeSegLib.cli.options import Session
+from KneeSegLib.cli.standard_streams import BROKEN_PIPE_STATUS, abandon_broken_streams, prepare_streams
 from KneeSegLib.errors import Cancelled
-from KneeSegLib.failures import UNEXPECTED_STATUS, as_known_error, describe_cancel, save_details
+from KneeSegLib.failures import UNEXPECTED_STATUS, as_known_error, save_details, tell_what_is_written
 from KneeSegLib.io.writing import list_placed
 
 app = typer.Typer(
@@ -57,7 +56,7 @@ def _common(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; every failure has been told in one sentence."""
-    _print_any_character()
+    prepare_streams()
     if arguments is None:  # this process is the command's
         import_monai_leanly()
     session = Session()
@@ -69,14 +68,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
             )
             if status == Cancelled.exit_status:  # what typer makes of an interrupt
                 raise Cancelled
+            session.close()
+            sys.stdout.flush()
             return status or 0
-    except BrokenPipeError:  # as in `kneeseg pipelines | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return UNEXPECTED_STATUS
     except BaseException as error:
+        if _is_broken_pipe(error):  # whoever read has had enough, and need not be told
+            return BROKEN_PIPE_STATUS
         return _failed(session, error, list_placed()[placed_before:])
     finally:
         session.close()
+        abandon_broken_streams()
+
+
+def _is_broken_pipe(error: BaseException) -> bool:
+    # Typer turns it into an exit of status 1.
+    return isinstance(error, BrokenPipeError) or (
+        isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
+    )
 
 
 def _failed(session: Session, error: BaseException, placed: Sequence[Path]) -> int:
@@ -85,21 +93,12 @@ def _failed(session: Session, error: BaseException, placed: Sequence[Path]) -> i
         raise error  # SystemExit and the like: not a failure of ours
     if session.debug:
         traceback.print_exception(type(error), error, error.__traceback__)
-    if isinstance(known, Cancelled):
-        sentence, status = describe_cancel(known, placed), known.exit_status
-    elif known is not None:
-        sentence, status = str(known), known.exit_status
+    if known is not None:
+        sentence, status = tell_what_is_written(known, placed), known.exit_status
     elif session.debug:
         sentence, status = f"Something unexpected happened ({type(error).__name__}); see above.", UNEXPECTED_STATUS
     else:
         sentence, status = save_details(error), UNEXPECTED_STATUS
-    with suppress(Cancelled):  # nobody listens any more
+    with suppress(Cancelled, OSError):  # nobody listens any more
         session.stream.error(sentence, status)
     return status
-
-
-def _print_any_character() -> None:
-    """Keep a terminal or pipe with a small character set from ending a command in mid-table."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")

@@ -84,8 +84,10 @@ def batch(
     from KneeSegLib.batch.inputs import find_scans
     from KneeSegLib.batch.plan import open_plan
     from KneeSegLib.batch.running import run_batch
+    from KneeSegLib.io.writing import reserve_folder
 
     folder = output.expanduser().resolve()
+    context.with_resource(reserve_folder(folder, overwrite=True))
     options: dict[str, Any] = {
         "pipeline": NNUNET if nnunet is not None and pipeline == AUTO else pipeline,
         "side": side,

@@ -91,9 +91,9 @@ def case(
     stream = stream_of(context)
     for place in cases:
         require_existing(place)
-    from KneeSegLib.io.writing import require_writable
+    from KneeSegLib.io.writing import reserve_folder
 
-    require_writable(output, overwrite)
+    context.with_resource(reserve_folder(output, overwrite))
     from KneeSegLib.exporting.export import ExportRequest, export_cases
 
     request = ExportRequest(to.value, source, segments.value, onto_source, anonymise, overwrite)

@@ -119,9 +119,9 @@ def segment(
         return
     if output is None:
         raise InputError("Say where the result goes: kneeseg segment INPUT -o FOLDER.")
-    from KneeSegLib.io.writing import require_writable
+    from KneeSegLib.io.writing import reserve_folder
 
-    require_writable(output, overwrite)
+    context.with_resource(reserve_folder(output, overwrite))
     from KneeSegLib.segmentation import segment as run
 
     segmenting, saving = split_progress(stream.progress, (SHARE_OF_SEGMENTING, SHARE_OF_SAVING))

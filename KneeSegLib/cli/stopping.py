@@ -46,10 +46,19 @@ class Stop:
         for number in before:
             signal.signal(number, self._interrupt)
         self._listening = True
+        tell_unraisable = sys.unraisablehook
+
+        def tell_others(unraisable: sys.UnraisableHookArgs) -> None:
+            # An interrupt in a place that cannot pass it on is remembered, and need not be printed.
+            if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+                tell_unraisable(unraisable)
+
+        sys.unraisablehook = tell_others
         try:
             yield
         finally:
             self._listening = False
+            sys.unraisablehook = tell_unraisable
             for number, handler in before.items():
                 signal.signal(number, handler)
 

@@ -14,14 +14,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TextIO
 
 from KneeSegLib.cli.console import open_console
 from KneeSegLib.cli.stopping import Stop
-from KneeSegLib.errors import Cancelled
+from KneeSegLib.errors import Cancelled, OutputError
 from KneeSegLib.plain_text import make_one_line
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class PersonStream(Stream):
 
     def result(self, record: Mapping[str, Any], show: Show) -> None:
         self.close()
-        show(open_console())
+        with _told_what_cannot_be_printed():
+            show(open_console())
+            sys.stdout.flush()
 
     def error(self, sentence: str, exit_status: int) -> None:
         self.close()
@@ -105,7 +107,8 @@ class PersonStream(Stream):
         from rich.text import Text
 
         console = self._bar.console if self._bar is not None else open_console(stderr=True)
-        console.print(Text(make_one_line(sentence), style=style), soft_wrap=True)
+        with _spoken_to_nobody():
+            console.print(Text(make_one_line(sentence), style=style), soft_wrap=True)
 
     def _show_progress(self, fraction: float, message: str) -> None:
         if not self.with_progress:
@@ -122,7 +125,8 @@ class PersonStream(Stream):
         tenth = int(fraction * 10)
         if tenth > self._lines_shown:
             self._lines_shown = tenth
-            print(f"{100 * fraction:3.0f} %  {make_one_line(message)}", file=sys.stderr, flush=True)
+            with _spoken_to_nobody():
+                print(f"{100 * fraction:3.0f} %  {make_one_line(message)}", file=sys.stderr, flush=True)
 
 
 class JsonStream(Stream):
@@ -147,12 +151,15 @@ class JsonStream(Stream):
         self._emit(event="result", **record)
 
     def error(self, sentence: str, exit_status: int) -> None:
-        self._emit(event="error", message=sentence, exit_status=exit_status)
+        try:
+            self._emit(event="error", message=sentence, exit_status=exit_status)
+        except OutputError:
+            print(sentence, file=sys.stderr)
 
     def close(self) -> None:
         if self._events is None:
             return
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             self._events.close()
         self._events = None
         sys.stdout = self._python_stdout
@@ -169,10 +176,34 @@ class JsonStream(Stream):
         if self._events is None:
             return
         try:
-            with self.stop.postponed():  # an interrupt between line and newline would spoil the next line, too
+            # An interrupt between line and newline would spoil the next line, too.
+            with _told_what_cannot_be_printed(), self.stop.postponed():
                 print(json.dumps(event, allow_nan=False), file=self._events, flush=True)
         except BrokenPipeError:
             raise Cancelled("Nobody reads the progress any more; nothing was written.") from None
+
+
+@contextmanager
+def _told_what_cannot_be_printed() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"Standard output cannot be written to ({error.strerror}); nothing was written. Send it elsewhere."
+        ) from error
+
+
+@contextmanager
+def _spoken_to_nobody() -> Iterator[None]:
+    """Go on where standard error is full: what is said there is no part of the result."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def open_stream(mode: ProgressMode, stop: Stop) -> Stream:

@@ -66,9 +66,9 @@ def surfaces(
     """
     stream = stream_of(context)
     require_existing(segmentation)
-    from KneeSegLib.io.writing import require_writable, write_folder
+    from KneeSegLib.io.writing import reserve_folder, write_folder
 
-    require_writable(output, overwrite)
+    context.with_resource(reserve_folder(output, overwrite))
     from KneeSegLib.io.label_maps import parse_labels, read_noted_label_map
     from KneeSegLib.measurements.structures import measure_structures
     from KneeSegLib.output import read_saved_surfaces

@@ -45,5 +45,7 @@ def _flush_file(path: Path) -> None:
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)

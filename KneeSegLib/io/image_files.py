@@ -24,6 +24,7 @@ from KneeSegLib.io.screening import (
 )
 from KneeSegLib.io.screening.child import read_in_child
 from KneeSegLib.io.screening.streams import require_checksum
+from KneeSegLib.io.write_errors import explain_incomplete
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.memory import require_memory
 
@@ -115,10 +116,10 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
             _require_written(partial, image)  # not every writer reports a full disk
         except (RuntimeError, InputError) as error:
             ending = path.suffix or "no ending"
-            raise OutputError(
-                f"{path} could not be written: the disk is full or {ending} is no format for volumes; "
-                "free some space, or choose .nrrd, .nii.gz or .mha."
-            ) from error
+            otherwise = (
+                f"{path} could not be written: {ending} is no format for volumes; choose .nrrd, .nii.gz or .mha."
+            )
+            raise explain_incomplete(partial, path, otherwise) from error
 
 
 def _require_written(path: Path, image: sitk.Image) -> None:

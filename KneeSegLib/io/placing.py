@@ -1,7 +1,8 @@
 """A finished file or folder takes its name in one step, so that a kill at any moment leaves the old or the new whole.
 
 Linux and macOS can exchange two names, and rename only where nothing has the new name yet. Elsewhere, and on file
-systems that know neither, two renames do it; a run that was killed between them is undone by the next one.
+systems that know neither, two renames do it; a run that was killed between them is undone by the next one
+(:mod:`~KneeSegLib.io.journal`).
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 import signal
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from KneeSegLib.errors import OutputError
+PARTIAL, REPLACED = ".partial-", ".replaced-"
+TOKEN_LENGTH = 8
+"""Between these beginnings of hidden names and the final name stands a token: letters and digits of one run."""
 
 _EXCHANGE, _NO_REPLACE = "exchange", "no-replace"
 _LINUX_FLAGS = {_NO_REPLACE: 1, _EXCHANGE: 2}
@@ -31,7 +33,7 @@ _NOT_KNOWN = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 def partial_name(target: Path) -> Path:
     """Return a hidden name in the folder of ``target`` that nothing has, with the same endings."""
-    return target.parent / f".partial-{uuid.uuid4().hex[:8]}-{target.name}"
+    return target.parent / f"{PARTIAL}{uuid.uuid4().hex[:TOKEN_LENGTH]}-{target.name}"
 
 
 def place_new(partial: Path, target: Path) -> None:
@@ -74,64 +76,8 @@ def exchange(partial: Path, target: Path) -> None:
     os.rename(replaced, partial)
 
 
-def undo_interrupted_exchange(target: Path) -> None:
-    """Give ``target`` its name back where a run was killed between the two renames of an exchange."""
-    if target.exists() or not target.parent.is_dir():
-        return
-    with suppress(OSError):  # not allowed to look or to rename: what follows says so
-        for partial in target.parent.iterdir():
-            hidden, _, rest = partial.name.partition("-")
-            if (hidden, rest[9:]) == (".partial", target.name) and _replaced_name(partial).exists():
-                os.rename(_replaced_name(partial), target)
-                return
-
-
 def _replaced_name(partial: Path) -> Path:
-    return partial.with_name(partial.name.replace(".partial-", ".replaced-", 1))
-
-
-def keep_own_files(old: Path, new: Path, superseded: Set[Path]) -> None:
-    """Give ``new`` what ``old`` holds at any depth and ``new`` does not, without taking it out of ``old``.
-
-    Files are linked, and copied where the file system has no links.
-
-    Args:
-        superseded: files below ``old`` that belong to the old result and are left out.
-
-    Raises:
-        OutputError: a folder would take the place of a file, or a file that of a folder or of a link to one.
-    """
-    for entry in sorted(old.iterdir()):
-        kept = new / entry.name
-        is_folder = _is_real_folder(entry)
-        if os.path.lexists(kept) and is_folder != _is_real_folder(kept):
-            raise OutputError(
-                f"{entry} is {'a folder' if is_folder else 'no folder'} and the new result has "
-                f"{'a file' if is_folder else 'a folder'} of that name, so nothing was replaced; move it elsewhere."
-            )
-        if is_folder:
-            is_ours = not kept.exists() and any(entry.iterdir())
-            kept.mkdir(exist_ok=True)
-            keep_own_files(entry, kept, superseded)
-            if is_ours:
-                with suppress(OSError):  # holds own files
-                    kept.rmdir()
-        elif entry not in superseded and not os.path.lexists(kept):
-            _link_or_copy(entry, kept)
-
-
-def _is_real_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    if source.is_symlink():
-        os.symlink(os.readlink(source), target)
-        return
-    try:
-        os.link(source, target)
-    except OSError:  # no links on this file system, or not to files of others
-        shutil.copy2(source, target)
+    return partial.with_name(REPLACED + partial.name.removeprefix(PARTIAL))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import OutputError
 from KneeSegLib.io.settings import GZIP_LEVEL
 from KneeSegLib.io.terminology import serialize_terminology_entry
+from KneeSegLib.io.write_errors import explain_incomplete
 from KneeSegLib.io.writing import write_whole
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SEGMENTATION_NAME = "segmentation.seg.nrrd"
 """Name of the segmentation in a result folder."""
 
-_NOT_WRITTEN = "{} could not be written whole; check that the disk has room and is writable."
+_NOT_WRITTEN = "{} could not be written whole, so it was not kept; try again, or choose another place."
 
 
 def write_segmentation(labels: sitk.Image, boxes: Mapping[Structure, ArrayBox], path: str | Path) -> None:
@@ -56,9 +57,9 @@ def write_segmentation(labels: sitk.Image, boxes: Mapping[Structure, ArrayBox], 
             # A disk that fills up with the last block is no error to the writer; only reading tells.
             whole = np.array_equal(_read(unfinished), sitk.GetArrayViewFromImage(labels))
         except RuntimeError as error:
-            raise OutputError(_NOT_WRITTEN.format(path.name)) from error
+            raise explain_incomplete(unfinished, path, _NOT_WRITTEN.format(path.name)) from error
         if not whole:
-            raise OutputError(_NOT_WRITTEN.format(path.name))
+            raise explain_incomplete(unfinished, path, _NOT_WRITTEN.format(path.name))
 
 
 def _write(image: sitk.Image, path: Path) -> None:

@@ -109,3 +109,15 @@ MOST_UNPACKED_BYTES = 16 * 2**30
 
 MOST_UNPACKED_FILES = 50_000
 """... and likewise of more files."""
+
+# Writing
+
+PROBE_BYTES = 2**24
+"""What is written on after a file that was not written whole, to learn why: as much as a large surface, which some
+writers have taken away again. Not measured."""
+
+# Runs that write the same result
+
+LOCK_ATTEMPTS = 1000
+"""How often a lock is tried again that another run has just given back; each attempt means that one run has ended, so
+that this number is reached by nothing but an endless loop. Not measured."""

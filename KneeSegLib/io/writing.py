@@ -2,27 +2,23 @@
 
 Work is written beside its final name, under a name that begins with ``.partial-``, and renamed when it is complete.
 Whatever goes wrong in between (an error, a full disk, a cancel) removes it again and leaves what was there before as
-it was. :func:`list_placed` knows what has taken its name.
+it was. A run that was killed is tidied up by the next one. :func:`list_placed` knows what has taken its name.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from KneeSegLib.errors import OutputError
 from KneeSegLib.io.flushing import flush_entry, flush_to_disk
-from KneeSegLib.io.placing import (
-    exchange,
-    keep_own_files,
-    partial_name,
-    place_new,
-    postpone_signals,
-    undo_interrupted_exchange,
-)
+from KneeSegLib.io.journal import finish_interrupted_runs, list_left_over
+from KneeSegLib.io.locking import hold_lock, holds_lock
+from KneeSegLib.io.placing import PARTIAL, partial_name, place_new, postpone_signals
+from KneeSegLib.io.unfinished import UnfinishedFolder, explain_appearance
 from KneeSegLib.io.write_errors import concerns_output, explain_write_error
 
 _placed: list[Path] = []
@@ -54,12 +50,15 @@ def write_whole(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
         raise OutputError(
             f"{path} exists already and is not replaced without being told to; choose another name or --overwrite."
         )
-    partial = partial_name(target)
-    with _remove_on_failure(target, partial):
+    partial, nested = partial_name(target), _is_within_unfinished(target)
+    with _remove_on_failure(target, partial, lambda: _remove_file(partial)):
+        if not nested:
+            _remove_left_over(target)
         yield partial
         if not partial.exists():
             raise OutputError(f"{path} was to be written but nothing was produced; the target is unchanged.")
-        _put_on_disk(partial)
+        if not nested:  # what is written inside an unfinished folder is put on the disk with it
+            flush_to_disk(partial)
         with postpone_signals():
             _place_file(partial, target, overwrite)
             _note_placed(target)
@@ -83,39 +82,53 @@ def write_folder(
             another program has made it meanwhile), it is a file, its parent cannot be written to, or the disk is full.
     """
     final = _resolve_target(target)
-    undo_interrupted_exchange(final)
-    _require_replaceable(target, final, overwrite)
-    partial = partial_name(final)
-    with _remove_on_failure(final, partial):
-        partial.mkdir()
-        yield partial
-        superseded = list_superseded(final) if overwrite and final.is_dir() else frozenset()
-        if final.is_dir() and overwrite:
-            keep_own_files(final, partial, superseded)
-        _put_on_disk(partial)
+    new = UnfinishedFolder(final, noted=not _is_within_unfinished(final))
+    with reserve_folder(target, overwrite), _remove_on_failure(final, new.path, new.discard):
+        new.make()
+        yield new.path
+        new.flush()
+        if overwrite and final.is_dir():
+            new.take_own_files(final, list_superseded(final))
         with postpone_signals():
-            _place_folder(partial, final, overwrite, superseded)
+            new.place(final, overwrite)
             _note_placed(final)
+            new.tidy_up(final)
 
 
-def require_writable(target: str | Path, overwrite: bool = False) -> None:
-    """Raise what :func:`write_folder` would raise, before long work begins; leaves nothing behind.
+@contextmanager
+def reserve_folder(target: str | Path, overwrite: bool = False) -> Iterator[None]:
+    """Keep other runs from writing ``target`` while the block runs, and know before long work that it can be written.
+
+    What runs that were killed have left beside it is completed or undone first. A :func:`write_folder` of the same
+    thread within the block goes on from there; of itself it does the same.
 
     Raises:
-        OutputError: as :func:`write_folder`.
+        OutputError: another run writes there, or what :func:`write_folder` raises before its block runs.
     """
     final = _resolve_target(target)
-    undo_interrupted_exchange(final)
-    _require_replaceable(target, final, overwrite)
-    trial = partial_name(final)
-    created = _list_missing_parents(final)
-    try:
-        trial.mkdir(parents=True)
-    except OSError as error:
-        raise explain_write_error(error, final) from error
-    finally:
-        _remove(trial)
-        _remove_empty(created)
+    _require_nameable(final)
+    if _is_within_unfinished(final):
+        _require_replaceable(target, final, overwrite)
+        yield
+        return
+    is_reserved, created = holds_lock(final), _list_missing_parents(final)
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, created)
+        try:
+            alone = stack.enter_context(hold_lock(final))
+        except OSError as error:
+            raise explain_write_error(error, final) from error
+        if not is_reserved:
+            finish_interrupted_runs(final, alone)
+        if not is_reserved and not alone:
+            logging.getLogger(__name__).warning(
+                "The file system of %s knows no locks, so that another run into %s is noticed only when it has "
+                "written it; no result is mixed with another.",
+                final.parent,
+                final.name,
+            )
+        _require_replaceable(target, final, overwrite)
+        yield
 
 
 def _resolve_target(path: str | Path) -> Path:
@@ -123,12 +136,17 @@ def _resolve_target(path: str | Path) -> Path:
     return Path(path).expanduser().resolve()
 
 
-def _require_replaceable(given: str | Path, final: Path, overwrite: bool) -> None:
+def _require_nameable(final: Path) -> None:
     shown = str(final).encode("utf-8", "replace").decode("utf-8")
     if shown != str(final):
         raise OutputError(
             f"The path {shown} holds bytes that are no UTF-8; surfaces cannot be written there. Choose another place."
         )
+    if not final.name:
+        raise OutputError(f"{final} is no folder that a result can replace; choose one within it.")
+
+
+def _require_replaceable(given: str | Path, final: Path, overwrite: bool) -> None:
     if final.exists() and not final.is_dir():
         raise OutputError(f"{given} is a file and a folder was to be written there; choose another name.")
     if final.exists() and not overwrite:
@@ -138,8 +156,8 @@ def _require_replaceable(given: str | Path, final: Path, overwrite: bool) -> Non
 
 
 @contextmanager
-def _remove_on_failure(target: Path, partial: Path) -> Iterator[None]:
-    """Make the parent folders; on any failure remove ``partial`` and them, and say what a full disk means."""
+def _remove_on_failure(target: Path, partial: Path, discard: Callable[[], None]) -> Iterator[None]:
+    """Make the parent folders; on any failure discard ``partial`` and remove them, and say what a full disk means."""
     created = _list_missing_parents(target)
     whole = False
     try:
@@ -152,14 +170,8 @@ def _remove_on_failure(target: Path, partial: Path) -> Iterator[None]:
         raise explain_write_error(error, target) from error
     finally:
         if not whole:
-            _remove(partial)
+            discard()
             _remove_empty(created)
-
-
-def _put_on_disk(partial: Path) -> None:
-    """Have what was written on the disk before it takes its name; inside an unfinished folder, that folder does it."""
-    if not _is_within_unfinished(partial):
-        flush_to_disk(partial)
 
 
 def _place_file(partial: Path, target: Path, overwrite: bool) -> None:
@@ -169,31 +181,7 @@ def _place_file(partial: Path, target: Path, overwrite: bool) -> None:
     try:
         place_new(partial, target)
     except FileExistsError:
-        raise _appeared(target) from None
-
-
-def _place_folder(partial: Path, target: Path, overwrite: bool, superseded: Set[Path]) -> None:
-    try:
-        place_new(partial, target)
-        return
-    except FileExistsError:
-        if not overwrite:
-            raise _appeared(target) from None
-    exchange(partial, target)
-    # What has been put into the old folder since it was searched, which from here on has the other name.
-    try:
-        keep_own_files(partial, target, {partial / path.relative_to(target) for path in superseded})
-    except (OSError, OutputError):  # stays, under a name that can be seen
-        os.rename(partial, target.with_name(f"{target.name}-replaced-{partial.name[9:17]}"))
-        return
-    _remove(partial)
-
-
-def _appeared(target: Path) -> OutputError:
-    return OutputError(
-        f"{target} has appeared while this run worked and was left as it is, so this run's result was not kept; run "
-        "again with another name or with --overwrite."
-    )
+        raise explain_appearance(target) from None
 
 
 def _note_placed(target: Path) -> None:
@@ -203,7 +191,7 @@ def _note_placed(target: Path) -> None:
 
 
 def _is_within_unfinished(path: Path) -> bool:
-    return any(parent.name.startswith(".partial-") for parent in path.parents)
+    return any(parent.name.startswith(PARTIAL) for parent in path.parents)
 
 
 def _list_missing_parents(path: Path) -> list[Path]:
@@ -211,12 +199,17 @@ def _list_missing_parents(path: Path) -> list[Path]:
     return [parent for parent in path.parents if not parent.exists()]
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-        return
+def _remove_file(path: Path) -> None:
     with suppress(OSError):  # never made; what stopped the work is what has to be told
         path.unlink()
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove what killed runs have written of the file ``target``, unless another run is at work on it."""
+    with suppress(OSError, OutputError), hold_lock(target) as alone:
+        for path in list_left_over(target) if alone else ():
+            if path.is_file():
+                path.unlink()
 
 
 def _remove_empty(folders: list[Path]) -> None:

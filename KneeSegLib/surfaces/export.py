@@ -22,6 +22,7 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataReader, vtkXMLPolyDataWriter
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
+from KneeSegLib.io.write_errors import explain_incomplete
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.surfaces.file_checks import require_plausible_vtp, require_sound_ply, require_sound_triangles
 
@@ -75,13 +76,12 @@ def write_surface(
     with write_whole(path) as unfinished:
         file_format.write(in_file, unfinished, _title(structure, coordinate_system))
         if not unfinished.exists():
-            raise OutputError(f"{path} could not be written; check that the folder is writable and the disk not full.")
+            raise explain_incomplete(unfinished, path, f"{path} could not be written; choose another place.")
         try:
             written = _read_sound(file_format, unfinished)[0]
         except InputError as error:
-            raise OutputError(
-                f"{path} could not be written whole, so it was not kept; check that the disk is not full."
-            ) from error
+            otherwise = f"{path} could not be written whole, so it was not kept; try again, or choose another place."
+            raise explain_incomplete(unfinished, path, otherwise) from error
         _compare(in_file, written, path)
 
 

@@ -14,6 +14,11 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
+def is_main_process() -> bool:
+    """Whether this process writes files and reports, known before the group is joined."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @dataclass(frozen=True)
 class ProcessGroup:
     """This process's place (``rank``) among ``size`` processes."""

@@ -99,7 +99,7 @@ def test_wrong_usage_is_an_event_for_a_program(kneeseg):
         (MemoryError(), 6, "memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."), 6, "memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 6, "memory"),
-        (OSError(errno.ENOSPC, "No space left on device", "/data/out"), 5, "disk is full at /data/out"),
+        (OSError(errno.ENOSPC, "No space left on device", "/data/out"), 5, "disk is full ("),
         (PermissionError(errno.EACCES, "Permission denied", "/data/scan"), 5, "refused at /data/scan"),
         (ModuleNotFoundError("No module named 'vtk'", name="vtk"), 6, "package vtk is missing"),
         (KeyboardInterrupt(), 130, "Cancelled; nothing was written."),

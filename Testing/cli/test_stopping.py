@@ -22,6 +22,18 @@ def test_signal_interrupts_and_is_remembered():
         stop.check()
 
 
+def test_interrupt_where_nothing_can_be_raised_is_remembered_and_not_printed(capsys):
+    class Closing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    stop = Stop()
+    with stop.listening(), pytest.raises(Cancelled):
+        Closing()
+        stop.check()
+    assert capsys.readouterr().err == ""
+
+
 def test_postponed_block_ends_before_the_interrupt():
     stop, ended = Stop(), []
     with stop.listening(), pytest.raises(KeyboardInterrupt), stop.postponed():

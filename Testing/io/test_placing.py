@@ -6,8 +6,8 @@ import errno
 import os
 import shutil
 import signal
+import stat
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +17,10 @@ import pytest
 from KneeSegLib.errors import OutputError
 from KneeSegLib.io import placing
 from KneeSegLib.io.writing import list_placed, write_folder, write_whole
+
+FILES = ("flushing.py", "journal.py", "locking.py", "own_files.py", "placing.py", "unfinished.py", "writing.py")
+STRIDE = 19
+"""Every line takes minutes; `make faults` tries every call of the system."""
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed")
 
@@ -56,11 +60,11 @@ def replace_by_new(out: Path) -> None:
 
 
 def at_line(number: int, act: Callable[[], object]) -> list[int]:
-    """Call ``act`` before the line of ``placing`` or ``writing`` that is executed as number ``number``."""
+    """Call ``act`` before the line of the files that write a result which is executed as number ``number``."""
     passed = [0]
 
     def trace(frame, event, argument):
-        if not frame.f_code.co_filename.endswith(("placing.py", "writing.py")):
+        if not frame.f_code.co_filename.endswith(FILES):
             return None
         if event == "line":
             passed[0] += 1
@@ -128,33 +132,11 @@ def test_file_that_appears_during_the_run_is_left_as_it_is(way, tmp_path):
     assert contents(tmp_path) == {"a.txt": "mine"}
 
 
-def test_of_many_runs_into_one_new_folder_one_succeeds(way, tmp_path):
-    together, outcomes = threading.Barrier(8), []
-
-    def run(number: int) -> None:
-        try:
-            with write_folder(tmp_path / "out") as partial:
-                fill(partial, case_json=str(number))
-                together.wait()
-            outcomes.append(number)
-        except OutputError:
-            outcomes.append(None)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (winner,) = [outcome for outcome in outcomes if outcome is not None]
-    assert len(outcomes) == 8 and contents(tmp_path / "out") == {"case.json": str(winner)}
-    assert os.listdir(tmp_path) == ["out"]
-
-
 @posix
 @pytest.mark.parametrize("exists", [True, False])
 def test_kill_at_any_line_leaves_the_old_or_the_new_whole(exists, tmp_path):
     out, seen = tmp_path / "out", set()
-    for line in range(1, 2000, 2):
+    for line in range(1, 3000, STRIDE):
         if exists:
             prepare_old(out)
         child = os.fork()
@@ -173,9 +155,92 @@ def test_kill_at_any_line_leaves_the_old_or_the_new_whole(exists, tmp_path):
     assert seen == {"old" if exists else None, "new"} and line > 50
 
 
+@posix
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_a_killed_run_has_left_is_tidied_up_by_the_next(way, exists, tmp_path):
+    out = tmp_path / "out"
+    for line in range(2, 3000, 2 * STRIDE):
+        if exists:
+            prepare_old(out)
+        child = os.fork()
+        if child == 0:
+            at_line(line, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            with suppress(BaseException):
+                replace_by_new(out)
+            os._exit(0)
+        killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        # Put into whatever the old folder is called now, as a program does that was in it.
+        for folder in tmp_path.glob(".partial-*-out"):
+            if (folder / "case.json").exists() and (folder / "case.json").read_text() == "old":
+                (folder / "late.txt").write_text("mine")
+        late = {"late.txt": "mine"} if any(tmp_path.glob(".partial-*/late.txt")) else {}
+        with suppress(OutputError), write_folder(out):
+            pass
+        assert [name for name in os.listdir(tmp_path) if name != "out"] == [], line
+        assert contents(out) in ({**OLD, **late}, {**NEW, **late}) if exists else out.is_dir(), line
+        if not killed:
+            break
+        remove(tmp_path)
+    assert line > 50
+
+
 def remove(folder: Path) -> None:
     for entry in folder.iterdir():
-        shutil.rmtree(entry)
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def test_file_of_the_user_that_is_saved_anew_while_the_folder_is_exchanged_is_kept_as_saved(monkeypatch, tmp_path):
+    prepare_old(tmp_path / "out")
+    exchange = placing.exchange
+
+    def save_anew(partial, target):
+        (tmp_path / "draft").write_text("mine, improved")
+        os.replace(tmp_path / "draft", target / "notes" / "a" / "b.txt")
+        exchange(partial, target)
+
+    monkeypatch.setattr("KneeSegLib.io.unfinished.exchange", save_anew)
+    replace_by_new(tmp_path / "out")
+    assert contents(tmp_path / "out") == {**NEW, "notes/a/b.txt": "mine, improved"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")
+def test_read_only_folder_of_the_user_is_kept_as_it_is(tmp_path):
+    prepare_old(tmp_path / "out")
+    (tmp_path / "out" / "notes" / "a").chmod(0o555)
+    (tmp_path / "out").chmod(0o750)
+    replace_by_new(tmp_path / "out")
+    assert contents(tmp_path / "out") == NEW and os.listdir(tmp_path) == ["out"]
+    assert [stat.S_IMODE((tmp_path / "out" / name).stat().st_mode) for name in ("", "notes/a")] == [0o750, 0o555]
+
+
+@pytest.mark.parametrize("noted", ["", "{", '{"new": 1, "old": 2, "superseded": 5}', '{"new": "x"}', "[]"])
+def test_hidden_folder_of_which_nothing_is_known_gets_a_name_that_is_seen(noted, tmp_path, caplog):
+    prepare_old(tmp_path / "out")
+    fill(tmp_path / ".partial-0123abcd-out", thesis_txt="mine")
+    (tmp_path / ".journal-0123abcd-out").write_text(noted)
+    replace_by_new(tmp_path / "out")
+    assert contents(tmp_path / "out") == NEW
+    assert contents(tmp_path / "out-recovered-0123abcd") == {"thesis.txt": "mine"}
+    assert sorted(os.listdir(tmp_path)) == ["out", "out-recovered-0123abcd"]
+    assert "out-recovered-0123abcd holds what was beside out" in caplog.text
+
+
+def test_unfinished_folders_of_other_results_are_left_alone(tmp_path):
+    for name in (".partial-0123abcd-out2", ".partial-0123abcd-x-out", ".partial-out", ".partial-x-out"):
+        fill(tmp_path / name, thesis_txt="mine")
+    replace_by_new(tmp_path / "out")
+    assert len(os.listdir(tmp_path)) == 5
+
+
+def test_unfinished_file_of_a_killed_run_is_removed_by_the_next(tmp_path):
+    (tmp_path / ".partial-0123abcd-a.txt").write_text("half")
+    (tmp_path / ".partial-0123abcd-ba.txt").write_text("another's")
+    with write_whole(tmp_path / "a.txt") as partial:
+        partial.write_text("new")
+    assert sorted(os.listdir(tmp_path)) == [".partial-0123abcd-ba.txt", "a.txt"]
 
 
 @posix
@@ -208,7 +273,7 @@ def test_signal_at_any_line_leaves_what_is_told(way, tmp_path):
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        for line in range(1, 2000, 2):
+        for line in range(1, 3000, STRIDE):
             prepare_old(out)
             placed = len(list_placed())
             passed = at_line(line, lambda: signal.raise_signal(signal.SIGTERM))

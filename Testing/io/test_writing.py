@@ -11,7 +11,7 @@ import pytest
 
 from KneeSegLib.errors import Cancelled, OutputError
 from KneeSegLib.io import placing
-from KneeSegLib.io.writing import require_writable, write_folder, write_whole
+from KneeSegLib.io.writing import reserve_folder, write_folder, write_whole
 
 
 def names(folder) -> list[str]:
@@ -135,20 +135,23 @@ def test_error_that_does_not_concern_the_output_passes_unchanged(tmp_path):
 
 
 def test_writability_is_known_before_the_work_and_leaves_no_trace(tmp_path):
-    require_writable(tmp_path / "new" / "out")
+    with reserve_folder(tmp_path / "new" / "out"):
+        pass
     assert names(tmp_path) == []
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OutputError):
-        require_writable(tmp_path / "file" / "out")
-    with pytest.raises(OutputError, match="exists already"):
-        require_writable(tmp_path)
+    with pytest.raises(OutputError), reserve_folder(tmp_path / "file" / "out"):
+        pytest.fail("the block ran")
+    with pytest.raises(OutputError, match="exists already"), reserve_folder(tmp_path):
+        pytest.fail("the block ran")
+    assert names(tmp_path) == ["file"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not Unicode")
 def test_folder_whose_name_is_not_utf8_is_refused_before_work_begins(tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/Sch\xe4del")
-    with pytest.raises(OutputError, match="Sch.del holds bytes that are no UTF-8.*Choose another place"):
-        require_writable(odd)
+    said = "Sch.del holds bytes that are no UTF-8.*Choose another place"
+    with pytest.raises(OutputError, match=said), reserve_folder(odd):
+        pytest.fail("the block ran")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -166,6 +169,7 @@ def test_every_file_and_folder_is_on_the_disk_before_it_takes_its_name(tmp_path,
         (partial / "surfaces").mkdir()
         (partial / "surfaces" / "femur.stl").write_text("new")
     assert flushed == [
+        (tmp_path / partial.name.replace("partial", "journal"), False),
         (partial / "surfaces" / "femur.stl", False),
         (partial / "surfaces", False),
         (partial, False),

@@ -66,7 +66,9 @@ def compare(
     from KneeSegLib.evaluation.compare.remarks import list_remarks
     from KneeSegLib.evaluation.compare.running import Comparison
     from KneeSegLib.io.strict_json import as_strict_json
+    from KneeSegLib.io.writing import reserve_folder
 
+    context.with_resource(reserve_folder(output, overwrite=True))
     results = run(Comparison(found, systems, output, meaning, edge or ""), stream.progress)
     for sentence in list_remarks(results):
         stream.warning(sentence)

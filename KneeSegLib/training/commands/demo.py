@@ -55,9 +55,9 @@ def demo(
     (result/report.html is the page to open) and the figures (agreement.json).
     """
     stream = stream_of(context)
-    from KneeSegLib.io.writing import require_writable, write_folder
+    from KneeSegLib.io.writing import reserve_folder, write_folder
 
-    require_writable(output, overwrite)
+    context.with_resource(reserve_folder(output, overwrite))
     from KneeSegLib.pipelines.request import require_device
     from KneeSegLib.segmentation import segment
 

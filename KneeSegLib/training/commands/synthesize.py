@@ -153,10 +153,8 @@ def _render(
     overwrite: bool,
     stream: Stream,
 ) -> None:
-    from KneeSegLib.io.writing import require_writable, write_folder
-
-    require_writable(output, overwrite)
     from KneeSegLib.io.image_files import write_image
+    from KneeSegLib.io.writing import write_folder
 
     records: list[dict[str, Any]] = []
     with write_folder(output, overwrite=overwrite) as unfinished:

@@ -107,18 +107,21 @@ def train(
     for path in (prepared, cases):
         if path is not None:
             require_existing(path)
-    from KneeSegLib.io.writing import require_writable
+    from KneeSegLib.io.writing import reserve_folder
     from KneeSegLib.networks.device import find_device
     from KneeSegLib.training.freed_memory import keep_freed_memory
     from KneeSegLib.training.loop import Running, Training
+    from KneeSegLib.training.process_group import is_main_process
     from KneeSegLib.training.recipe_files import read_recipe
 
     keep_freed_memory()
     chosen = read_recipe(recipe, entries or (), steps=steps, seed=seed)
     beginning = _find_start(start) if start is not None else None
     bundle = bundles / chosen.name if bundles is not None else None
-    if bundle is not None:
-        require_writable(bundle, overwrite)
+    if is_main_process():
+        context.with_resource(reserve_folder(output, overwrite=True))
+        if bundle is not None:
+            context.with_resource(reserve_folder(bundle, overwrite))
     if cases is not None:
         chosen = _adapt(chosen, fine_tuned=beginning is not None)
         wanted = _understand(layout, labels, side, fold, prepared, synthetic)
