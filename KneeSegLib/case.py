@@ -9,11 +9,11 @@ map, and a structure may be in several of them. They share one frame of referenc
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from KneeSegLib.case_record import SCAN_NAME
 from KneeSegLib.errors import InputError
 from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from KneeSegLib.measurements.structures import FoundStructure
     from KneeSegLib.measurements.surface_map import SurfaceMap
     from KneeSegLib.second_opinion import SecondOpinion
-
-_SCAN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass
@@ -93,7 +91,7 @@ class Case:
         names = [scan.name for scan in self.scans]
         if not names:
             raise ValueError("A case holds at least one scan.")
-        if len(names) > 1 and (len(set(names)) < len(names) or not all(map(_SCAN_NAME.fullmatch, names))):
+        if len(names) > 1 and (len(set(names)) < len(names) or not all(map(SCAN_NAME.fullmatch, names))):
             raise ValueError(f"Several scans need different names of a-z, 0-9 and '-', found {names}.")
 
     @property

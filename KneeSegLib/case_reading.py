@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Set
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from KneeSegLib.case_record import CASE_FORMAT, CASE_FORMAT_VERSION, RECORD_NAME, REPORT_NAME
+from KneeSegLib.case_record import (
+    CASE_FORMAT,
+    CASE_FORMAT_VERSION,
+    MAPS_NAME,
+    RECORD_NAME,
+    REPORT_NAME,
+    SCAN_NAME,
+    SURFACES_NAME,
+)
 from KneeSegLib.errors import InputError
-
-_MOST_BYTES = 64 * 2**20
-"""A record of a whole leg has about 0.1 MB."""
-
+from KneeSegLib.io.documents import UnreadableDocument, read_json
+from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
 
 _LONGEST_NAME = 200
 """Most systems know names of up to 255 bytes."""
@@ -74,10 +80,12 @@ def list_recorded_files(folder: Path) -> Set[Path]:
     named: list[Any] = [RECORD_NAME, REPORT_NAME] if scans else []
     for scan in scans:
         named += [structure["surface"]["file"] for structure in scan["structures"]]
+        prefix = f"{scan['name']}/" if scan.get("name") else ""
+        named.append(prefix + SEGMENTATION_NAME)
         files = scan.get("files")
-        if isinstance(files, dict):
-            maps = files.get("maps")
-            named += [files.get("segmentation"), *(maps if isinstance(maps, list) else ())]
+        maps = files.get("maps") if isinstance(files, dict) else None
+        listed = maps if isinstance(maps, list) else []
+        named += [name for name in listed if _is_own_file(folder, name, scan.get("name") or "", MAPS_NAME)]
     found = {folder / name for name in named if isinstance(name, str) and is_inside(folder, name)}
     return frozenset(path for path in found if path.is_file() and path.stat().st_mtime_ns <= written)
 
@@ -100,18 +108,22 @@ def is_inside(folder: Path, name: str) -> bool:
         return False
 
 
+def _is_own_file(folder: Path, name: Any, scan: str, room: str) -> bool:
+    """Whether ``name`` is directly in that room of a scan, where cases have their files: another case may lie below."""
+    return (
+        isinstance(name, str)
+        and is_inside(folder, name)
+        and PurePosixPath(name).parts[:-1] == tuple(filter(None, (scan, room)))
+    )
+
+
 def _read_object(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise _damaged(path, "it is no file")
-    if path.stat().st_size > _MOST_BYTES:
-        raise _damaged(path, f"it has {path.stat().st_size / 2**20:.0f} MB")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); ask for the right to read it.") from error
-    except (ValueError, RecursionError) as error:
-        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        raise _damaged(path, f"it is not JSON: {where}") from error
+        record = read_json(path)
+    except InputError:
+        raise _damaged(path, "it is no file") from None
+    except UnreadableDocument as error:
+        raise _damaged(path, f"it {error}") from None
     if not isinstance(record, dict):
         raise _damaged(path, f"it holds {_shorten(record)} instead of an object")
     return record
@@ -120,16 +132,17 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _check_scan(scan: Any, path: Path, named: bool) -> None:
     if not isinstance(scan, dict):
         raise _damaged(path, f"a scan is {_shorten(scan)} instead of an object")
-    if named and not isinstance(scan.get("name"), str):
-        raise _damaged(path, f'the "name" of a scan is {_shorten(scan.get("name"))} instead of a text')
+    name = scan.get("name") if named else ""
+    if not isinstance(name, str) or (named and not SCAN_NAME.fullmatch(name)):
+        raise _damaged(path, f'the "name" of a scan is {_shorten(name)} instead of a text of a-z, 0-9 and "-"')
     structures = scan.get("structures")
     if not isinstance(structures, list):
         raise _damaged(path, f'the "structures" of a scan are {_shorten(structures)} instead of a list')
     for structure in structures:
-        _check_structure(structure, path)
+        _check_structure(structure, path, name)
 
 
-def _check_structure(structure: Any, path: Path) -> None:
+def _check_structure(structure: Any, path: Path, scan: str) -> None:
     if not isinstance(structure, dict) or not isinstance(structure.get("key"), str):
         raise _damaged(path, f'a structure is {_shorten(structure)} instead of an object with a "key"')
     key, told = structure["key"], _shorten(structure["key"])
@@ -142,7 +155,7 @@ def _check_structure(structure: Any, path: Path) -> None:
     name = surface.get("file") if isinstance(surface, dict) else None
     if not isinstance(name, str):
         raise _damaged(path, f'"surface" of {told} is {_shorten(surface)} instead of an object with a "file"')
-    if not is_inside(path.parent, name) or Path(name).stem != key:
+    if not _is_own_file(path.parent, name, scan, SURFACES_NAME) or Path(name).stem != key:
         raise InputError(
             f"{path} names {_shorten(name)} as the surface of {told}, and only a file {told} within its own folder is "
             f"read; take {RECORD_NAME} away to have the surfaces made from the labels."

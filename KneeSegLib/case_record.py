@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 CASE_FORMAT = "KneeSeg case"
 CASE_FORMAT_VERSION = 2
 """Raised when a field of ``case.json`` changes its meaning or disappears; new fields do not raise it."""
+
+SCAN_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""What the scans of a case are called, and their folders."""
 
 SURFACES_NAME = "surfaces"
 MAPS_NAME = "maps"

@@ -105,6 +105,8 @@ def test_record_of_a_newer_version_is_said(out):
         "..\\other\\patella_right.stl",
         "C:\\other\\patella_right.stl",
         "surfaces/link/patella_right.stl",
+        "another_case/surfaces/patella_right.stl",
+        "patella_right.stl",
         "surfaces/femur_right.stl",
         "",
         "surfaces/\0/patella_right.stl",

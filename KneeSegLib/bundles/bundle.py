@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.bundles.metadata import FACTS, missing_entries
 from KneeSegLib.bundles.spec import ModelSpec
-from KneeSegLib.errors import ModelError
+from KneeSegLib.errors import InputError, ModelError
+from KneeSegLib.io.documents import UnreadableDocument, read_json
 from KneeSegLib.io.resources import models_folder
+from KneeSegLib.io.screening import require_regular_file
 
 if TYPE_CHECKING:
     import torch
@@ -47,12 +48,12 @@ class Bundle:
         """
         path = self.path / METADATA
         try:
-            metadata = json.loads(path.read_text(encoding="utf-8"))
-        except OSError:
+            metadata = read_json(path)
+        except InputError:
             raise ModelError(
                 f"The description of the model {self.name} belongs at {path} and cannot be read; {self.remedy}."
             ) from None
-        except ValueError:
+        except UnreadableDocument:
             raise ModelError(f"The description of the model {self.name} ({path}) is damaged; {self.remedy}.") from None
         missing = missing_entries(metadata)
         if missing:
@@ -102,7 +103,19 @@ class Bundle:
         from KneeSegLib.bundles.weights import network_from
 
         self.verify()  # before anything is built by what the metadata say
+        self._require_fitting_channels()
         return self.load_into(network_from(self.network_config)).to(device)
+
+    def _require_fitting_channels(self) -> None:
+        """Raise unless the network takes and gives as many channels as the description names."""
+        wanted = {"in_channels": self.spec.channels, "out_channels": self.spec.classes}
+        for argument, names in wanted.items():
+            count = self.network_config.get(argument, len(names)) if isinstance(self.network_config, Mapping) else 0
+            if count != len(names):
+                raise ModelError(
+                    f"The network of the model {self.name} has {argument} {count}, and its description names "
+                    f"{len(names)}; {self.remedy}."
+                )
 
     def load_into(self, network: torch.nn.Module) -> torch.nn.Module:
         """Put the verified weights into ``network`` and return it, in evaluation mode, gradients off."""
@@ -121,8 +134,9 @@ class Bundle:
         path = self.path / WEIGHTS
         expected = self.sha256
         try:
+            require_regular_file(path)
             content = path.read_bytes()
-        except OSError:
+        except (OSError, InputError):
             raise ModelError(
                 f"The weights of the model {self.name} should be at {path}, but cannot be read; {self.remedy}."
             ) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from math import ceil, degrees, floor
+from math import ceil, degrees, floor, prod
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +16,8 @@ import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.boxes import ArrayBox, make_box
-from KneeSegLib.geometry.settings import LARGEST_COSINE, LARGEST_DRIFT_PIXELS
+from KneeSegLib.geometry.settings import LARGEST_COSINE, LARGEST_DRIFT_PIXELS, LARGEST_GROWTH, LARGEST_LEAN_DEGREES
+from KneeSegLib.memory import require_memory
 
 Number = TypeVar("Number")
 
@@ -153,7 +154,9 @@ def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, 
     set to ``fill``.
 
     Raises:
-        InputError: rows and columns are not perpendicular.
+        InputError: rows and columns are not perpendicular, or slices lean so far that the grid would be many times
+            as large.
+        ResourceError: not enough memory for the grid.
     """
     spacing = np.array(image.GetSpacing())
     axes = np.array(image.GetDirection()).reshape(3, 3).T
@@ -170,15 +173,26 @@ def straighten_gantry_tilt(image: sitk.Image, fill: float) -> tuple[sitk.Image, 
         return image, 0.0
     first = [floor(min(drift, 0.0)) for drift in drift_pixels]
     grown = [ceil(abs(drift)) for drift in drift_pixels]
+    lean = degrees(np.arccos(np.clip(normal @ step / np.linalg.norm(step), -1.0, 1.0)))
+    columns, rows, slices = image.GetSize()
+    size = [columns + grown[0], rows + grown[1], slices]
+    if lean > LARGEST_LEAN_DEGREES or prod(size) > LARGEST_GROWTH * prod(image.GetSize()):
+        raise InputError(
+            f"The slices of the image lean by {lean:.0f} degrees and drift by {np.abs(drift_pixels).max():.0f} pixels, "
+            "which no gantry does; its positions are wrong: export it again."
+        )
+    require_memory(
+        prod(size) * (image.GetSizeOfPixelComponent() + 4),
+        f"Straightening slices to {' x '.join(map(str, size))} voxels",
+    )
     grid = sitk.ResampleImageFilter()
-    grid.SetSize([image.GetSize()[0] + grown[0], image.GetSize()[1] + grown[1], image.GetSize()[2]])
+    grid.SetSize(size)
     grid.SetOutputSpacing([*spacing[:2], float(normal @ step)])
     grid.SetOutputDirection(np.column_stack([axes[0], axes[1], normal]).ravel())
     grid.SetOutputOrigin(image.TransformIndexToPhysicalPoint([*first, 0]))
     grid.SetInterpolator(sitk.sitkLinear)
     grid.SetDefaultPixelValue(float(fill))
     grid.SetOutputPixelType(image.GetPixelID())
-    lean = degrees(np.arccos(np.clip(normal @ step / np.linalg.norm(step), -1.0, 1.0)))
     return grid.Execute(image), lean
 
 

@@ -27,7 +27,6 @@ it an image is given to it as its file holds it. Only ``format``, ``format_versi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from typing import Any
 from KneeSegLib.anatomy import STRUCTURES, TISSUES, Side, Structure, structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import direction_of_letters
+from KneeSegLib.io.documents import UnreadableDocument, read_json
 from KneeSegLib.io.resources import label_mappings_folder
 
 MAPPING_FORMAT = "KneeSeg label mapping"
@@ -49,6 +49,9 @@ MAPPING_NAME = "label_mapping.json"
 
 MAPPING_FIELD = "kneeseg_label_mapping"
 """Field of nnU-Net's ``dataset.json`` that may hold a mapping: nnU-Net copies the file to what it trains."""
+
+_MOST_DIGITS = 9
+"""Of a label value; Python reads none of thousands of digits."""
 
 _FIELDS = {
     "format",
@@ -198,10 +201,10 @@ def describe_mapping(labels: Mapping[str, str], **fields: Any) -> dict[str, Any]
 
 def _parse(path: Path, source: str) -> LabelMapping:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = read_json(path)
+    except UnreadableDocument as error:
         raise InputError(
-            f"The label mapping {source} cannot be read as JSON ({error}); see docs/nnunet.md for how one looks."
+            f"The label mapping {source} cannot be read as JSON (it {error}); see docs/nnunet.md for how one looks."
         ) from None
     return parse_label_mapping(content, source)
 
@@ -248,6 +251,9 @@ def _check_fields(content: Any, source: str) -> None:
     for name in ("labels", "left_out"):
         if not isinstance(content.get(name, {}), dict):
             raise InputError(f'"{name}" of the label mapping {source} is no table of labels; see docs/nnunet.md.')
+    for name in ("title", "license", "source"):
+        if not isinstance(content.get(name, ""), str):
+            raise InputError(f'"{name}" of the label mapping {source} is no text; see docs/nnunet.md.')
     datasets = content.get("datasets", [])
     if not (isinstance(datasets, list) and all(isinstance(entry, str) for entry in datasets)):
         raise InputError(f'"datasets" of the label mapping {source} is no list of names; see docs/nnunet.md.')
@@ -262,7 +268,7 @@ def _check_fields(content: Any, source: str) -> None:
 
 
 def _key(key: str) -> int | str:
-    return int(key) if key.strip().isdecimal() else plain_name(key)
+    return int(key) if key.strip().isdecimal() and len(key) <= _MOST_DIGITS else plain_name(key)
 
 
 def _target(label: str, meant: Any, source: str) -> Target:
@@ -274,6 +280,6 @@ def _target(label: str, meant: Any, source: str) -> Target:
         return Target(meant, None)
     close = get_close_matches(str(meant), [*(entry.key for entry in STRUCTURES), *tissues], n=2, cutoff=0.4)
     raise InputError(
-        f'The label mapping {source} says that "{label}" is "{meant}", which is no structure of KneeSeg; '
-        + (f"did you mean {' or '.join(close)}?" if close else 'put it into "left_out".')
+        f'The label mapping {source} says that "{label[:60]}" is "{str(meant)[:60]}", which is no structure of '
+        "KneeSeg; " + (f"did you mean {' or '.join(close)}?" if close else 'put it into "left_out".')
     )

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from KneeSegLib.errors import ModelError, ResourceError
+from KneeSegLib.errors import InputError, ModelError, ResourceError
+from KneeSegLib.io.torch_files import describe_damage, is_zip
 
 _BLOCK_BYTES = 2**20
 _KINDS = "?bhilqBHILQefdg"
@@ -76,6 +77,12 @@ def _load(path: Path, trusted: bool) -> Any:
             f"Reading nnU-Net's checkpoints safely takes torch 2.5 or later, and this is {torch.__version__}; "
             "install a later one, or give --trust-checkpoint if you know where the model is from."
         )
+    try:
+        damage = describe_damage(path) if is_zip(path) else ""  # those of before torch 1.6 have no checksums
+    except InputError as error:
+        raise ModelError(str(error)) from None
+    if damage and not trusted:
+        raise ModelError(f"{path} is damaged or no checkpoint of nnU-Net ({damage}); copy the model once more.")
     try:
         if trusted:
             return torch.load(path, map_location="cpu", weights_only=False)

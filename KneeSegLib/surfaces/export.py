@@ -24,12 +24,16 @@ from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.geometry.mesh import points_of, polydata_from, triangles_of
 from KneeSegLib.io.write_errors import explain_incomplete
 from KneeSegLib.io.writing import write_whole
+from KneeSegLib.memory import require_memory
 from KneeSegLib.surfaces.file_checks import require_plausible_vtp, require_sound_ply, require_sound_triangles
+from KneeSegLib.surfaces.file_sizes import require_sound_obj, require_sound_stl, require_sound_vtp
 
 CoordinateSystem = Literal["LPS", "RAS"]
 COORDINATE_SYSTEMS: tuple[CoordinateSystem, ...] = ("LPS", "RAS")
 _TOLERANCE_MM = 1e-3
 _STL_HEADER_BYTES = 80
+_MEMORY_PER_BYTE = 8
+"""What VTK's readers take for a byte of a file, as text or packed. Not measured."""
 
 
 class Named(Protocol):
@@ -95,6 +99,7 @@ def read_surface(path: str | Path) -> vtkPolyData:
     file_format = _format_of(path)
     if not path.is_file():
         raise InputError(f"There is no surface file {path}; give an existing one.")
+    require_memory(_MEMORY_PER_BYTE * path.stat().st_size, f"Reading the surface {path.name}")
     polydata, text = _read_sound(file_format, path)
     if polydata.GetNumberOfPolys() == 0:
         raise InputError(f"{path} holds no triangles; it may be truncated or of another format.")
@@ -147,6 +152,7 @@ def _write_stl(polydata: vtkPolyData, path: Path, title: str) -> None:
 
 
 def _read_stl(path: Path) -> tuple[vtkPolyData, str]:
+    require_sound_stl(path)
     with path.open("rb") as file:
         header = file.read(_STL_HEADER_BYTES)
     return _output_of(vtkSTLReader(), path), header.decode("latin-1")
@@ -176,6 +182,7 @@ def _write_obj(polydata: vtkPolyData, path: Path, title: str) -> None:
 
 
 def _read_obj(path: Path) -> tuple[vtkPolyData, str]:
+    require_sound_obj(path)
     with path.open(encoding="latin-1") as file:
         comments = "".join(line for line in (file.readline(1000) for _ in range(20)) if line.startswith("#"))
     return _output_of(vtkOBJReader(), path), comments
@@ -198,6 +205,7 @@ def _write_vtp(polydata: vtkPolyData, path: Path, title: str) -> None:
 
 def _read_vtp(path: Path) -> tuple[vtkPolyData, str]:
     require_plausible_vtp(path)
+    require_sound_vtp(path)
     polydata = _output_of(vtkXMLPolyDataReader(), path)
     space = polydata.GetFieldData().GetAbstractArray("SPACE")
     return polydata, f"SPACE={space.GetValue(0)}" if space else ""

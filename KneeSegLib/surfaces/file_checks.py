@@ -93,12 +93,14 @@ def require_plausible_vtp(path: Path) -> None:
 
 
 def require_sound_triangles(polydata: vtkPolyData, path: Path) -> None:
-    """Raise unless every triangle that was read from ``path`` names points that there are.
+    """Raise unless every triangle that was read from ``path`` names points that there are, at places that are numbers.
 
     Raises:
         InputError: one does not.
     """
     count = polydata.GetNumberOfPoints()
+    if count and not np.isfinite(vtk_to_numpy(polydata.GetPoints().GetData())).all():
+        raise _damaged(path, "a point lies at what is no number")
     corners = vtk_to_numpy(polydata.GetPolys().GetConnectivityArray())
     if corners.size and not 0 <= corners.min() <= corners.max() < count:
         raise _damaged(path, f"a triangle names a point that is not among its {count}")

@@ -12,7 +12,9 @@ from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.bundles import Bundle
 from KneeSegLib.bundles.kinds import MrInput
 from KneeSegLib.bundles.metadata import TRAINING_SECONDS
+from KneeSegLib.errors import InputError
 from KneeSegLib.training.bundle_files import write_bundle
+from KneeSegLib.training.checkpoints import read_checkpoint
 from KneeSegLib.training.initialisation import build_network, initialise_network
 from KneeSegLib.training.log import read_training_seconds
 from KneeSegLib.training.recipe import Recipe
@@ -125,8 +127,11 @@ def _describe_input(given: MrInput) -> dict[str, str]:
 
 def read_averaged_weights(folder: Path, file: str = "checkpoint.pt") -> tuple[dict[str, torch.Tensor], int, str]:
     """Return the averaged weights of a training, the step they were saved at, and the bundle they started from."""
-    state = torch.load(Path(folder) / file, map_location="cpu", weights_only=True)
-    return state["average"], int(state["step"]), state.get("origin", "")
+    state = read_checkpoint(Path(folder) / file, torch.device("cpu"))
+    average, step = state.get("average"), state.get("step")
+    if not isinstance(average, dict) or not isinstance(step, int):
+        raise InputError(f"The checkpoint {file} in {folder} holds no averaged weights; give the folder of a training.")
+    return average, step, str(state.get("origin", ""))
 
 
 def interpolate_weights(

@@ -206,6 +206,16 @@ class Training:
         if not self.can_go_on:
             return
         state = read_checkpoint(path, self.device)
+        try:
+            self._take_up(state)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            raise InputError(
+                f"The checkpoint {path} is of another training or damaged ({type(error).__name__}); take it from a "
+                "copy, or take it away to begin anew."
+            ) from None
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Go on exactly where the training stood whose state was read."""
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,13 @@ from typing import Any, Literal
 from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.bundles.kinds import BOTH_BONES
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.documents import UnreadableDocument, read_document
 from KneeSegLib.networks.resnet_unet import LEVELS
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.networks.vnet import are_vnet_widths
 from KneeSegLib.training.recipe import MR_PREFIX, Recipe
-from KneeSegLib.training.settings import VIEW_MM
+from KneeSegLib.training.recipe_values import check_values
+from KneeSegLib.training.settings import MOST_RECIPE_BYTES, VIEW_MM
 from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 from KneeSegLib.training.synthesis.mr.settings import MrSynthesis
 from KneeSegLib.training.synthesis.settings import CtSynthesis
@@ -38,23 +41,41 @@ def read_recipe(name_or_path: str | Path, assignments: Sequence[str] = (), **cha
     Raises:
         InputError: no such recipe, or an entry that is unknown or of the wrong kind; the sentence names it.
     """
-    import yaml
-
     path = Path(name_or_path)
-    if not path.is_file():
+    if not path.exists():
         path = RECIPES_FOLDER / f"{name_or_path}.yaml"
-    if not path.is_file():
+    if not path.exists():
         known = ", ".join(sorted(p.stem for p in RECIPES_FOLDER.glob("*.yaml")))
         raise InputError(f"No recipe {str(name_or_path)!r} was found; give a YAML file or one of: {known}.")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise InputError(f"Recipe {path.name} holds no table of entries; see the recipes that ship for the form.")
+    content = _read_table(path)
     for assignment in assignments:
         _assign(content, assignment, path.name)
     content.update({key: value for key, value in changes.items() if value is not None})
     recipe = _build(Recipe, content, path.name)
     _check(recipe, path.name)
     return recipe
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """Return the entries of a file in YAML, of which JSON is a part."""
+    import yaml
+
+    try:
+        text = read_document(path, MOST_RECIPE_BYTES)
+    except UnreadableDocument as error:
+        raise InputError(f"Recipe {path.name} {error}, expected a file in YAML; write it anew.") from None
+    try:
+        # An anchor can stand for lists of lists of itself, which are too much to show, and no recipe needs any.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise InputError(f"Recipe {path.name} has an alias (*name), expected values alone; write them out.")
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark is not None else type(error).__name__
+        raise InputError(f"Recipe {path.name} is no YAML that can be read ({where}); correct it.") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError(f"Recipe {path.name} holds no table of entries; see the recipes that ship for the form.")
+    return content
 
 
 def _assign(content: dict[str, Any], assignment: str, where: str) -> None:
@@ -69,7 +90,7 @@ def _assign(content: dict[str, Any], assignment: str, where: str) -> None:
             raise InputError(f"Recipe {where}: {entry!r} was to be set, but {table!r} is no table of entries.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         value = None
     if not (equals and last) or value is None:
         raise InputError(
@@ -86,10 +107,13 @@ def parse_recipe(content: Mapping[str, Any], where: str) -> Recipe:
         InputError: as :func:`read_recipe`.
     """
     entries = {entry.name for entry in dataclasses.fields(Recipe)}
-    return _build(Recipe, {key: value for key, value in content.items() if key in entries}, where)
+    recipe = _build(Recipe, {key: value for key, value in content.items() if key in entries}, where)
+    _check(recipe, where)
+    return recipe
 
 
 def _check(recipe: Recipe, where: str) -> None:
+    check_values(recipe, where)
     dimensions = 2 if recipe.planar else 3
     stride = INPUT_SIZE if recipe.kind == "mr-shape" else 2 ** (len(recipe.widths) - 1)
     for shape in recipe.shapes:
@@ -149,6 +173,8 @@ def _check(recipe: Recipe, where: str) -> None:
 
 def _build(kind: type, content: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(kind)
+    if not all(isinstance(key, str) for key in content):
+        raise InputError(f"Recipe {where} has entries whose names are no text; correct them.")
     content = {FORMER_KEYS.get(key, key): value for key, value in content.items()}
     if kind is Recipe:
         hints["synthesis"] = MrSynthesis if str(content.get("kind")).startswith(MR_PREFIX) else CtSynthesis
@@ -172,21 +198,34 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
-            raise InputError(f"Recipe {where} is {value!r}, expected a table of entries.")
+            raise InputError(f"Recipe {where} is {_shorten(value)}, expected a table of entries.")
         return _build(hint, value, where)
     if origin is tuple:
-        inner = typing.get_args(hint)[0]
+        inner, *others = typing.get_args(hint)
         if not isinstance(value, (list, tuple)):
-            raise InputError(f"Recipe {where} is {value!r}, expected a list.")
+            raise InputError(f"Recipe {where} is {_shorten(value)}, expected a list.")
+        if others != [...] and len(value) != 1 + len(others):
+            raise InputError(f"Recipe {where} is {_shorten(value)}, expected a list of {1 + len(others)} values.")
         return tuple(_parse(inner, item, where) for item in value)
     if origin is Literal:
         if value not in typing.get_args(hint):
-            raise InputError(f"Recipe {where} is {value!r}, expected one of {', '.join(typing.get_args(hint))}.")
+            known = ", ".join(typing.get_args(hint))
+            raise InputError(f"Recipe {where} is {_shorten(value)}, expected one of {known}.")
         return value
     if origin is types.UnionType:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 2**63 else math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise InputError(f"Recipe {where} is {value!r}, expected a value of type {hint.__name__}.")
+        raise InputError(f"Recipe {where} is {_shorten(value)}, expected a value of type {hint.__name__}.")
     return value
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, (dict, list, tuple)) and len(value) > 8:
+        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    try:
+        text = repr(value)
+    except ValueError:  # a number of thousands of digits
+        return "a number without end"
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.training.recipe import Recipe
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_BONES = ("femur", "tibia", "both")
 _JOINTS = ("hip", "knee", "ankle", "body", "mr-knee")
 _FRACTIONS = ("probability", "focus", "share", "metal_in_bone")
 """Names, or their ends, of what lies between 0 and 1."""
@@ -31,14 +31,14 @@ _COUNTS = {
     "modes": 500,
     "encoder_width": 1024,
 }
-"""Whole numbers that are at least 1, and the most that they can be. Not measured: far beyond what anyone trains with."""
+"""Whole numbers that are at least 1, and the most that they can be: more than anyone trains with. Not measured."""
 
 _MOST_LEVELS, _MOST_CHANNELS = 9, 4096
 _MOST_SHAPES, _LARGEST_SIDE, _MOST_VOXELS = 64, 4096, 2**28
 _POSITIVE = ("spacing_mm", "finest_spacing_mm", "learning_rate", "reuse")
 
 
-def check_values(recipe: Any, where: str) -> None:
+def check_values(recipe: Recipe, where: str) -> None:
     """Raise unless every value of a recipe lies where training can use it.
 
     Raises:
@@ -52,8 +52,6 @@ def check_values(recipe: Any, where: str) -> None:
         raise _unfit(where, "name", recipe.name, "letters, digits, dots and hyphens, as it becomes a folder's name")
     if not recipe.joints or not set(recipe.joints) <= set(_JOINTS):
         raise _unfit(where, "joints", list(recipe.joints), f"one joint of {', '.join(_JOINTS)}, or several")
-    if recipe.shape.bone not in _BONES:
-        raise _unfit(where, "shape.bone", recipe.shape.bone, f"one of {', '.join(_BONES)}")
     if not 1 <= len(recipe.widths) <= _MOST_LEVELS or not all(1 <= width <= _MOST_CHANNELS for width in recipe.widths):
         raise _unfit(where, "widths", list(recipe.widths), f"1 to {_MOST_LEVELS} numbers of channels")
     if not 1 <= len(recipe.shapes) <= _MOST_SHAPES or not all(map(_is_shape, recipe.shapes)):
@@ -67,7 +65,7 @@ def check_values(recipe: Any, where: str) -> None:
     _check_choices(recipe, where)
 
 
-def _check_choices(recipe: Any, where: str) -> None:
+def _check_choices(recipe: Recipe, where: str) -> None:
     from KneeSegLib.training.synthesis.mr.contrast import PRESETS
 
     if not recipe.mr.edges or not recipe.mr.views:
@@ -93,7 +91,8 @@ def _find_fault(name: str, value: Any) -> str:
     if not all(math.isfinite(number) and abs(number) <= _LARGEST for number in floats):
         return f"numbers of {_LARGEST:g} at most"
     if name in _COUNTS:
-        return "" if 1 <= value <= _COUNTS[name] else f"a whole number from 1 to {_COUNTS[name]}"
+        fit = isinstance(value, int) and 1 <= value <= _COUNTS[name]
+        return "" if fit else f"a whole number from 1 to {_COUNTS[name]}"
     if name.endswith(_FRACTIONS) and not all(0.0 <= number <= 1.0 for number in floats):
         return "a number from 0 to 1"
     if name in _POSITIVE and not all(number > 0.0 for number in floats):

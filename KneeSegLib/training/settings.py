@@ -120,3 +120,6 @@ MISLABELLED_EDGE = (1.0, 1.7)
 """Deviations of a smooth noise between which a mislabelled piece begins: about 9 % of a box."""
 MISLABELLED_FRACTIONS = (0.3, 1.0)
 """Bounds of the fraction of the probability that goes to the wrong class."""
+
+MOST_RECIPE_BYTES = 2**20
+"""Of a recipe's file. Those that ship have one or two kB."""

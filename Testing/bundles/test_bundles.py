@@ -167,6 +167,30 @@ def test_nothing_is_built_before_the_weights_are_verified(bundle, monkeypatch):
         bundle.network()
 
 
+@pytest.mark.parametrize(
+    ("target", "arguments", "finding"),
+    [
+        ("monai.networks.nets.UNet", {"pretrained_url": "http://127.0.0.1/x"}, "the argument 'pretrained_url'"),
+        ("monai.networks.nets.BasicUNet", {"act": "os.system"}, "act = 'os.system'"),
+        ("monai.networks.nets.BasicUNet", {"norm": ["batch", {"__class__": 1}]}, "norm = "),
+        ("KneeSegLib.networks.SliceUNet", {"widths": [10**9]}, "widths = "),
+        ("KneeSegLib.networks.SliceUNet", {"widths": [[4]]}, "widths = "),
+        ("KneeSegLib.networks.SliceUNet", {"in_channels": float("nan")}, "in_channels = nan"),
+        ("KneeSegLib.networks.SliceUNet", {"in_channels": True}, "in_channels = True"),
+    ],
+)
+def test_only_numbers_and_known_words_are_arguments(target, arguments, finding):
+    config = {"_target_": target, "in_channels": 1, "out_channels": 2, **arguments}
+    with pytest.raises(ModelError, match=f"{finding}.*do not use it"):
+        network_from(config)
+
+
+def test_a_network_without_measure_is_refused_before_memory_is_taken():
+    config = {"_target_": "KneeSegLib.networks.CoarseUNet3D", "in_channels": 4096, "out_channels": 2}
+    with pytest.raises(ModelError, match="million weights, expected at most"):
+        network_from({**config, "widths": [4096] * 4})
+
+
 def test_networks_of_monai_are_built():
     pytest.importorskip("monai")
     config = {"_target_": "monai.networks.nets.BasicUNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 2}

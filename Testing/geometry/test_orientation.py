@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import (
     reorient_to_lps,
     restore_crop_orientation,
@@ -141,3 +142,13 @@ def test_sheared_image_is_straightened_by_position():
 def test_upright_image_is_not_resampled():
     image = numbered(AXIS_ALIGNED[20])
     assert straighten_gantry_tilt(image, 0) == (image, 0.0)
+
+
+@pytest.mark.parametrize("drift", [(0.95, 0.31225), (0.5, 0.8660254)])
+def test_slices_that_lean_as_no_gantry_does_are_refused_before_memory_is_taken(drift):
+    image = sitk.Image(8, 8, 200, sitk.sitkInt16)
+    image.SetSpacing((0.5, 0.5, 5.0))
+    sideways, upward = drift
+    image.SetDirection((1, 0, sideways, 0, 1, 0, 0, 0, upward))
+    with pytest.raises(InputError, match="lean by .* and drift by .* pixels, which no gantry does"):
+        straighten_gantry_tilt(image, 0)

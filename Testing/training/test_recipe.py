@@ -90,3 +90,43 @@ def test_the_low_field_network_as_published_is_the_papers():
     assert recipe.shapes == ((64, 64, 64),) and recipe.spacing_mm == 0.352 and recipe.batch == 10
     assert (recipe.learning_rate, recipe.schedule, recipe.weight_decay) == (1e-4, "constant", 0.0)
     assert len(recipe.mr.views) == 3 and recipe.losses.dice == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("name: [", "is no YAML that can be read .line 1"),
+        ("- a\n- b", "holds no table of entries"),
+        ("1: 2\nname: x", "holds no table of entries"),
+        ("a: &a [1]\nb: *a", "has an alias"),
+        ("[" * 5000, "is no YAML that can be read"),
+        ("name: \xff", "is no text in UTF-8"),
+        ("steps: " + "9" * 5000, "is no YAML that can be read|without end|is unknown|is missing"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused_in_a_sentence(text, finding, tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=f"Recipe mine.yaml.*{finding}"):
+        read_recipe(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "finding"),
+    [
+        ("batch=0", "batch is 0, expected a whole number from 1"),
+        ("learning_rate=.nan", "learning_rate is nan"),
+        ("spacing_mm=-1.0", "spacing_mm is -1.0, expected a number above 0"),
+        ("synthesis.bone.texture_hu=[3.0]", "expected a list of 2 values"),
+        ("synthesis.bone.texture_hu=[3.0, 1.0]", "two bounds, the lower one first"),
+        ("synthesis.bone.cyst_probability=7.0", "expected a number from 0 to 1"),
+        ("name=../elsewhere", "name is '../elsewhere', expected letters"),
+        ("widths=[]", "widths is .., expected 1 to 9 numbers"),
+        ("widths=[1000000, 2]", "widths is .*, expected 1 to 9 numbers"),
+        ("shapes=[[100000, 100000]]", "shapes is .*, expected sizes"),
+        ("ema=1.0", "ema is 1.0"),
+        ("steps=true", "steps is True, expected a value of type int"),
+    ],
+)
+def test_a_value_that_nothing_can_be_trained_with_is_refused(assignment, finding):
+    with pytest.raises(InputError, match=finding):
+        read_recipe("ct-knee", [assignment])

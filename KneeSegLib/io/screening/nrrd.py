@@ -22,7 +22,7 @@ from KneeSegLib.io.screening.image_header import (
     require_sound_header,
 )
 from KneeSegLib.io.screening.regular_files import find_data_file
-from KneeSegLib.io.screening.settings import LONGEST_NRRD_LINE, MOST_AXES
+from KneeSegLib.io.screening.settings import LONGEST_KEY, LONGEST_LINE, LONGEST_NRRD_LINE, MOST_AXES
 from KneeSegLib.io.screening.text_headers import add_field, read_header_bytes, split_lines
 
 _TYPES = {
@@ -45,6 +45,15 @@ _PACKINGS: Mapping[str, Packing] = {
     **dict.fromkeys(("txt", "text", "ascii", "hex"), "text"),
 }
 _SAME = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip", "axismins": "axis mins"}
+_FIELDS = frozenset(
+    ["type", "dimension", "space", "space dimension", "sizes", "spacings", "thicknesses", "axis mins", "axis maxs"]
+    + ["axismaxs", "space directions", "centers", "centerings", "kinds", "labels", "units", "space units"]
+    + ["space origin", "measurement frame", "block size", "blocksize", "content", "encoding", "endian", "min", "max"]
+    + ["old min", "oldmin", "old max", "oldmax", "data file", "line skip", "byte skip", "number", "sample units"]
+    + ["sampleunits"]
+)
+"""All that the format knows. The reader of ITK ends the program at some others."""
+
 _SPATIAL_KINDS = ("domain", "space", "time", "none", "???")
 """All other kinds of axis are the components of a voxel."""
 _VECTOR = re.compile(r"none|\(([^()]*)\)")
@@ -95,9 +104,15 @@ def _read_fields(path: Path) -> tuple[dict[str, str], int]:
         if not colon:
             raise damaged(path, f"its header has the line {line[:40]!r}")
         if value.startswith("="):
+            if len(name) > LONGEST_KEY:
+                raise damaged(path, f"its header has a key of {len(name)} characters")
             add_field(keys, name, value, path)
             continue
         name = " ".join(name.lower().split())
+        if _SAME.get(name, name) not in _FIELDS:
+            raise damaged(path, f"its header has the field {name[:40]!r}, which the format does not know")
+        if len(value) > LONGEST_LINE:
+            raise damaged(path, f"its field {name} has {len(value)} characters")
         add_field(fields, _SAME.get(name, name), value.strip(), path)
     return fields, end.end() if end else len(start)
 

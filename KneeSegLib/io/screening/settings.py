@@ -29,6 +29,9 @@ Slicer may have longer ones, in NRRD, where the length is :data:`LONGEST_NRRD_LI
 LONGEST_NRRD_LINE = 2**16
 """Characters of a line in the header of an NRRD."""
 
+LONGEST_KEY = 1024
+"""Characters of the name of a key in an NRRD; those of 3D Slicer have some fifty."""
+
 MOST_HEADER_BYTES = 2**20
 """Of a header as text: those of segmentations with hundreds of segments have some 100 kB."""
 

@@ -62,14 +62,18 @@ def read_mesh(path: str | Path) -> Mesh:
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkIOPLY import vtkPLYReader
 
+    from KneeSegLib.surfaces.file_checks import require_sound_ply, require_sound_triangles
+
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; the anatomy data must hold this surface.")
+    require_sound_ply(Path(path))
     reader = vtkPLYReader()
     reader.SetFileName(str(path))
     reader.Update()
     surface = reader.GetOutput()
     if surface.GetNumberOfPolys() == 0:
         raise InputError(f"{path} holds no triangles; a closed PLY surface was expected.")
+    require_sound_triangles(surface, Path(path))
     vertices = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
     triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3)
     return Mesh(vertices, triangles.astype(np.int64))
