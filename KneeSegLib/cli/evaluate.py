@@ -10,6 +10,7 @@ import typer
 from KneeSegLib.cli.options import Overwrite, Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.io.label_meaning import LABELS_HELP
 from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ def evaluate(
     prediction: Annotated[Path, typer.Argument(help="Label map or result folder to judge, or a folder of several.")],
     labels: Annotated[
         str | None,
-        typer.Option(help='What the values of the reference stand for, if not ours: "5=femur_right,6=tibia_right".'),
+        typer.Option(help=f"Of the reference: {LABELS_HELP}"),
     ] = None,
     prediction_labels: Annotated[
         str | None,
-        typer.Option("--prediction-labels", help="What the values of the prediction stand for, if not ours."),
+        typer.Option("--prediction-labels", help="The same of the prediction."),
     ] = None,
     within_reference: Annotated[
         bool, typer.Option("--within-reference", help="Judge only inside the box that holds the reference's labels.")
@@ -56,7 +57,8 @@ def evaluate(
     """Compare segmentations with references.
 
     Prints Dice, surface distances and more for each structure; for several cases also mean, deviation, median and IQR.
-    Both are label maps (.seg.nrrd, .nrrd, .nii.gz, .mha), result folders, or folders of several with the same names.
+    Both are label maps (.seg.nrrd, .nrrd, .nii.gz, .mha, DICOM SEG), result folders, or folders of several with the
+    same names.
 
     --error-maps draws false positives green and false negatives red on slices, and on surfaces how far they are off.
     """
@@ -65,14 +67,14 @@ def evaluate(
             raise OutputError(f"{path} exists already; choose another name or replace it with --overwrite.")
     if image is not None and error_maps is None:
         raise InputError("A scan is only drawn on error maps; say where they go with --error-maps FILE.html.")
-    from KneeSegLib.io.label_maps import parse_labels, read_noted_label_map
+    from KneeSegLib.io.label_meaning import LabelMeaning
     from KneeSegLib.measurements.comparison import evaluate as compare
+    from KneeSegLib.measurements.pair_reading import read_pair
     from KneeSegLib.measurements.pairs import find_images, pairs_of
     from KneeSegLib.measurements.summary import as_json
 
     stream = stream_of(context)
-    table = parse_labels(labels) if labels is not None else None
-    prediction_table = parse_labels(prediction_labels) if prediction_labels is not None else None
+    meaning, of_predictions = LabelMeaning.parse(labels), LabelMeaning.parse(prediction_labels)
     pairs = pairs_of(reference, prediction)
     images = find_images(image, [pair.case for pair in pairs]) if image is not None else {}
     cases = {}
@@ -80,9 +82,8 @@ def evaluate(
     notes: list[str] = []
     for pair, watch in zip(pairs, split_progress(stream.progress, [1] * len(pairs)), strict=True):
         watch(0.0, f"Reading {pair.case}")
-        expected, of_reference = read_noted_label_map(pair.reference, table)
-        predicted, of_prediction = read_noted_label_map(pair.prediction, prediction_table, "--prediction-labels")
-        notes += [*of_reference, *of_prediction]
+        expected, predicted, remarks = read_pair(pair, meaning, of_predictions)
+        notes += remarks
         cases[pair.case] = compare(expected, predicted, within_reference=within_reference, progress=watch)
         if error_maps is not None:
             watch(1.0, f"Drawing {pair.case}")

@@ -11,6 +11,7 @@ import typer
 from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.label_meaning import LABELS_HELP
 from KneeSegLib.progress import report_each
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class CoordinateSystem(str, Enum):
 def surfaces(
     context: typer.Context,
     segmentation: Annotated[
-        Path, typer.Argument(help="Segmentation file (.seg.nrrd, .nrrd, .nii.gz) or result folder.")
+        Path, typer.Argument(help="Segmentation file (.seg.nrrd, .nrrd, .nii.gz, DICOM SEG) or result folder.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the surfaces; is created.")],
     format: Annotated[SurfaceFormat, typer.Option(help="File format.")] = SurfaceFormat.stl,
@@ -54,7 +55,7 @@ def surfaces(
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help='What the values stand for, if not ours: "5=femur_right,6=tibia_right".'),
+        typer.Option(help=LABELS_HELP),
     ] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
@@ -69,7 +70,7 @@ def surfaces(
     from KneeSegLib.io.writing import reserve_folder, write_folder
 
     context.with_resource(reserve_folder(output, overwrite))
-    from KneeSegLib.io.label_maps import parse_labels, read_noted_label_map
+    from KneeSegLib.io.label_meaning import LabelMeaning
     from KneeSegLib.measurements.structures import measure_structures
     from KneeSegLib.output import read_saved_surfaces
     from KneeSegLib.surfaces import (
@@ -85,8 +86,7 @@ def surfaces(
     if smoothing is not None and smoothing not in SMOOTHINGS:
         raise InputError(f"No smoothing is called {smoothing}; choose one of {', '.join(SMOOTHINGS)}.")
     stream.progress(0.0, f"Reading {segmentation.name}")
-    table = parse_labels(labels) if labels is not None else None
-    label_map, notes = read_noted_label_map(segmentation, table)
+    label_map, notes = LabelMeaning.parse(labels).read(segmentation)
     found = measure_structures(label_map)
     if not found:
         raise InputError(" ".join([f"{segmentation} holds no structure, so there is no surface to write.", *notes]))

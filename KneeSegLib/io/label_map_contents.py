@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from KneeSegLib.io.image_formats import shown_name
-from KneeSegLib.io.label_maps import find_segmentation_file
-from KneeSegLib.io.label_segments import read_segments
-from KneeSegLib.io.screening.reading import read_stored_image
-from KneeSegLib.io.settings import LABEL_WORKING_BYTES
+from KneeSegLib.io.label_maps import open_label_map
 
 
 @dataclass(frozen=True)
@@ -28,15 +23,12 @@ def read_contents(path: str | Path) -> LabelMapContents:
     """Return the values and names in a label map, as a user numbers them in ``--labels``.
 
     Raises:
-        InputError: it cannot be read as an image.
+        InputError: it cannot be read as a label map.
     """
-    path = find_segmentation_file(path)
-    image = read_stored_image(path, LABEL_WORKING_BYTES)
-    segments = read_segments(image, shown_name(path))
-    if segments:
+    opened = open_label_map(path)
+    if opened.segments:
         return LabelMapContents(
-            tuple(sorted(segment.number for segment in segments)),
-            {segment.number: segment.name or segment.identity for segment in segments},
+            tuple(sorted(segment.number for segment in opened.segments)),
+            {segment.number: segment.name or segment.identity for segment in opened.segments},
         )
-    found = np.unique(sitk.GetArrayViewFromImage(image))
-    return LabelMapContents(tuple(int(round(float(value))) for value in found if value != 0), {})
+    return LabelMapContents(tuple(int(value) for value in np.unique(opened.layers[0]) if value != 0), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import STRUCTURES, Structure, structure
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import is_dicom
+from KneeSegLib.io.dicom_segmentation import is_dicom_segmentation, read_dicom_segmentation
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.image_geometry import describe_missing_orientation, require_known_spacing
 from KneeSegLib.io.label_segments import (
+    Segment,
     list_values,
     read_segments,
     tables_by_name,
@@ -55,11 +58,53 @@ def read_noted_label_map(
     Args:
         option: of the command line by which ``labels`` are given, for the sentences.
     """
+    return translate_label_map(open_label_map(path), labels, option)
+
+
+@dataclass(frozen=True)
+class OpenedLabelMap:
+    """A label map as its file holds it.
+
+    Attributes:
+        layers: of whole numbers, ``[z, y, x]``; a segmentation whose segments overlap has several.
+        segments: that the file lists; none where its values have no names.
+    """
+
+    path: Path
+    image: sitk.Image
+    layers: list[np.ndarray]
+    segments: list[Segment]
+
+
+def open_label_map(path: str | Path) -> OpenedLabelMap:
+    """Return what a label map's file holds, before it is said what its values stand for.
+
+    Raises:
+        InputError: no such file, unreadable, not 3D, or not whole numbers.
+        ResourceError: not enough memory.
+    """
     path = find_segmentation_file(path)
-    name = shown_name(path)
-    image = _read(path)
-    layers = _layers(image, path)
-    segments = read_segments(image, name)
+    require_regular_file(path)
+    if is_dicom(path):
+        if not is_dicom_segmentation(path):
+            raise InputError(
+                f"{shown_name(path)} is DICOM but no segmentation, expected a label map; give a DICOM SEG, or open it "
+                "in 3D Slicer and save the segmentation as .seg.nrrd."
+            )
+        image, segments = read_dicom_segmentation(path)
+    else:
+        image = read_stored_image(path, LABEL_WORKING_BYTES)
+        if image.GetDimension() == 3:
+            require_known_spacing(path)
+        segments = read_segments(image, shown_name(path))
+    return OpenedLabelMap(path, image, _layers(image, path), segments)
+
+
+def translate_label_map(
+    opened: OpenedLabelMap, labels: Mapping[int, Structure] | None, option: str
+) -> tuple[sitk.Image, list[str]]:
+    """Return a label map with KneeSeg's own values, and notes; arguments as of :func:`read_noted_label_map`."""
+    layers, segments, name = opened.layers, opened.segments, shown_name(opened.path)
     if labels is not None:
         tables = tables_by_number(segments, len(layers), labels, name)
     elif segments:
@@ -76,8 +121,8 @@ def read_noted_label_map(
         translated = _translate(layer, table)
         np.copyto(ours, translated, where=translated != 0)
     result = sitk.GetImageFromArray(ours)
-    result.CopyInformation(image)
-    notes = [describe_missing_orientation(path)]
+    result.CopyInformation(opened.image)
+    notes = [] if is_dicom(opened.path) else [describe_missing_orientation(opened.path)]
     if labels is not None and present and not ours.any():
         found = list_values([str(value) for value in sorted(present)])
         notes.append(f"{name} holds none of the values that {option} names; it holds {found}.")
@@ -95,11 +140,18 @@ def find_segmentation_file(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         if not (path / SEGMENTATION_NAME).is_file():
+            segmentations = [file for file in _list_files(path) if is_dicom(file) and is_dicom_segmentation(file)]
+            if len(segmentations) == 1:
+                return segmentations[0]
             raise InputError(f"The folder {path} holds no {SEGMENTATION_NAME}; give a result folder or a label image.")
         return path / SEGMENTATION_NAME
     if not path.exists():
         raise InputError(f"There is no file or folder {path}; check the spelling.")
     return path
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
 def parse_labels(text: str) -> dict[int, Structure]:
@@ -122,19 +174,6 @@ def parse_labels(text: str) -> dict[int, Structure]:
             close = get_close_matches(key, known, n=2, cutoff=0.4) or known[:2]
             raise InputError(f'No structure is called "{key}"; did you mean {" or ".join(close)}?') from None
     return table
-
-
-def _read(path: Path) -> sitk.Image:
-    require_regular_file(path)
-    if is_dicom(path):
-        raise InputError(
-            f"{shown_name(path)} is DICOM, expected a label map; open it in 3D Slicer and save the segmentation as "
-            ".seg.nrrd."
-        )
-    image = read_stored_image(path, LABEL_WORKING_BYTES)
-    if image.GetDimension() == 3:
-        require_known_spacing(path)
-    return image
 
 
 def _layers(image: sitk.Image, path: Path) -> list[np.ndarray]:

@@ -79,6 +79,9 @@ SIDEWAYS_PIXELS = 0.5
 DICOM_BYTES_PER_VOXEL = 6
 """Memory that reading takes: a voxel as stored, in 16 bits, and as float32."""
 
+FRACTION_INSIDE = 0.5
+"""A voxel of a fractional segmentation is inside from this fraction or probability on."""
+
 LABEL_WORKING_BYTES = 18
 """Memory for each value of a label map beside the value itself: as whole number, its distance from one, and the result
 in 8 bits; labels of floating point take the most. Not measured."""

@@ -14,7 +14,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.geometry.orientation import reorient_to_lps
 from KneeSegLib.io.image_files import write_image
 from KneeSegLib.io.intensities import Modality
-from KneeSegLib.io.label_maps import read_label_map
+from KneeSegLib.io.label_meaning import OWN_LABELS, LabelMeaning
 from KneeSegLib.io.volume import check_ct, check_mr, read_volume
 from KneeSegLib.io.writing import write_folder
 from KneeSegLib.measurements.comparison import check_same_grid
@@ -54,6 +54,7 @@ def export_nnunet_dataset(
     modality: Modality | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
+    meaning: LabelMeaning = OWN_LABELS,
 ) -> NnunetDataset:
     """Write the cases of a folder as a data set that nnU-Net plans and trains on.
 
@@ -65,6 +66,7 @@ def export_nnunet_dataset(
         source: holds ``images`` and ``labels`` with files of the same names, as ``kneeseg synthesize`` writes them.
         folder: is created; nnU-Net asks for a name such as ``Dataset042_Knee``.
         modality: of images whose files do not say it.
+        meaning: what the values of the labels stand for.
 
     Raises:
         InputError: no cases, an image without labels of its name, grids that differ, labels that are no structures of
@@ -77,12 +79,12 @@ def export_nnunet_dataset(
         images, labels = unfinished / IMAGES_NAME, unfinished / LABELS_NAME
         images.mkdir()
         labels.mkdir()
-        found = list_labels(pairs)
+        found = list_labels(pairs, meaning)
         with_sides = tell_sides(list(found.values()))
         names = number_labels([entry for shown in found.values() for entry in shown], with_sides)
         kind = ""
         for pair in report_each(pairs, progress, "Cases"):
-            image, label, kind = read_pair(pair, modality)
+            image, label, kind = read_pair(pair, modality, meaning)
             write_image(image, images / f"{pair.case}_0000{FILE_ENDING}")
             write_image(renumber(label, names, with_sides), labels / f"{pair.case}{FILE_ENDING}")
         write_descriptions(unfinished, folder.name, names, kind, len(pairs))
@@ -111,11 +113,11 @@ def find_pairs(source: Path) -> list[Pair]:
     return [Pair(case, labels[case], image) for case, image in images.items()]
 
 
-def list_labels(pairs: Sequence[Pair]) -> dict[str, list[Structure]]:
+def list_labels(pairs: Sequence[Pair], meaning: LabelMeaning = OWN_LABELS) -> dict[str, list[Structure]]:
     """Return the structures that the labels of each case hold."""
     found = {}
     for pair in pairs:
-        labels = read_label_map(pair.reference)  # a view into an image that nobody holds would dangle
+        labels = meaning.read(pair.reference)[0]  # a view into an image that nobody holds would dangle
         values = np.unique(sitk.GetArrayViewFromImage(labels))
         found[pair.case] = [structure_of_label(value) for value in values if value != 0]
         if not found[pair.case]:
@@ -123,13 +125,15 @@ def list_labels(pairs: Sequence[Pair]) -> dict[str, list[Structure]]:
     return found
 
 
-def read_pair(pair: Pair, modality: Modality | None) -> tuple[sitk.Image, sitk.Image, Modality]:
+def read_pair(
+    pair: Pair, modality: Modality | None, meaning: LabelMeaning = OWN_LABELS
+) -> tuple[sitk.Image, sitk.Image, Modality]:
     """Return image and labels of a case turned to LPS, and the image's modality."""
     volume = read_volume(pair.prediction, modality=modality)
     if volume.modality is None:
         raise InputError(f"Nothing says whether {pair.case} is a CT or an MR; say it with --modality.")
     (check_ct if volume.modality == "CT" else check_mr)(volume)
-    labels = read_label_map(pair.reference)
+    labels = meaning.read(pair.reference)[0]
     try:
         check_same_grid(volume.image, labels)
     except InputError:

@@ -61,6 +61,8 @@ def test_values_of_the_prediction_are_given_a_meaning(kneeseg, label_file):
     assert outcome.status == 2 and "mask.nii.gz holds the value 255, which stands for no structure" in outcome.err
     assert '--prediction-labels "255=femur_right"' in outcome.err
     assert "1.0000" in kneeseg("evaluate", reference, mask, "--prediction-labels", "255=femur_right").out
+    outcome = kneeseg("evaluate", reference, mask, "--labels", "255=femur_right", "--progress", "none")
+    assert "1.0000" in outcome.out and "they were taken for those of the prediction" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -190,12 +190,6 @@ def test_numbers_taken_for_ours_and_values_that_nothing_names_are_noted(tmp_path
     assert note == "mask.nrrd holds none of the values that --labels names; it holds the value 1."
 
 
-def test_dicom_is_no_label_map(tmp_path):
-    (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM" + bytes(64))
-    with pytest.raises(InputError, match="is DICOM, expected a label map; open it in 3D Slicer"):
-        read_label_map(tmp_path / "seg.dcm")
-
-
 @pytest.mark.parametrize(
     "text, complaint",
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from KneeSegLib.errors import Cancelled, InputError, KneeSegError
 from KneeSegLib.evaluation.compare.agreement import PartAgreement, measure_parts
-from KneeSegLib.evaluation.compare.cases import LabelMeaning, ReferenceCase, find_only_side
+from KneeSegLib.evaluation.compare.cases import ReferenceCase
 from KneeSegLib.evaluation.compare.process import Cost, run_pipeline
 from KneeSegLib.evaluation.compare.records import (
     RunRecord,
@@ -22,6 +22,8 @@ from KneeSegLib.evaluation.compare.records import (
 )
 from KneeSegLib.evaluation.compare.systems import System
 from KneeSegLib.io.label_maps import find_segmentation_file
+from KneeSegLib.io.label_meaning import LabelMeaning
+from KneeSegLib.measurements.pair_reading import find_only_side
 from KneeSegLib.measurements.pairs import list_label_maps
 from KneeSegLib.progress import Progress, narrow_progress
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.evaluation.compare.cases import LabelMeaning
+from KneeSegLib.io.label_meaning import LabelMeaning
 from KneeSegLib.pipelines.table import EDGES, PIPELINES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")

@@ -57,7 +57,8 @@ def compare(
     systems = parse_systems(system or [])
     for entry in systems:
         check_segment_options(entry)
-    from KneeSegLib.evaluation.compare.cases import LabelMeaning, find_cases
+    from KneeSegLib.evaluation.compare.cases import find_cases
+    from KneeSegLib.io.label_meaning import LabelMeaning
 
     found, meaning = find_cases(cases), LabelMeaning.parse(labels)
     from KneeSegLib.evaluation.compare.comparing import PAGE_NAME

@@ -10,6 +10,7 @@ import typer
 
 from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
+from KneeSegLib.io.label_meaning import LABELS_HELP
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +53,7 @@ def nnunet(
     cases: Annotated[Path, typer.Argument(help="Folder with images/ and labels/, as kneeseg synthesize writes it.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Such as nnUNet_raw/Dataset042_Knee; is created.")],
     modality: Annotated[KnownModality | None, typer.Option(help="What images are whose files do not say it.")] = None,
+    labels: Annotated[str | None, typer.Option(help=LABELS_HELP)] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -62,10 +64,11 @@ def nnunet(
     """
     stream = stream_of(context)
     require_existing(cases)
+    from KneeSegLib.io.label_meaning import LabelMeaning
     from KneeSegLib.training.nnunet_dataset import export_nnunet_dataset
 
     known = modality.value if modality is not None else None
-    written = export_nnunet_dataset(cases, output, known, overwrite, stream.progress)
+    written = export_nnunet_dataset(cases, output, known, overwrite, stream.progress, LabelMeaning.parse(labels))
     if written.with_sides:
         stream.warning(
             "The labels tell right and left apart; train with -tr nnUNetTrainerNoMirroring, since nnU-Net's mirroring "

@@ -11,6 +11,7 @@ import typer
 from KneeSegLib.cli.options import CancelOnStdinClose, Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import OutputError
+from KneeSegLib.io.label_meaning import LABELS_HELP
 from KneeSegLib.progress import split_progress
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ def build(
     bone: Annotated[
         list[BoneName], typer.Option("--bone", help="Which bone; give it again for several.")
     ] = FEMUR_AND_TIBIA,
-    labels: Annotated[
-        str | None, typer.Option(help='What the values stand for, if not ours: "5=femur_right,6=tibia_right".')
-    ] = None,
+    labels: Annotated[str | None, typer.Option(help=LABELS_HELP)] = None,
     source: Annotated[
         list[str] | None,
         typer.Option("--source", metavar="NAME (LICENCE)", help="Where the label maps are from; again for several."),
@@ -69,7 +68,7 @@ def build(
         raise OutputError(f"{output} exists already; choose another name or replace it with --overwrite.")
     for path in label_maps:
         require_existing(path)
-    from KneeSegLib.io.label_maps import parse_labels
+    from KneeSegLib.io.label_meaning import LabelMeaning
     from KneeSegLib.shape.model_file import write_shape_models
     from KneeSegLib.training.shape_models.build import build as build_model
     from KneeSegLib.training.shape_models.build import require_enough
@@ -79,8 +78,7 @@ def build(
     stream = stream_of(context)
     bones = list(dict.fromkeys(name.value for name in bone))
     reading, *building = split_progress(stream.progress, (1, *[4] * len(bones)))
-    table = parse_labels(labels) if labels is not None else None
-    cases = read_cases(label_maps, bones, spacing, table, reading)
+    cases = read_cases(label_maps, bones, spacing, LabelMeaning.parse(labels), reading)
     for name in bones:  # before an hour is spent on the first one
         require_enough(name, cases[name])
     builds = [

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from KneeSegLib.anatomy import Structure
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.label_maps import read_label_map
+from KneeSegLib.io.label_meaning import OWN_LABELS, LabelMeaning
 from KneeSegLib.measurements.pairs import case_name
 from KneeSegLib.progress import Progress, no_progress, report_each
 from KneeSegLib.training.shape_models.bone_image import BoneImage, find_sides, prepare_bone_image
@@ -18,7 +17,7 @@ def read_cases(
     paths: Sequence[Path],
     bones: Sequence[str],
     spacing_mm: float,
-    labels: Mapping[int, Structure] | None = None,
+    labels: LabelMeaning = OWN_LABELS,
     progress: Progress = no_progress,
 ) -> dict[str, list[BoneImage | UnusableCase]]:
     """Read label maps and prepare their bones, each side a case of its own.
@@ -27,7 +26,7 @@ def read_cases(
         paths: label maps or result folders; what cannot be read becomes an unusable case, not an error.
         bones: keys of tissues, see :data:`~KneeSegLib.shape.model.BONES`.
         spacing_mm: voxel edge for registration.
-        labels: what the values stand for, where they are not those of :mod:`KneeSegLib.anatomy`.
+        labels: what the values stand for.
 
     Returns:
         for each bone the cases, in the order of the files.
@@ -36,7 +35,7 @@ def read_cases(
     for path in report_each(paths, progress, "Reading label maps"):
         name = case_name(path)
         try:
-            image = read_label_map(path, labels)
+            image = labels.read(path)[0]
         except InputError as error:
             for found in cases.values():
                 found.append(UnusableCase(name, f"cannot be read: {error}".rstrip(".")))

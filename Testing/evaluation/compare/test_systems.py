@@ -9,9 +9,10 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError
-from KneeSegLib.evaluation.compare.cases import LabelMeaning, find_cases
+from KneeSegLib.evaluation.compare.cases import find_cases
 from KneeSegLib.evaluation.compare.systems import parse_system, parse_systems
 from KneeSegLib.io.label_mapping import describe_mapping
+from KneeSegLib.io.label_meaning import LabelMeaning
 from KneeSegLib.pipelines.table import PIPELINES
 
 FEMUR, TIBIA = structure("femur_left"), structure("tibia_left")
@@ -86,7 +87,7 @@ def test_a_mapping_that_tells_no_sides_takes_that_of_the_case(folder):
 
 def test_a_mapping_by_names_alone_does_not_fit_numbers(folder):
     (folder / "names.json").write_text(json.dumps(describe_mapping({"thigh bone": "femur"})), encoding="utf-8")
-    with pytest.raises(InputError, match="names no label by its value"):
+    with pytest.raises(InputError, match="names no label of anna.nrrd by its value"):
         LabelMeaning.parse(str(folder / "names.json")).read(folder / "anna.nrrd", "left", "labels=")
 
 
