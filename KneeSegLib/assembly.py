@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import numpy as np
@@ -20,6 +21,7 @@ from KneeSegLib.measurements.structures import measure_structures
 from KneeSegLib.measurements.surface_map import SurfaceMap
 from KneeSegLib.pipelines.findings import Findings
 from KneeSegLib.quality import assess_quality, describe_flag
+from KneeSegLib.quality.joint_widths import describe_odd_width, measure_joint_width_mm
 
 
 def assemble_case(volume: Volume, findings: Findings) -> Case:
@@ -38,6 +40,9 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
     for entry in found:
         features, limits = findings.features[entry.structure.key], findings.limits[entry.structure.tissue.kind]
         entry.quality = assess_quality(entry.structure, features, limits)
+        odd_width = describe_odd_width(entry.structure, measure_joint_width_mm(labels, entry.structure, entry.box))
+        if odd_width is not None:
+            entry.quality = replace(entry.quality, level="check", reasons=(*entry.quality.reasons, odd_width))
         entry.edge = findings.edges.get(entry.structure.key)
         if (check := describe_flag(entry.structure, entry.quality)) is not None:
             checks.append(check)

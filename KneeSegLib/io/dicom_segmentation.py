@@ -67,7 +67,7 @@ def read_dicom_segmentation(path: Path) -> tuple[sitk.Image, list[Segment]]:
     shape = " x ".join(map(str, reversed(geometry.spatial_shape)))
     require_memory(voxels * (LABEL_WORKING_BYTES + len(numbers)), f"Reading {shape} voxels from {name}")
     try:
-        volume = _read_numbers(segmentation)
+        volume = _read_numbers(segmentation, path)
     except Exception as error:  # as above
         _log.info("highdicom on %s: %s", name, type(error).__name__)
         raise InputError(
@@ -92,12 +92,13 @@ def _open(path: Path) -> tuple[Segmentation, list[int]]:
     return segmentation, [int(number) for number in segmentation.segment_numbers]
 
 
-def _read_numbers(segmentation: Segmentation) -> Volume:
+def _read_numbers(segmentation: Segmentation, path: Path) -> Volume:
     """Return segment numbers, or where a voxel may belong to several segments, a channel for each."""
     if segmentation.segmentation_type.value != "FRACTIONAL":
         try:
             return segmentation.get_volume(combine_segments=True, allow_missing_positions=True)
-        except RuntimeError:  # segments overlap
+        except RuntimeError:  # segments overlap, and what highdicom had begun keeps its table locked
+            segmentation, _ = _open(path)
             return segmentation.get_volume(allow_missing_positions=True)
     fractions = segmentation.get_volume(rescale_fractional=True, allow_missing_positions=True)
     return fractions.with_array((fractions.array >= FRACTION_INSIDE).astype(np.uint8))

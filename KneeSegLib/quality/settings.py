@@ -167,3 +167,11 @@ VOLUME_SLACK = 1.6
 
 LENGTH_SLACK = 1.25
 """The same for lengths. Not measured."""
+
+JOINT_END_MM = 30.0
+"""Length of a bone's end at the knee within which its width is measured: the condyles, and the tibial plateau."""
+
+JOINT_WIDTHS_MM: Mapping[str, tuple[float, float]] = MappingProxyType({"femur": (60.0, 108.0), "tibia": (54.0, 100.0)})
+"""Narrowest and widest ends of adults' bones at the knee, as the largest distance within the outline seen along the
+leg. Ten prepared subjects had 74 to 91 mm (femur) and 64 to 85 mm (tibia); published widths of men and women reach four
+standard deviations beyond their means of 86 and 76, 78 and 69 mm."""

@@ -87,6 +87,7 @@ def test_a_mapping_that_tells_no_sides_takes_that_of_the_case(folder):
 
 def test_a_mapping_by_names_alone_does_not_fit_numbers(folder):
     (folder / "names.json").write_text(json.dumps(describe_mapping({"thigh bone": "femur"})), encoding="utf-8")
+    sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkUInt8) + 7, str(folder / "anna.nrrd"))
     with pytest.raises(InputError, match="names no label of anna.nrrd by its value"):
         LabelMeaning.parse(str(folder / "names.json")).read(folder / "anna.nrrd", "left", "labels=")
 

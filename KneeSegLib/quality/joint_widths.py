@@ -1,0 +1,66 @@
+"""How wide bones are at the knee, to recognise a wrong spacing: a femoral condyle is neither 6 nor 20 cm wide.
+
+The width is the largest distance of two points of the outline of a bone's end, seen along the leg.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial.distance import pdist
+
+from KneeSegLib.anatomy import Structure
+from KneeSegLib.geometry.boxes import ArrayBox, box_shape
+from KneeSegLib.quality.settings import JOINT_END_MM, JOINT_WIDTHS_MM
+
+_ENDS = {"femur": "lower", "tibia": "upper"}
+
+
+def measure_joint_width_mm(labels: sitk.Image, structure: Structure, box: ArrayBox) -> float | None:
+    """Return how wide the end of a bone is that belongs to the knee; None where the scan does not show all of it.
+
+    Args:
+        labels: of any orientation.
+        box: of the structure, of the array ``[k, j, i]`` of ``labels``.
+    """
+    end = _ENDS.get(structure.tissue.key)
+    direction = np.reshape(labels.GetDirection(), (3, 3))[:, ::-1]  # columns: axes k, j, i
+    along = int(np.abs(direction[2]).argmax())
+    first_is_low = direction[2, along] > 0
+    at_first = (end == "lower") == first_is_low
+    array = sitk.GetArrayViewFromImage(labels)
+    border = [(part.start == 0, part.stop == size) for part, size in zip(box, array.shape)]
+    across = [axis for axis in range(3) if axis != along]
+    if end is None or border[along][0 if at_first else 1] or any(any(border[axis]) for axis in across):
+        return None
+    spacing_mm = np.array(labels.GetSpacing()[::-1])
+    slices = max(1, round(JOINT_END_MM / spacing_mm[along]))
+    if box_shape(box)[along] <= slices:
+        return None  # a fragment of a joint
+    slab = list(box)
+    slab[along] = (
+        slice(box[along].start, box[along].start + slices)
+        if at_first
+        else slice(box[along].stop - slices, box[along].stop)
+    )
+    outline = (array[tuple(slab)] == structure.label_value).any(axis=along)
+    points_mm = np.argwhere(outline) * spacing_mm[across]
+    try:
+        return float(pdist(points_mm[ConvexHull(points_mm).vertices]).max())
+    except (QhullError, ValueError):  # a line or nothing
+        return None
+
+
+def describe_odd_width(structure: Structure, width_mm: float | None) -> str | None:
+    """Return in a sentence what is odd about the width of a bone's end, and what may be wrong; None if nothing is."""
+    known = JOINT_WIDTHS_MM.get(structure.tissue.key)
+    if width_mm is None or known is None:
+        return None
+    low_mm, high_mm = known
+    if low_mm <= width_mm <= high_mm:
+        return None
+    return (
+        f"At the knee it is {width_mm:.0f} mm wide; those of adults have {low_mm:.0f} to {high_mm:.0f} mm. The spacing "
+        "of the image may be wrong: compare its voxel size with the scanner's (--spacing gives another)."
+    )
