@@ -67,36 +67,64 @@ def writeVolume(volumeNode, path: Path) -> None:
 def addResult(folder: Path, volumeNode):
     """Return a new segmentation node that holds what a run left in ``folder``.
 
-    The node goes where the volume is: its grid, its subject-hierarchy folder, under its parent transform. Nothing else
+    A case of several scans gives a node of each, of which the first is returned; they lie together in the patient. The
+    node goes where the volume is: its grid, its subject-hierarchy folder, under its parent transform. Nothing else
     in the scene changes.
 
     Raises:
         KneeSegError: the result cannot be read; the scene is as it was.
     """
     from KneeSegLib.case_record import RECORD_NAME
-    from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
 
     scene = slicer.mrmlScene
     try:
         case = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-        surfaces = {found["key"]: _readSurface(folder / found["surface"]["file"]) for found in case["structures"]}
+        scans = case.get("scans", [case])
+        surfaces = [
+            {found["key"]: _readSurface(folder / found["surface"]["file"]) for found in scan["structures"]}
+            for scan in scans
+        ]
+        files = [folder / scan["files"]["segmentation"] for scan in scans]
     except (OSError, ValueError, KeyError) as error:
         raise KneeSegError(UNREADABLE) from error
     scene.SaveStateForUndo()
-    name = scene.GenerateUniqueName(f"{volumeNode.GetName()} bones")
+    nodes = []
+    for scan, file, ofScan in zip(scans, files, surfaces):
+        called = f" {scan['name']}" if len(scans) > 1 else ""
+        node = _readSegmentation(file, volumeNode, called)
+        if node is None:
+            for made in nodes:
+                scene.RemoveNode(made)
+            raise KneeSegError(UNREADABLE)
+        nodes.append(node)
+        if len(scans) == 1 or _isScan(volumeNode, scan):
+            node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        _placeBeside(volumeNode, node)
+        _describe(node, case, scan, volumeNode.GetName())
+        _show(node, ofScan)
+    return nodes[0]
+
+
+def _isScan(volumeNode, scan: dict) -> bool:
+    """Return whether a scan of a case lies on the volume's grid."""
+    x, y, z = volumeNode.GetOrigin()
+    near = all(abs(a - b) < 0.01 for a, b in zip((-x, -y, z), scan["input"]["origin_lps_mm"]))
+    return near and list(volumeNode.GetImageData().GetDimensions()) == list(scan["input"]["size"])
+
+
+def _readSegmentation(file: Path, volumeNode, called: str):
+    """Return a new node with the segments in a file, under the volume's transform; None if it cannot be read."""
+    scene = slicer.mrmlScene
+    name = scene.GenerateUniqueName(f"{volumeNode.GetName()}{called} bones")
     segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     # Before the voxels: under another transform than its reference volume's, a segmentation loses voxels.
     segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     # Not the node's own storage node: that would point at a temporary file.
     storageNode = slicer.vtkMRMLSegmentationStorageNode()
-    storageNode.SetFileName(str(folder / SEGMENTATION_NAME))
+    storageNode.SetFileName(str(file))
     if not storageNode.ReadData(segmentationNode):
         scene.RemoveNode(segmentationNode)
-        raise KneeSegError(UNREADABLE)
-    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    _placeBeside(volumeNode, segmentationNode)
-    _describe(segmentationNode, case, volumeNode.GetName())
-    _show(segmentationNode, surfaces)
+        return None
     return segmentationNode
 
 
@@ -174,16 +202,16 @@ def _placeBeside(volumeNode, segmentationNode) -> None:
         hierarchy.CreateItem(parent, segmentationNode)
 
 
-def _describe(segmentationNode, case: dict, volumeName: str) -> None:
+def _describe(segmentationNode, case: dict, scan: dict, volumeName: str) -> None:
     """Record in the node how it was made, wherever the scene is opened."""
-    warnings = [*case["input"]["notes"], *case["warnings"]]
-    warnings += [warning for found in case["structures"] for warning in found["warnings"]]
+    warnings = [*scan["input"]["notes"], *case["warnings"]]
+    warnings += [warning for found in scan["structures"] for warning in found["warnings"]]
     warnings = [useWordsOfPanel(warning, volumeName) for warning in warnings]
     segmentationNode.SetAttribute(ATTRIBUTE + "Statement", case["statement"])
     segmentationNode.SetAttribute(ATTRIBUTE + "Warnings", json.dumps(warnings))
     segmentationNode.SetAttribute(ATTRIBUTE + "Edge", case["provenance"].get("edge") or "")
     segmentationNode.SetAttribute(ATTRIBUTE + "Provenance", json.dumps(case["provenance"]))
-    for found in case["structures"]:
+    for found in scan["structures"]:
         if found.get("quality"):
             segmentationNode.GetSegmentation().GetSegment(found["key"]).SetTag(QUALITY_TAG, found["quality"]["level"])
     sentences = [f"KneeSeg {case['provenance']['version']}.", readEdge(segmentationNode), case["statement"]]

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from KneeSegModule import scene as kneeSegScene
 from slicer_support import mrml
-from slicer_support.results import judgedResult
+from slicer_support.results import judgedResult, saveBlocks
 
 from KneeSegLib import TRAINING_STATEMENT
 from KneeSegLib.anatomy import structure
@@ -53,6 +53,22 @@ def test_written_volume_ignores_the_parent_transform(volumeNode, tmp_path):
 def test_volume_that_cannot_be_written_is_an_error_with_the_folder_in_it(volumeNode, tmp_path):
     with pytest.raises(OutputError, match="missing_folder"):
         kneeSegScene.writeVolume(volumeNode, tmp_path / "missing_folder" / "volume.nrrd")
+
+
+def test_each_scan_of_a_case_becomes_a_node_in_its_place(volumeNode, tmp_path):
+    kneeSegScene.writeVolume(volumeNode, tmp_path / "volume.nrrd")
+    saveBlocks(tmp_path / "volume.nrrd", tmp_path / "result", above_mm=300.0)
+    first = kneeSegScene.addResult(tmp_path / "result", volumeNode)
+    knee, hip = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert first is knee
+    assert (knee.GetName(), hip.GetName()) == ("Leg CT knee bones", "Leg CT hip bones")
+    role = knee.GetReferenceImageGeometryReferenceRole()
+    assert knee.GetNodeReference(role) is volumeNode and hip.GetNodeReference(role) is None
+    lower, upper = [0.0] * 6, [0.0] * 6
+    knee.GetRASBounds(lower)
+    hip.GetRASBounds(upper)
+    assert np.subtract(upper, lower) == pytest.approx([0, 0, 0, 0, 300.0, 300.0], abs=1e-3)
+    assert kneeSegScene.readWarnings(hip) == ["The patient may have moved."]
 
 
 def test_segments_carry_our_names_colours_and_terminology(segmentationNode):

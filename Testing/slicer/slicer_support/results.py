@@ -36,6 +36,19 @@ def saveResult(volumeFile: Path, folder: Path, warnings: tuple[str, ...] = ()) -
     Case([scan], list(warnings), provenance).save(folder)
 
 
+def saveBlocks(volumeFile: Path, folder: Path, above_mm: float) -> None:
+    """Write a case of two scans, the second one's grid so far above the first one's."""
+    scans = []
+    for name, shift_mm in (("knee", 0.0), ("hip", above_mm)):
+        volume = read_volume(volumeFile)
+        x, y, z = volume.image.GetOrigin()
+        volume.image.SetOrigin((x, y, z + shift_mm))
+        labels = labelsFor(volume.image)
+        scans.append(ScanResult(volume, labels, {}, measure_structures(labels), name=name))
+    provenance = {"version": "0.0", "pipeline": "ct-leg", "timings": {}, "options": {}, "bundles": []}
+    Case(scans, ["The patient may have moved."], provenance).save(folder)
+
+
 def judgedResult(resultFolder: Path, folder: Path, **levels: str) -> Path:
     """Copy a result to ``folder``, as if a pipeline had judged its structures: a level for each key."""
     shutil.copytree(resultFolder, folder)
