@@ -22,6 +22,8 @@ _NOWHERE = Path()
 def drop_doubles(stack: Sequence[Slice]) -> tuple[list[Slice], int]:
     """Return the slices without those that equal another one in position, tags and pixels; and how many those were.
 
+    A copy that is cut short gives way to a whole one.
+
     Only slices whose headers say the same are opened. Slices of one position that differ stay: what tells them apart is
     sought elsewhere.
     """
@@ -34,8 +36,9 @@ def drop_doubles(stack: Sequence[Slice]) -> tuple[list[Slice], int]:
     dropped = set()
     for planes in alike.values():
         kept: list[Slice] = []
-        for plane in planes:
-            if any(pixels.are_equal(plane, other) for other in kept):
+        for plane in sorted(planes, key=lambda plane: plane.cut_short):
+            damaged = plane.cut_short and bool(kept)
+            if damaged or any(pixels.are_equal(plane, other) for other in kept):
                 dropped.add((plane.path, plane.frame))
             else:
                 kept.append(plane)
@@ -45,7 +48,7 @@ def drop_doubles(stack: Sequence[Slice]) -> tuple[list[Slice], int]:
 def _header_key(plane: Slice) -> tuple:
     """What copies have in common, also where an anonymiser or an export gave each a name of its own."""
     place = tuple(round(value / SAME_POSITION_MM) for value in plane.position)
-    plain = replace(plane, path=_NOWHERE, frame=None, position=place, variant={}, instance_number=0)
+    plain = replace(plane, path=_NOWHERE, frame=None, position=place, variant={}, instance_number=0, cut_short=False)
     return plain, tuple(sorted(plane.variant.items()))
 
 

@@ -14,6 +14,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_headers import (
     HEADER_TAGS,
+    ODD_LENGTH,
     describe_missing_place,
     ignored_as,
     is_cut_short,
@@ -196,8 +197,10 @@ def _add_file(path: Path, content: FolderContent) -> None:
         if "Modality" not in header and "SOPClassUID" not in header:
             raise ValueError("the header ends before it tells what the file is")
         kind, slices = _parse(header, path, cut_short)
-    except Exception:  # a damaged header raises anything, from struct.error to AttributeError
-        if has_preamble:
+    except Exception as error:  # a damaged header raises anything, from struct.error to AttributeError
+        if str(error).startswith((ODD_LENGTH, "Rescale")):
+            content.unreadable[path] = str(error)
+        elif has_preamble:
             content.unreadable[path] = _why_unreadable(path)
         else:
             content.other_files += 1

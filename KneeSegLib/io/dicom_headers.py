@@ -34,7 +34,7 @@ HEADER_TAGS = [
     "FrameOfReferenceUID", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime",
-    "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation",
+    "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PixelRepresentation",
     "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
     "KVP", "FlipAngle", "InversionTime", "DiffusionBValue", "StackID",
@@ -44,12 +44,27 @@ HEADER_TAGS = [
 """All tags that are read of a file; reading the others would take most of the time."""
 
 _PIXEL_DATA = (0x7FE0, 0x0010)
+_PLACE_TAGS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+_MODALITY_OF: Mapping[str, Modality] = MappingProxyType(
+    {
+        "1.2.840.10008.5.1.4.1.1.2": "CT",
+        "1.2.840.10008.5.1.4.1.1.2.1": "CT",
+        "1.2.840.10008.5.1.4.1.1.2.2": "CT",
+        "1.2.840.10008.5.1.4.1.1.4": "MR",
+        "1.2.840.10008.5.1.4.1.1.4.1": "MR",
+        "1.2.840.10008.5.1.4.1.1.4.4": "MR",
+    }
+)
+"""SOP classes of images that can be nothing else: plain, enhanced, and converted to enhanced."""
+ODD_LENGTH = "its pixels take another length than Rows, Columns and BitsAllocated say"
+"""What :func:`is_cut_short` says of such a file."""
+
 _SIDES: Mapping[str, Side] = MappingProxyType({"R": "right", "L": "left"})
 
 
 def ignored_as(header: Dataset) -> str | None:
     """Return the plural by which an object that is no slice of CT or MR is counted; None for one that may be."""
-    modality = name_modality(header.get("Modality"))
+    modality = find_modality(header)
     if "Rows" not in header:
         return f"{modality} objects without an image"
     if modality not in get_args(Modality):
@@ -61,8 +76,16 @@ def ignored_as(header: Dataset) -> str | None:
     return None
 
 
+def find_modality(header: Dataset) -> str:
+    """Return the modality as the standard names it; where the tag is missing, that of the kind of image."""
+    return name_modality(header.get("Modality") or _MODALITY_OF.get(str(header.get("SOPClassUID") or "")))
+
+
 def is_cut_short(header: Dataset, file: BinaryIO) -> bool:
     """Return whether a file ends before its uncompressed pixels do, of which some decoders make up the rest.
+
+    Raises:
+        ValueError: the pixels take another length than the header says: rows or columns would be sheared.
 
     Args:
         file: stands where reading the header has stopped, at the pixels.
@@ -78,23 +101,26 @@ def is_cut_short(header: Dataset, file: BinaryIO) -> bool:
         return False
     begin, length_at = (file.tell() - 4, 4) if syntax.is_implicit_VR else (file.tell(), 8)
     (length,) = struct.unpack_from(f"{order}I", element, length_at)
-    return begin + length > file.seek(0, os.SEEK_END)
+    if begin + length > file.seek(0, os.SEEK_END):
+        return True
+    bits = int(header.get("BitsAllocated") or 0)
+    numbers = int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
+    numbers *= int(header.get("NumberOfFrames") or 1) * int(header.get("SamplesPerPixel") or 1)
+    expected = (numbers * bits + 7) // 8
+    if bits and length not in (0xFFFFFFFF, expected, expected + expected % 2):
+        raise ValueError(f"{ODD_LENGTH} ({length} bytes for {expected})")
+    return False
 
 
 def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
     """Yield the slices of a CT or MR file: one, or one per frame; none where it has no position in space."""
-    modality: Modality = "MR" if header.Modality == "MR" else "CT"
+    modality: Modality = "MR" if find_modality(header) == "MR" else "CT"
     description, original = _description(header), "ORIGINAL" in _image_type(header)
     for frame, places in _planes(header):
         position = _numbers(places, "ImagePositionPatient", 3)
         orientation = _numbers(places, "ImageOrientationPatient", 6)
         spacing = _numbers(places, "PixelSpacing", 2)
-        if (
-            position is None
-            or orientation is None
-            or spacing is None
-            or not np.any(np.cross(orientation[:3], orientation[3:]))
-        ):
+        if position is None or orientation is None or spacing is None or _find_odd_place_tag(places) is not None:
             continue
         step_mm = _frame_distance_mm(header) if frame is not None else 0.0
         if step_mm:
@@ -114,8 +140,8 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             spacing=(spacing[1], spacing[0]),
             size=(int(header.Columns), int(header.Rows)),
             encoding=(
-                float(_first(places, "RescaleSlope") or 1.0),
-                float(_first(places, "RescaleIntercept") or 0.0),
+                _rescale(places, "RescaleSlope", 1.0),
+                _rescale(places, "RescaleIntercept", 0.0),
                 float(header.get("PixelRepresentation") or 0),
                 float(header.get("BitsStored") or 16),
             ),
@@ -138,8 +164,34 @@ def describe_missing_place(header: Dataset) -> str:
         needed += ["SpacingBetweenSlices or a position for each frame"] if frames > 1 else []
         missing = [keyword for keyword in needed if header.get(keyword.split()[0]) in (None, "")]
         if missing:
-            return f"{header.Modality} images without {', '.join(missing)}"
-    return f"{header.Modality} images whose position, orientation or pixel spacing cannot be used"
+            return f"{find_modality(header)} images without {', '.join(missing)}"
+    for _, places in _planes(header):
+        if (found := _find_odd_place_tag(places)) is not None:
+            return f"{find_modality(header)} images whose {found}"
+    return f"{find_modality(header)} images whose position, orientation or pixel spacing cannot be used"
+
+
+def _find_odd_place_tag(places: list[Dataset]) -> str | None:
+    """Return "PixelSpacing is 0\\0" for the first tag of the place that cannot be what it says; None if all can."""
+    for keyword, count in _PLACE_TAGS.items():
+        values = _numbers(places, keyword, count)
+        if values is None:
+            continue
+        odd = not np.isfinite(values).all()
+        odd |= keyword == "PixelSpacing" and min(values) <= 0.0
+        odd |= keyword == "ImageOrientationPatient" and not np.any(np.cross(values[:3], values[3:]))
+        if odd:
+            return f"{keyword} is " + "\\".join(f"{value:g}" for value in values)
+    return None
+
+
+def _rescale(places: list[Dataset], keyword: str, absent: float) -> float:
+    value = _first(places, keyword)
+    if value is None:
+        return absent
+    if not np.isfinite(float(value)) or (keyword == "RescaleSlope" and float(value) == 0.0):
+        raise ValueError(f"{keyword} is {float(value):g}")
+    return float(value)
 
 
 def _planes(header: Dataset) -> Iterator[tuple[int | None, list[Dataset]]]:

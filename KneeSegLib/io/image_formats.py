@@ -21,7 +21,7 @@ HEADER_BYTES = 1 << 16
 
 _GZIP = b"\x1f\x8b"
 _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-_ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".7z", ".rar")
+_ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".dcm.gz", ".7z", ".rar")
 _ENDINGS: dict[Format, tuple[str, ...]] = {
     "NIfTI": (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"),
     "NRRD": (".nrrd", ".nhdr"),
@@ -42,12 +42,13 @@ def is_image_name(name: str) -> bool:
 def begins_like_archive(path: Path) -> bool:
     """Return whether the file is an archive or compressed as a whole in a way that no image reader knows."""
     with open(path, "rb") as file:
-        return is_archive(path, file.read(8))
+        start = file.read(8)
+    return start.startswith(_ARCHIVES) or path.name.lower().endswith(_ARCHIVE_ENDINGS)
 
 
 def is_archive(path: Path, start: bytes) -> bool:
-    """Return whether a file that begins with these bytes is an archive, or called like one."""
-    return start.startswith(_ARCHIVES) or path.suffix.lower() in _ARCHIVE_ENDINGS
+    """Return whether a file that begins with these bytes, and is called like no image, is an archive or compressed."""
+    return start.startswith((*_ARCHIVES, _GZIP)) or path.name.lower().endswith(_ARCHIVE_ENDINGS)
 
 
 def read_start(path: Path) -> bytes:

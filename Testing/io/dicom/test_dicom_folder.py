@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 
@@ -54,6 +55,34 @@ def test_tag_that_an_image_lacks_is_named(dicom_slice, tmp_path):
     dicom_slice(tmp_path / "a.dcm", np.zeros((32, 32), np.uint16), (0, 0, 0), PixelSpacing=None)
     with pytest.raises(InputError, match="1 CT images without PixelSpacing"):
         read_volume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        ({"PixelSpacing": ["0", "0"]}, r"9 CT images whose PixelSpacing is 0\\0\)"),
+        ({"ImageOrientationPatient": ["1", "0", "0", "1", "0", "0"]}, r"ImageOrientationPatient is 1\\0\\0\\1\\0\\0"),
+        ({"RescaleSlope": "nan"}, "RescaleSlope is nan"),
+        ({"Columns": 31}, r"Rows, Columns and BitsAllocated say \(2048 bytes for 1984\)"),
+    ],
+)
+def test_tag_that_cannot_be_true_is_named_with_its_value(tags, found, dicom_series, tmp_path):
+    dicom_series(tmp_path, NINE, **tags)
+    with pytest.raises(InputError, match=found):
+        read_volume(tmp_path)
+
+
+def test_modality_that_is_missing_is_that_of_the_kind_of_image(dicom_series, tmp_path):
+    dicom_series(tmp_path, NINE, Modality=None)
+    assert read_volume(tmp_path).modality == "CT"
+
+
+def test_compressed_slices_are_said_to_be_compressed(dicom_series, tmp_path):
+    for path in dicom_series(tmp_path / "plain", NINE).iterdir():
+        (tmp_path / "packed").mkdir(exist_ok=True)
+        (tmp_path / "packed" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(InputError, match=r"holds 9 archives \(.gz\) and no image beside.*unpack them"):
+        read_volume(tmp_path / "packed")
 
 
 def test_decimal_commas_are_points(dicom_series, tmp_path):

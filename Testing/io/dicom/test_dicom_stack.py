@@ -76,7 +76,14 @@ def test_copies_of_slices_are_left_out_with_a_note(dicom_series, tmp_path):
     dicom_series(tmp_path / "copy", (6, 21), SOPInstanceUID="1.2.3.77")
     volume = read_volume(tmp_path)
     assert sitk.GetArrayViewFromImage(volume.image)[:, 0, 0].tolist() == [z - 24 for z in NINE]
-    assert volume.notes == ("2 slices that were there twice, equal in every pixel, were left out.",)
+    assert volume.notes[0].startswith("2 slices that were there twice were left out: copies equal another one")
+
+
+def test_a_copy_that_is_cut_short_gives_way_to_the_whole_one(dicom_series, tmp_path):
+    dicom_series(tmp_path, NINE)
+    whole = sorted(tmp_path.iterdir())[4]
+    (tmp_path / "again.dcm").write_bytes(whole.read_bytes()[:-700])
+    assert read_volume(tmp_path).image.GetSize()[2] == 9
 
 
 def test_slices_at_one_position_that_differ_are_named_in_the_error(dicom_series, dicom_slice, tmp_path):
