@@ -142,7 +142,7 @@ def points_by_gdcm_and_numpy_stl(path: Path) -> np.ndarray:
     if not reader.Read():
         raise AssertionError("GDCM does not read it")
     value = reader.GetFile().GetDataSet().GetDataElement(gdcm.Tag(0x0042, 0x0011)).GetByteValue()
-    content = value.GetBuffer().encode("utf-8", "surrogateescape")[: value.GetLength()]
+    content = value.GetBuffer().encode("utf-8", "surrogateescape")[: int(str(value.GetLength()))]
     return mesh.Mesh.from_file("", fh=io.BytesIO(content)).vectors.reshape(-1, 9)
 
 

@@ -63,10 +63,10 @@ def fake_case(monkeypatch, tmp_path):
         quality=None,
         edge=EdgeMeasurement(0.174, 0.04),
     )
+    volume = SimpleNamespace(notes=("The gantry was tilted by 12 degrees.",))
     case = SimpleNamespace(
-        volume=SimpleNamespace(notes=("The gantry was tilted by 12 degrees.",)),
+        scans=[SimpleNamespace(volume=volume, structures=[found], name="")],
         warnings=["The right patella was not found."],
-        structures=[found],
         second_opinion=None,
         provenance={"bundles": [], "edge": "half-maximum"},
         save=lambda folder, overwrite, progress: (progress(0.5, "Report"), folder.mkdir()),
