@@ -23,8 +23,13 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
+LICENCES := MIT;BSD;Apache;ISC;PSF;Python Software Foundation;MPL;Mozilla;HPND;LGPL;Unlicense;Zlib
+# KneeSeg itself; MedPy (GPL) is compared with in tests and shipped to nobody; the others name theirs in a way that no
+# tool reads: Apache-2.0 each.
+OTHER_LICENCES := kneeseglib MedPy dynamic_network_architectures
+
 .DEFAULT_GOAL := help
-.PHONY: help setup test coverage test-lowest faults docs demo lint types index-repository cmake-lists terminology clean distclean
+.PHONY: help setup test coverage test-lowest faults fuzz hashes check-hashes sbom licences docs demo lint types index-repository cmake-lists terminology clean distclean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 | \2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
@@ -58,6 +63,26 @@ $(LOWEST)/.installed: pyproject.toml setup.py requirements/constraints-lowest.tx
 
 faults: $(INSTALLED) ## End runs at every call of the system and at random moments: results stay whole (minutes; FAULTS="--scan FILE")
 	OMP_NUM_THREADS=1 $(BIN)/python -m Testing.faults.campaign $(FAULTS)
+
+fuzz: $(INSTALLED) ## Try damaged files of every format for an hour (SECONDS=3600); what fails is kept as a test
+	OMP_NUM_THREADS=1 $(BIN)/python -m Testing.fuzz --seconds $(or $(SECONDS),3600)
+
+build/report.json: pyproject.toml $(CONSTRAINTS) | $(LINTERS)
+	mkdir -p build
+	$(PIP_INSTALL) --dry-run --ignore-installed --no-build-isolation --report $@ '.[dev]'
+
+hashes: build/report.json ## Write requirements/hashes.txt: the SHA-256 of what the constraints pin, after these were renewed
+	$(BIN)/python -m Testing.supply.hashes write $<
+
+check-hashes: build/report.json ## Ask the index for what would be installed and hold it against requirements/hashes.txt
+	$(BIN)/python -m Testing.supply.hashes check $<
+
+sbom: $(LINTERS) ## Write build/sbom.json: every installed package with version, licence and origin, as pip knows them
+	mkdir -p build
+	$(BIN)/python -m pip inspect --local > build/sbom.json
+
+licences: $(LINTERS) ## Fail where an installed package has a licence that KneeSeg may not be built on
+	$(BIN)/pip-licenses --from=mixed --partial-match --allow-only="$(LICENCES)" --ignore-packages $(OTHER_LICENCES)
 
 docs: $(INSTALLED) ## Build the documentation as a site in build/site
 	$(BIN)/python -m mkdocs build --strict --quiet

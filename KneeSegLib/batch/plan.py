@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from KneeSegLib import __version__
 from KneeSegLib.batch.scans import BatchScan, describe_scan, make_name
 from KneeSegLib.case_record import RECORD_NAME
 from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.io.documents import UnreadableDocument, read_json
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.pipelines.request import Request
 
@@ -94,19 +96,36 @@ def _read_earlier(folder: Path) -> dict[str, Any] | None:
                 f"The folder {folder} holds other things than a batch ({PLAN_NAME} is missing); choose another folder."
             )
         return None
-    earlier: dict[str, Any] = {}
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        sound = earlier["format"] == PLAN_FORMAT and all(
-            isinstance(entry[key], str) for entry in earlier["scans"] for key in ("name", "source")
-        )
-    except (ValueError, KeyError, TypeError, OSError):
-        sound = False
-    if not sound:
+        earlier = read_json(path)
+    except UnreadableDocument:
+        earlier = None
+    if not _is_sound(earlier) or earlier is None:
         raise InputError(f"{path} is damaged, so the batch cannot go on; choose another folder.")
     if earlier["format_version"] > PLAN_FORMAT_VERSION:
         raise InputError(f"{path} was written by a newer KneeSeg; go on with that one, or choose another folder.")
     return earlier
+
+
+def _is_sound(earlier: Any) -> bool:
+    """Whether this is the record of a batch, whose names lead to no other folder than that of its cases."""
+    if not isinstance(earlier, dict) or earlier.get("format") != PLAN_FORMAT:
+        return False
+    version, scans = earlier.get("format_version"), earlier.get("scans")
+    return (
+        isinstance(version, int)
+        and isinstance(earlier.get("version"), str)
+        and isinstance(earlier.get("options"), dict)
+        and isinstance(scans, list)
+        and all(map(_is_sound_scan, scans))
+    )
+
+
+def _is_sound_scan(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("name", "source")):
+        return False
+    series, name = entry.get("series", 0), entry["name"]
+    return (series is None or isinstance(series, str)) and re.fullmatch(r"\w[\w.-]{0,250}", name, re.ASCII) is not None
 
 
 def _require_same(folder: Path, earlier: Mapping[str, Any], options: Mapping[str, Any]) -> None:
@@ -119,8 +138,8 @@ def _require_same(folder: Path, earlier: Mapping[str, Any], options: Mapping[str
     for name in sorted({*before, *options}):
         if before.get(name) != options.get(name):
             raise InputError(
-                f"The batch in {folder} was begun with {name.replace('_', ' ')} {before.get(name)} and now "
-                f"{options.get(name)} is asked for; go on with the same options, or choose another folder."
+                f"The batch in {folder} was begun with {name.replace('_', ' ')[:60]} {str(before.get(name))[:60]} and "
+                f"now {options.get(name)} is asked for; go on with the same options, or choose another folder."
             )
 
 
