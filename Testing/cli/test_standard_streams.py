@@ -29,10 +29,7 @@ def save(folder, overwrite, progress):
 
 def segment(input, progress, **options):
     progress(0.5, "Slices")
-    volume = SimpleNamespace(notes=[])
-    return SimpleNamespace(
-        save=save, structures=[], warnings=["Warned."], volume=volume, second_opinion=None, provenance={}
-    )
+    return SimpleNamespace(save=save, scans=[], warnings=["Warned."], second_opinion=None, provenance={})
 
 segmentation.segment = segment
 sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import KneeSegLib.segmentation
@@ -124,11 +123,10 @@ def start(out: Path, act: Act | None = None, at: int = 0, prepare_child: Act | N
 class FakeCase:
     """A case whose files are texts."""
 
-    structures: list[Any] = []
+    scans: list[Any] = []
     warnings: list[str] = []
     second_opinion = None
     provenance: dict[str, Any] = {}
-    volume = SimpleNamespace(notes=[])
 
     def save(self, folder: Path, overwrite: bool, progress: Callable[[float, str], None]) -> None:
         """Write the new result."""
