@@ -131,10 +131,15 @@ def read_scans(
 
 
 def _locate(volume: Volume, given: Path, unpacked: Path) -> Volume:
-    """Return a volume that knows where it was read from, unless that was in an archive, which is unpacked no more."""
-    if unpacked != given.expanduser():
+    """Return a volume that knows what it was read from: the file or folder that the user gave.
+
+    Names within a folder of DICOM may be the patient's and are not kept; its series is found again by its key. Nothing
+    is kept of an archive, which is unpacked no more, and of a place that the header calls like the patient.
+    """
+    if unpacked != given.expanduser() or (volume.series_key and volume.path is None):
         return replace(volume, path=None)
-    return volume if volume.series_key else replace(volume, path=given.expanduser().absolute())
+    place = given.expanduser().absolute()
+    return replace(volume, path=place.parent if is_directory_file(place) else place)
 
 
 def _require_existing(path: str | Path) -> Path:

@@ -32,8 +32,8 @@ class Volume:
         notes: sentences for the report.
         side: of the body part, where the DICOM header names one.
         frame_of_reference: DICOM's UID of the coordinate system; empty where the file names none.
-        path: of the file that was read, or the folder of the series, absolute; None where it may name the patient, or
-            lies in an archive.
+        path: of the file or folder that the user gave, absolute; None where it may name the patient, or lies in an
+            archive.
         series_key: by which a DICOM series is found again (:attr:`KneeSegLib.io.dicom_series.Series.key`).
     """
 

@@ -108,6 +108,12 @@ def without_networks(monkeypatch) -> None:
     monkeypatch.setattr("KneeSegLib.segmentation._run", run)
 
 
+def test_of_a_place_only_what_the_user_named_is_kept(tmp_path):
+    scan = write_scan(tmp_path / "scan" / "Xyzzyk (born Quux)", ("Zyxwell^Quentin",))
+    volume = read_volume(tmp_path / "scan")
+    assert (volume.path, scan.parent) == (tmp_path / "scan", tmp_path / "scan")
+
+
 def test_no_spelling_in_no_tag_reaches_an_output(kneeseg, without_networks, tmp_path):
     scan = write_scan(tmp_path / "scan", SPELLINGS, len(SPELLINGS))
     outcome = kneeseg("segment", scan, "-o", tmp_path / "out", "--pipeline", "ct-knee", "--series", UID)
