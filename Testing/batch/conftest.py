@@ -18,11 +18,11 @@ pytest.importorskip("distributed")
 
 @pytest.fixture(scope="session")
 def knee_file(tmp_path_factory) -> Path:
-    """A CT of a right knee whose bones have grey values of their own."""
+    """A CT of a right knee whose bones have grey values of their own, with no more voxels than a pipeline takes."""
     from Testing.phantoms.legs import leg_phantom
 
     path = tmp_path_factory.mktemp("phantom") / "knee.nrrd"
-    sitk.WriteImage(leg_phantom(("right",), (420.0, 560.0), (-150.0, -30.0)).image, str(path))
+    sitk.WriteImage(leg_phantom(("right",), (440.0, 540.0), (-150.0, -60.0), (4.0, 2.5, 2.5)).image, str(path))
     return path
 
 
