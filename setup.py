@@ -13,5 +13,8 @@ setup(
     # Setuptools counts a folder of recipes, or of modules without an __init__.py, as a package too.
     packages=[*find_namespace_packages(include=["KneeSegLib", "KneeSegLib.*"], exclude=["*.__pycache__"]), *SHARED],
     package_dir=SHARED,
-    package_data={"": ["*.j2", "*.css", "*.yaml", "schemas/*.json", "py.typed"], **{package: ["**/*"] for package in SHARED}},
+    package_data={
+        "": ["*.j2", "*.css", "*.yaml", "schemas/*.json", "py.typed"],
+        **{package: ["**/*"] for package in SHARED},
+    },
 )
