@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.bundles.own import list_own_bundles
-from KneeSegLib.errors import AnatomyNotFoundError, InputError
+from KneeSegLib.errors import AnatomyNotFoundError
 from KneeSegLib.pipelines.request import Request, require_device
 from KneeSegLib.pipelines.table import AUTO
 from KneeSegLib.progress import Progress, no_progress, split_progress
@@ -78,15 +78,8 @@ def segment(
         request.keep_description,
     )
     seconds = time.perf_counter() - started
-    runs, unfit = [], []
-    for volume in volumes:
-        try:
-            runs.append(_Run(volume, request, other, load))
-        except InputError as error:
-            unfit.append(error)
-    if not runs:
-        raise unfit[0]
-    case = runs[0].segment(running) if len(volumes) == 1 else _segment_blocks(runs, unfit, running)
+    runs = [_Run(volume, request, other, load) for volume in volumes]
+    case = runs[0].segment(running) if len(runs) == 1 else _segment_blocks(runs, running)
     case.provenance["timings"] = {"read": seconds, **case.provenance["timings"]}
     progress(1.0, "Segmented")
     return case
@@ -125,11 +118,8 @@ class _Run:
         return case
 
 
-def _segment_blocks(runs: Sequence[_Run], unfit: Sequence[InputError], progress: Progress) -> Case:
+def _segment_blocks(runs: Sequence[_Run], progress: Progress) -> Case:
     """Segment the blocks of one scan, each on its own grid; a block in which nothing is found is said.
-
-    Args:
-        unfit: why other blocks cannot be segmented.
 
     Raises:
         AnatomyNotFoundError: nothing was found in any of them.
@@ -151,7 +141,7 @@ def _segment_blocks(runs: Sequence[_Run], unfit: Sequence[InputError], progress:
     odd = find_odd_sides(cases)
     for number in odd[1] if odd else []:
         cases[number] = found[number][0].segment(found[number][1], odd[0] if odd else None)
-    case = join_cases(cases, [str(error) for error in (*unfit, *failures)])
+    case = join_cases(cases, [str(error) for error in failures])
     if odd:
         case.warnings.append(
             f"The blocks did not agree on the side of the leg; it was taken for the {odd[0]} one in all of them, as "

@@ -108,15 +108,11 @@ def test_frames_of_reference_that_differ_and_a_patient_who_moved_are_told(phanto
     assert any("right femur does not go on in the knee scan" in warning for warning in case.warnings)
 
 
-def test_blocks_without_a_joint_or_any_bone_are_said_and_the_others_are_kept(phantoms, tmp_path):
+def test_block_without_a_bone_is_said_and_the_others_are_kept(phantoms, tmp_path):
     write_block(tmp_path / "knee", phantoms["knee"].image)
-    empty = sitk.Cast(phantoms["ankle"].image * 0 - 1000, sitk.sitkInt16)
+    empty = phantoms["ankle"].image * 0 - 1000
     empty[0, 0, 0] = 900
-    write_block(tmp_path / "ankle", empty)
-    flesh = sitk.Cast(phantoms["hip"].image * 0 - 1000, sitk.sitkInt16)
-    flesh[0, 0, 0] = 40
-    write_block(tmp_path / "hip", flesh)
+    write_block(tmp_path / "ankle", sitk.Cast(empty, sitk.sitkInt16))
     case = ks.segment(tmp_path, load=OracleModels(), device="cpu")
     assert [scan.name for scan in case.scans] == ["knee"]
-    for sentence in ("block 1 of 3", "block 3 of 3"):
-        assert any(sentence in warning for warning in case.warnings), case.warnings
+    assert any("block 1 of 2" in warning for warning in case.warnings), case.warnings

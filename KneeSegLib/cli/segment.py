@@ -198,7 +198,7 @@ def show_case(console: Console, case: Case, folder: Path) -> None:
     table.add_column("Quality")
     table.add_column("Remarks")
     for scan, found in [(part, entry) for part in case.scans for entry in part.structures]:
-        remarks = [*(["reaches the edge of the scan"] if found.touches_border else []), *found.warnings]
+        remarks = [*([found.extent] if found.extent != "whole" else []), *found.warnings]
         quality = found.quality.name if found.quality else ""
         distance = [found.edge.description if found.edge else ""] if measured else []
         own = [scan.name] if several else []

@@ -21,6 +21,7 @@ from KneeSegLib.ct.settings import (
     SIDE_BY_SIDE,
 )
 from KneeSegLib.ct.sides import SideVote, find_parting_line, infer_sides, vote_on_side
+from KneeSegLib.ct.strays import drop_strays
 from KneeSegLib.geometry.grid import Box, Grid
 from KneeSegLib.geometry.masks import label_components, measure_distance_mm
 
@@ -129,6 +130,8 @@ def _describe_leg(
     grid = coarse.grid
     either = coarse.bones["right"] + coarse.bones["left"]
     voxel_cm3 = float(np.prod(grid.spacing_mm)) / 1000.0
+    confidences = {bone: float(either[BONES.index(bone)][mask].mean()) for bone, mask in regions.items()}
+    regions = drop_strays(regions, find_joints(regions, confidences, grid, scan, asked), grid)
     bones, left_fractions = {}, {}
     for bone, mask in regions.items():
         index = BONES.index(bone)

@@ -102,6 +102,19 @@ APART_MM = 120.0
 ASKED_WEIGHT = 3.0
 """How much more the evidence for a joint counts that the user says is in view. Not measured."""
 
+BONE_REACH_MM: Mapping[str, float] = MappingProxyType(
+    {
+        "hip_bone": 200.0,
+        "femur": 560.0,
+        "patella": 110.0,
+        "tibia": 480.0,
+        "fibula": 480.0,
+        "talus": 80.0,
+        "calcaneus": 140.0,
+    }
+)
+"""No part of a bone lies farther from the middle of its joint: a quarter more than in large adults. Not measured."""
+
 CONTACT_ZONE_MM = 8.0
 """The centre of a joint is the middle of the places that are closer than the nearest ones and this."""
 

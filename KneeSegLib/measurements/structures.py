@@ -39,6 +39,15 @@ class FoundStructure:
     quality: QualityResult | None = None
     edge: EdgeMeasurement | None = None
 
+    @property
+    def extent(self) -> str:
+        """How much of it is in view, in words."""
+        if self.touches_border:
+            return "part, cut by the edge"
+        if self.quality is not None and self.quality.goes_on_unseen:
+            return "part, cut by the field of view"
+        return "whole"
+
 
 def measure_structures(labels: sitk.Image) -> list[FoundStructure]:
     """Measure every structure in ``labels`` (uint8, 3D), in the order of the anatomy table."""

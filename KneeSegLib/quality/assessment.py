@@ -46,6 +46,11 @@ class QualityResult:
         return LEVEL_NAMES[self.level]
 
     @property
+    def goes_on_unseen(self) -> bool:
+        """Whether the image ends before the structure does, within the scan's borders: a round field of view."""
+        return _goes_on_unseen(self.features, BONE_CT_LIMITS)
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """Reasons, then limits."""
         return self.reasons + self.limits

@@ -59,6 +59,7 @@ def fake_case(monkeypatch, tmp_path):
         volume_mm3=12345.678,
         voxels=1000,
         touches_border=True,
+        extent="part, cut by the edge",
         warnings=["Thin."],
         quality=None,
         edge=EdgeMeasurement(0.174, 0.04),
@@ -133,7 +134,7 @@ def test_person_sees_structures_warnings_and_where_the_result_lies(kneeseg, fake
     assert "Right femur" in outcome.out
     assert "12.3" in outcome.out
     assert "+0.17, 4% not told" in outcome.out and "Bones end at the half-maximum" in outcome.out
-    assert "reaches the edge of the scan; Thin." in outcome.out
+    assert "part, cut by the edge; Thin." in outcome.out
     assert str(tmp_path / "out" / "report.html") in outcome.out
     assert "not a medical device" in outcome.out
     assert "Note: The right patella was not found." in outcome.err

@@ -255,3 +255,21 @@ def test_a_piece_near_a_bone_belongs_to_it(gap_mm, seen_whole):
     (leg,) = find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
     assert bool(leg.regions["hip_bone"][piece].all()) == seen_whole
     assert (leg.bones["hip_bone"].box.z[1] > grid.z.positions_mm[top]) == seen_whole
+
+
+def test_contrast_medium_in_a_bowel_widens_no_hip():
+    """It touches the iliac wing and is taken for a hip bone up to the diaphragm."""
+    grid = Grid(*(Axis(0.0, 4.0, size) for size in (110, 20, 30)))
+    regions = {name: np.zeros(grid.shape, bool) for name in ("femur", "hip_bone", "bowel")}
+    regions["femur"][5:25, 7:13, 7:13] = True
+    regions["hip_bone"][25:62, 7:13, 7:13] = True
+    regions["bowel"][62:, 8:16, 8:28] = True
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for bone, mask in (("femur", "femur"), ("hip_bone", "hip_bone"), ("hip_bone", "bowel")):
+        bones["right"][BONES.index(bone)][regions[mask]] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0)
+    (leg,) = find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
+    hip_mm, top_mm = leg.joints["hip"].center_mm[0], leg.bones["hip_bone"].box.z[1]
+    assert leg.regions["hip_bone"][regions["hip_bone"]].all()
+    assert top_mm - hip_mm < 204.0 < grid.z.high_mm - hip_mm
+    assert leg.joints["hip"].box.z[1] < grid.z.high_mm - 100.0

@@ -79,6 +79,46 @@ def test_a_bone_of_the_hindfoot_is_demanded_by_its_neighbour_although_the_locali
     assert (lost.removesuffix("_left"), "left") in {one.expected for one in found}
 
 
+def test_a_fibula_beside_the_shaft_and_a_patella_before_the_condyles_are_demanded_however_little_is_dense():
+    fibula, patella = block((60, 88), (10, 13), (33, 36)), block((52, 60), (2, 6), (24, 31))
+    shank = {"tibia_left": TIBIA, "talus_left": TALUS, "calcaneus_left": CALCANEUS}
+    (found,) = find_unlabelled_bone(map_of(shank, fibula, other=0.6))
+    assert found.expected == ("fibula", "left") and found.volume_cm3 < 3.0
+    (found,) = find_unlabelled_bone(map_of({"femur_left": TIBIA, "tibia_left": TALUS}, patella, other=0.6))
+    assert found.expected == ("patella", "left") and found.volume_cm3 < 3.0
+    assert find_unlabelled_bone(map_of(shank | {"fibula_left": fibula}, block((4, 8), (2, 6), (24, 31)))) == []
+
+
+def test_a_bone_of_a_leg_that_the_localiser_sees_is_said_although_it_is_small():
+    shank, small = {"talus_left": TALUS}, block((70, 80), (10, 16), (35, 39))
+    assert find_unlabelled_bone(map_of(shank, small, bone=0.1, other=0.4, none=0.5)) == []
+    (found,) = find_unlabelled_bone(map_of(shank, small, bone=0.7, other=0.2))
+    assert found.volume_cm3 == pytest.approx(small.sum() * 0.008)
+
+
+def test_the_other_foot_is_not_the_midfoot_of_this_one():
+    foot = {"talus_left": TALUS, "calcaneus_left": CALCANEUS}
+    other_foot = block((25, 48), (0, 28), (48, 58))
+    (found,) = find_unlabelled_bone(map_of(foot, MIDFOOT | other_foot))
+    assert found.center_mm[2] > 90.0
+
+
+def test_a_shank_above_a_labelled_foot_is_no_midfoot_although_the_localiser_calls_it_another():
+    foot = {"talus_left": TALUS, "calcaneus_left": CALCANEUS}
+    (found,) = find_unlabelled_bone(map_of(foot, TIBIA | MIDFOOT))
+    assert found.center_mm[0] > 130.0
+
+
+def test_a_femur_of_which_only_the_condyles_are_in_view_demands_no_hip():
+    condyles = {"femur_left": block((84, 100), (10, 20), (20, 30))}
+    beside = block((80, 98), (10, 20), (32, 36))
+    assert {one.expected for one in find_unlabelled_bone(map_of(condyles, beside))} <= {
+        None,
+        ("tibia", "left"),
+        ("patella", "left"),
+    }
+
+
 def test_a_second_leg_is_found_and_an_arm_beside_the_thigh_is_not():
     thigh = {"femur_left": block((5, 95), (10, 20), (25, 35))}
     inner, outer = block((5, 95), (10, 20), (2, 10)), block((60, 95), (10, 20), (48, 55))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from KneeSegLib.anatomy import structure
 from KneeSegLib.case import Case, ScanResult
 from KneeSegLib.io.volume import Volume
 from KneeSegLib.measurements.structures import measure_structures
+from KneeSegLib.quality.assessment import assess_quality
 from KneeSegLib.report.content import title_structures
 from KneeSegLib.report.html import render_report
 from KneeSegLib.report.pictures import choose_bar_mm
@@ -110,6 +112,17 @@ def test_volumes_are_given_in_cubic_centimetres_and_cut_bones_are_marked(knee_pa
     femur_cm3 = 22 * 20 * 28 * np.prod(SPACING_MM) / 1000
     assert f"Femur Right {femur_cm3:.1f} part, cut by the edge" in knee_page.text
     assert "Patella Right 1.50 whole" in knee_page.text
+
+
+def test_a_bone_that_a_round_field_of_view_cuts_is_not_called_whole():
+    case = assessed_knee_case()
+    for found in case.structures:
+        assert found.quality is not None
+        features = dataclasses.replace(found.quality.features, air_fraction=0.01)
+        found.quality = assess_quality(found.structure, features)
+    text = page_of(case).text
+    assert "Patella Right 1.50 part, cut by the field of view" in text and "part, cut by the edge" in text
+    assert "that the edge of the scan or its field of view cuts is measured as far as it is in view" in text
 
 
 def test_each_structure_has_its_quality_and_a_sentence_where_it_has_to_be_checked():

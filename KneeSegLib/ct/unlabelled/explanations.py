@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial import KDTree
 
-from KneeSegLib.anatomy import LONG_BONES, SIDES, Side
+from KneeSegLib.anatomy import SIDES, Side
 from KneeSegLib.ct.unlabelled.bone_map import BoneMap
 from KneeSegLib.ct.unlabelled.settings import (
     AT_BORDER_MM,
@@ -15,41 +17,49 @@ from KneeSegLib.ct.unlabelled.settings import (
     BELOW_HIP_MM,
     BESIDE_THIGH_MM,
     END_MM,
+    FIBULA_BELOW_MM,
     FOOT_BEHIND_MM,
+    FOOT_CM3,
+    FOOT_FROM_MM,
+    FOOT_GAP_VOXELS,
     FOOT_MM,
     HAND_BELOW_MM,
     MIRRORED_FRACTION,
     OTHER_HALF_CM3,
     REACH_MM,
 )
+from KneeSegLib.geometry.boxes import find_mask_box, grow_box
+from KneeSegLib.geometry.masks import label_components
 
 
-def _lower_end(points: np.ndarray) -> np.ndarray:
-    return points[points[:, 0] <= points[:, 0].min() + END_MM]
+@dataclass(frozen=True)
+class Part:
+    """The part of a bone in which a joint is: points (N, 3) of the bone -> those of the part; and the border of the
+    scan, 0 lower and 1 upper, that may have cut it off."""
+
+    of: Callable[[np.ndarray], np.ndarray]
+    border: int | None = None
 
 
-def _upper_end(points: np.ndarray) -> np.ndarray:
-    return points[points[:, 0] >= points[:, 0].max() - END_MM]
+LOWER_END = Part(lambda points: points[points[:, 0] <= points[:, 0].min() + END_MM], 0)
+UPPER_END = Part(lambda points: points[points[:, 0] >= points[:, 0].max() - END_MM], 1)
+LOWER_HALF = Part(lambda points: points[points[:, 0] <= points[:, 0].mean()])
+WHOLE = Part(lambda points: points)
+UNCUT_END = Part(LOWER_END.of)
 
-
-def _whole(points: np.ndarray) -> np.ndarray:
-    return points
-
-
-def _lower_half(points: np.ndarray) -> np.ndarray:
-    return points[points[:, 0] <= points[:, 0].mean()]
-
-
-DEMANDS: tuple[tuple[str, str, Callable[[np.ndarray], np.ndarray]], ...] = (
-    ("tibia", "talus", _lower_end),
-    ("talus", "calcaneus", _whole),
-    ("calcaneus", "talus", _whole),
-    ("femur", "hip_bone", _upper_end),
-    ("hip_bone", "femur", _lower_half),
-    ("tibia", "femur", _upper_end),
-    ("femur", "tibia", _lower_end),
+DEMANDS: tuple[tuple[str, str, Part], ...] = (
+    ("tibia", "fibula", WHOLE),
+    ("tibia", "talus", LOWER_END),
+    ("talus", "calcaneus", WHOLE),
+    ("calcaneus", "talus", WHOLE),
+    ("femur", "hip_bone", UPPER_END),
+    ("hip_bone", "femur", LOWER_HALF),
+    ("tibia", "femur", UPPER_END),
+    ("femur", "tibia", LOWER_END),
+    ("femur", "patella", UNCUT_END),
 )
-"""Labelled bone, the bone that forms a joint with it, and the part of the first where the joint is."""
+"""Labelled bone, the bone that forms a joint with it, and the part of the first where the joint is. A bone whose end
+the scan cuts off demands nothing there, but for a patella, which may reach higher than a femur that is cut."""
 
 
 def find_explained(bones: BoneMap, points: np.ndarray) -> np.ndarray:
@@ -86,22 +96,23 @@ def find_demanded(bones: BoneMap, points: np.ndarray) -> Iterator[tuple[str, Sid
             own = bones.labelled.get(f"{bone}_{side}")
             if own is None or f"{neighbour}_{side}" in bones.labelled:
                 continue
-            end = part(own)
-            if bone in LONG_BONES and _is_cut(end, own, bones):
+            if part.border is not None and _is_cut(own, part.border, bones):
                 continue  # the scan ends before the joint
-            inside = find_near(end, points, REACH_MM[bone])
+            inside = find_near(part.of(own), points, REACH_MM[bone])
+            if neighbour == "fibula":  # it lies beside the shaft; what lies beyond the shaft's ends is another bone
+                inside &= (points[:, 0] > own[:, 0].min()) & (points[:, 0] < own[:, 0].max() - FIBULA_BELOW_MM)
             if bone == "hip_bone":  # the femur lies lateral of the acetabulum, the sacrum and the other leg medial
                 inside &= _outward(points, own[:, 2].mean(), side) > 0.0
             yield neighbour, side, inside
         yield from _find_other_hip(bones, points, side)
 
 
-def _is_cut(end: np.ndarray, own: np.ndarray, bones: BoneMap) -> bool:
-    """Whether an end of a long bone lies at the lower or upper border of the scan."""
+def _is_cut(own: np.ndarray, border: int, bones: BoneMap) -> bool:
+    """Whether a bone reaches the lower (0) or the upper (1) border of the scan."""
     z = bones.grid.z
-    if end[:, 0].min() > own[:, 0].min():
-        return bool(end[:, 0].max() > z.high_mm - AT_BORDER_MM)
-    return bool(end[:, 0].min() < z.low_mm + AT_BORDER_MM)
+    if border:
+        return bool(own[:, 0].max() > z.high_mm - AT_BORDER_MM)
+    return bool(own[:, 0].min() < z.low_mm + AT_BORDER_MM)
 
 
 def find_near(own: np.ndarray, points: np.ndarray, reach_mm: float) -> np.ndarray:
@@ -137,12 +148,45 @@ def _beyond_foot(bones: BoneMap, points: np.ndarray, side: Side) -> np.ndarray:
         return np.zeros(len(points), bool)
     foot = np.concatenate(hind)
     inside = find_near(foot, points, FOOT_MM)
-    shank = bones.labelled.get(f"tibia_{side}")
-    if shank is not None:
-        down = foot.mean(axis=0) - _upper_end(shank).mean(axis=0)
-        along_mm = (points - foot.mean(axis=0)) @ (down / np.linalg.norm(down))
-        inside &= along_mm > -FOOT_BEHIND_MM
-    return inside
+    shanks = [own for bone in ("tibia", "fibula") if (own := bones.labelled.get(f"{bone}_{side}")) is not None]
+    # A foot without a labelled shank is taken to be one that lies below it.
+    down = foot.mean(axis=0) - UPPER_END.of(shanks[0]).mean(axis=0) if shanks else np.array([-1.0, 0.0, 0.0])
+    along_mm = (points - foot.mean(axis=0)) @ (down / np.linalg.norm(down))
+    inside &= along_mm > -FOOT_BEHIND_MM
+    return _keep_nearest(bones, points, _keep_connected(bones, points, inside, foot), foot)
+
+
+def _keep_nearest(bones: BoneMap, points: np.ndarray, inside: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Of the points that are ``inside`` those nearest to ``start`` (M, 3), no more than one foot has of bone: feet that
+    touch hang together."""
+    most = round(FOOT_CM3 / bones.voxel_cm3)
+    if np.count_nonzero(inside) <= most:
+        return inside
+    away_mm = np.full(len(points), np.inf)
+    away_mm[inside] = KDTree(start).query(points[inside])[0]
+    return inside & (away_mm <= np.partition(away_mm, most)[most])
+
+
+def _keep_connected(bones: BoneMap, points: np.ndarray, inside: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Of the points that are ``inside`` those that hang together, over joints' gaps, with ``start`` (M, 3): the other
+    foot lies as near as the toes."""
+    if not inside.any():
+        return inside
+    place = tuple(
+        np.rint((points[inside, axis] - own.first_mm) / own.step_mm).astype(int) for axis, own in enumerate(bones.grid)
+    )
+    mask = np.zeros(bones.grid.shape, bool)
+    mask[place] = True
+    around = find_mask_box(mask)
+    assert around is not None
+    box = grow_box(around, (FOOT_GAP_VOXELS,) * 3, mask.shape)
+    wide = np.asarray(ndimage.binary_dilation(mask[box], iterations=FOOT_GAP_VOXELS), bool)
+    components, _ = label_components(wide)
+    numbers = components[tuple(index - own.start for index, own in zip(place, box))]
+    near = find_near(start, points[inside], FOOT_FROM_MM)
+    kept = inside.copy()
+    kept[inside] = np.isin(numbers, np.unique(numbers[near]))
+    return kept
 
 
 def _beside_thigh(bones: BoneMap, points: np.ndarray, side: Side) -> np.ndarray:

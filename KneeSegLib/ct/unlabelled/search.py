@@ -11,7 +11,13 @@ from scipy.spatial import KDTree
 from KneeSegLib.anatomy import Side
 from KneeSegLib.ct.unlabelled.bone_map import BoneMap
 from KneeSegLib.ct.unlabelled.explanations import find_demanded, find_explained, find_far_above, is_other_half
-from KneeSegLib.ct.unlabelled.settings import LEAST_CM3, LEAST_EXPECTED_CM3, MOST_NOTHING, OTHER_WEIGHT
+from KneeSegLib.ct.unlabelled.settings import (
+    LEAST_CM3,
+    LEAST_EXPECTED_CM3,
+    LEAST_SMALL_CM3,
+    MOST_NOTHING,
+    OTHER_WEIGHT,
+)
 from KneeSegLib.geometry.grid import Box
 from KneeSegLib.geometry.masks import FACES_AND_EDGES, label_components
 
@@ -58,13 +64,17 @@ def find_unlabelled_bone(bones: BoneMap, within: Box | None = None) -> list[Unla
     taken = np.zeros(len(points), bool)
     for tissue, side, demanded in find_demanded(bones, points):
         chosen = demanded & ~taken & (bones.none[place] < MOST_NOTHING)
-        for component in _list_components(bones, place, chosen, LEAST_EXPECTED_CM3):
+        least_cm3 = LEAST_SMALL_CM3 if tissue in ("fibula", "patella") else LEAST_EXPECTED_CM3
+        for component in _list_components(bones, place, chosen, least_cm3):
             found.append(_describe(bones, component, (tissue, side)))
             taken |= chosen
     is_other = OTHER_WEIGHT * bones.other[place] >= bones.bone[place]
     unexplained = ~taken & ~(is_other & find_explained(bones, points)) & ~find_far_above(bones, points)
-    for component in _list_components(bones, place, unexplained, LEAST_CM3):
+    for component in _list_components(bones, place, unexplained, LEAST_SMALL_CM3):
         one = _describe(bones, component, None)
+        seen = bones.bone[component].mean() > max(bones.other[component].mean(), bones.none[component].mean())
+        if one.volume_cm3 < LEAST_CM3 and not seen:
+            continue
         center = np.asarray([one.center_mm])
         if bones.none[component].mean() < MOST_NOTHING and not is_other_half(bones, center, one.volume_cm3):
             found.append(one)

@@ -21,6 +21,10 @@ LEAST_CM3 = 5.0
 LEAST_EXPECTED_CM3 = 3.0
 """The same where anatomy demands a bone. Not measured."""
 
+LEAST_SMALL_CM3 = 1.5
+"""The same where it demands a fibula or a patella, of whose bone little is dense, and where the localiser itself sees a
+bone of a leg. Not measured."""
+
 MOST_NOTHING = 0.65
 """Components of which the localiser says with this mean probability that they are no bone are none: tables, vessels
 and streaks of metal have .68 to .94, bones in view .27 to .61."""
@@ -37,6 +41,19 @@ BELOW_HIP_MM = 30.0
 
 FOOT_MM = 230.0
 """Midfoot and toes lie no farther than this from talus or calcaneus: a long foot has 300 mm. Not measured."""
+
+FOOT_FROM_MM = 16.0
+"""Some bone of the midfoot lies as near as this to talus or calcaneus: navicular and cuboid. Not measured."""
+
+FOOT_GAP_VOXELS = 1
+"""Its bones are no farther apart than twice this many cubes. Not measured."""
+
+FOOT_CM3 = 150.0
+"""Midfoot and toes have no more dense bone: those of a real foot have 104 cm3, and with those of the other foot, whose
+toes touch, 273."""
+
+FIBULA_BELOW_MM = 4.0
+"""A fibula ends so far below the tibial plateau at least. Not measured."""
 
 FOOT_BEHIND_MM = 45.0
 """The forefoot of a foot that is pulled up lies so far above the talus along the shank at most. Not measured."""
