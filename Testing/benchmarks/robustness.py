@@ -145,6 +145,7 @@ CONDITIONS: dict[str, Condition] = {
     "a quarter of the front cut off": Condition(afterwards=without(1, 0.25)),
     "a quarter of the top cut off": Condition(afterwards=without(2, 0.25)),
     "osteoporosis": Condition(replace(ORDINARY, bone=POROTIC_BONE)),
+    "contrast in the arteries": Condition(replace(ORDINARY, soft=replace(ORDINARY.soft, angiography_probability=1.0))),
     "osteophytes": Condition(replace(ORDINARY, osteophyte_probability=1.0)),
     "other leg beside it": Condition(replace(ORDINARY, other_leg_probability=1.0)),
     "sagittal, feet first": Condition(afterwards=stored((1, 2, 0), (True, False, True))),
