@@ -118,7 +118,7 @@ def test_a_bone_that_a_round_field_of_view_cuts_is_not_called_whole():
     case = assessed_knee_case()
     for found in case.structures:
         assert found.quality is not None
-        features = dataclasses.replace(found.quality.features, air_fraction=0.01)
+        features = dataclasses.replace(found.quality.features, air_fraction=0.01, blank_fraction=0.0)
         found.quality = assess_quality(found.structure, features)
     text = page_of(case).text
     assert "Patella Right 1.50 part, cut by the field of view" in text and "part, cut by the edge" in text

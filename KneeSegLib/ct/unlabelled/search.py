@@ -71,10 +71,10 @@ def find_unlabelled_bone(bones: BoneMap, within: Box | None = None) -> list[Unla
     is_other = OTHER_WEIGHT * bones.other[place] >= bones.bone[place]
     unexplained = ~taken & ~(is_other & find_explained(bones, points)) & ~find_far_above(bones, points)
     for component in _list_components(bones, place, unexplained, LEAST_SMALL_CM3):
-        one = _describe(bones, component, None)
         seen = bones.bone[component].mean() > max(bones.other[component].mean(), bones.none[component].mean())
-        if one.volume_cm3 < LEAST_CM3 and not seen:
+        if len(component[0]) * bones.voxel_cm3 < LEAST_CM3 and not seen:
             continue
+        one = _describe(bones, component, None)
         center = np.asarray([one.center_mm])
         if bones.none[component].mean() < MOST_NOTHING and not is_other_half(bones, center, one.volume_cm3):
             found.append(one)
