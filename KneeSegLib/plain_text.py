@@ -10,6 +10,10 @@ _OBEYED = re.compile(
     "\u2028\u2029\ud800-\udfff]"  # other ends of lines, and halves of characters
 )
 _INSTEAD = "\N{REPLACEMENT CHARACTER}"
+_ENDLESS = re.compile(r"[^\s/\\]{256,}")
+"""Longer than the name of any file: a damaged or hostile value that a sentence quotes."""
+
+_SHOWN = 60
 
 
 def make_printable(text: str) -> str:
@@ -18,5 +22,9 @@ def make_printable(text: str) -> str:
 
 
 def make_one_line(text: str) -> str:
-    """Return a printable text without ends of lines, which could pass a file's name off as another message."""
-    return make_printable(re.sub(r"\s*\n\s*", " ", text.strip()))
+    """Return a printable text without ends of lines, which could pass a file's name off as another message.
+
+    Of words without end the beginning is shown.
+    """
+    line = re.sub(r"\s*\n\s*", " ", text.strip())
+    return make_printable(_ENDLESS.sub(lambda found: f"{found[0][:_SHOWN]}...", line))

@@ -50,6 +50,7 @@ def test_tables_and_styled_text_are_made_printable(capfd):
 
 def test_an_error_is_one_printable_line():
     assert str(InputError(f"The file\nError: {HOSTILE}")) == make_one_line(f"The file Error: {HOSTILE}")
+    assert str(InputError(f"The field {'x' * 5000} is unknown.")) == f"The field {'x' * 60}... is unknown."
     assert make_printable("Größe 山田\tfemur\n") == "Größe 山田\tfemur\n"
 
 
