@@ -12,6 +12,7 @@ from KneeSegLib.errors import InputError
 
 _STL_START, _STL_TRIANGLE = 84, 50
 _MOST_HEADER_BYTES = 2**20
+_MOST_PACKED = 1100  # zlib shrinks nothing to less than a thousandth
 _ITEM_BYTES = {"Int8": 1, "UInt8": 1, "Int16": 2, "UInt16": 2, "Int32": 4, "UInt32": 4, "Int64": 8, "UInt64": 8}
 _ITEM_BYTES |= {"Float32": 4, "Float64": 8, "String": 1}
 
@@ -73,8 +74,9 @@ def require_sound_vtp(path: Path) -> None:
     content = path.read_bytes()
     head, appended, _ = content.partition(b"<AppendedData")
     start = content.find(b"_", len(head)) + 1
-    if not appended or start == 0 or b"compressor=" in head or b'encoding="raw"' not in content[len(head) : start]:
+    if not appended or start == 0 or b'encoding="raw"' not in content[len(head) : start]:
         return
+    packed = b"compressor=" in head
     if len(head) > _MOST_HEADER_BYTES:
         raise _damaged(path, "its header is too long")
     wide = b'header_type="UInt64"' in head
@@ -92,6 +94,13 @@ def require_sound_vtp(path: Path) -> None:
         if place + length_bytes > len(content):
             raise _damaged(path, "an array lies beyond its end")
         (length,) = struct.unpack_from(order + kind, content, place)
+        if packed:  # a number of blocks, their size, that of the last one, and how long each is in the file
+            if place + (3 + length) * length_bytes > len(content):
+                raise _damaged(path, f"an array of {length} packed blocks lies beyond its end")
+            _, block, last, *stored = struct.unpack_from(f"{order}{3 + length}{kind}", content, place)
+            if place + sum(stored) > len(content) or max(block * length, last) > _MOST_PACKED * len(content):
+                raise _damaged(path, "an array claims more than can be packed in it")
+            continue
         if place + length_bytes + length > len(content) or length % _ITEM_BYTES[fields["type"]]:
             raise _damaged(path, f"an array of {length} bytes lies beyond its end, or is no number of values")
 
