@@ -333,6 +333,7 @@ class KneeSegTest(ScriptedLoadableModuleTest):
         write_surface(surface_of(labels, femur), folder / "femur_right.stl", femur)
         record = {
             "statement": KneeSegLib.TRAINING_STATEMENT,
+            "files": {"segmentation": SEGMENTATION_NAME},
             "structures": [{"key": femur.key, "surface": {"file": "femur_right.stl"}, "warnings": []}],
             "warnings": [],
             "input": {"notes": []},

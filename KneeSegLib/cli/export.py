@@ -49,7 +49,9 @@ app = typer.Typer(cls=CaseUnlessNamed, no_args_is_help=True, rich_markup_mode=No
 
 @app.callback()
 def _export() -> None:
-    """Write cases in the formats of others: kneeseg export CASE --to FORMAT -o FOLDER.
+    """Write saved cases in the formats of others.
+
+    kneeseg export CASE --to FORMAT -o FOLDER
 
     The options are those of the command case, whose name may be left out: see kneeseg export case --help.
     """

@@ -21,7 +21,10 @@ def schema(
         SchemaName, typer.Argument(help="case (case.json), progress (--progress json) or doctor (--json).")
     ],
 ) -> None:
-    """Print the JSON schema of what KneeSeg writes for programs; its $id has the version of the format."""
+    """Print the JSON schema of what programs are given.
+
+    Its $id has the version of the format.
+    """
     from KneeSegLib.schemas import format_schema
 
     typer.echo(format_schema(name.value), nl=False)

@@ -78,10 +78,10 @@ def test_several_scans_in_frames_of_their_own_become_an_object_each(tmp_path):
         source = write_source(tmp_path / name, grid)
         save_small(home / name, make_labels(grid.direction), source)
         record = json.loads((home / name / "case.json").read_text(encoding="utf-8"))
+        for structure in record["structures"]:
+            structure["surface"]["file"] = f"{name}/{structure['surface']['file']}"
         records.append({"name": name, "input": record["input"], "structures": record["structures"]})
     record.update(scans=records)
-    for structure in (entry for scan in records for entry in scan["structures"]):
-        structure["surface"]["file"] = structure["surface"]["file"]
     (home / "case.json").write_text(json.dumps(record), encoding="utf-8")
     written = export_cases([home], tmp_path / "out", ExportRequest("dicom-seg"))
     assert written.files == ("hip/segmentation.dcm", "knee/segmentation.dcm")

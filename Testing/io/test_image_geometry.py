@@ -40,7 +40,7 @@ def nifti(path, q_code: int, s_code: int, kind: type = nib.Nifti1Image):
 @pytest.mark.parametrize("name, kind", [("a.tif", "TIFF"), ("a.mrc", "MRC")])
 def test_format_without_a_distance_of_slices_is_refused(read, name, kind, tmp_path):
     sitk.WriteImage(ball(), str(tmp_path / name))
-    with pytest.raises(InputError, match=f"{name} is of the format {kind}.*slices are apart; give .*NRRD, NIfTI"):
+    with pytest.raises(InputError, match=f"{name} is of the format {kind}.*slices are apart; .*NRRD, NIfTI"):
         read(tmp_path / name)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.screening.image_header import ImageHeader, damaged
@@ -18,6 +18,9 @@ from KneeSegLib.io.screening.settings import (
     SMALLEST_VOLUME,
 )
 from KneeSegLib.io.screening.streams import require_checksum
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 def require_as_screened(header: ImageHeader, image: sitk.Image) -> None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.screening.image_header import ImageHeader, Voxels, cut_short
 from KneeSegLib.io.screening.settings import BLOCK_BYTES, SLACK_BYTES
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 _GZIP = b"\x1f\x8b"
 
@@ -41,6 +43,8 @@ def require_checksum(header: ImageHeader, image: sitk.Image) -> None:
     """
     if header.voxels.packing not in ("gzip", "zlib"):
         return
+    import SimpleITK as sitk
+
     if not _has_checksum(header.voxels, sitk.GetArrayViewFromImage(image)):
         require_sound_stream(header)
 
