@@ -21,7 +21,7 @@ from KneeSegLib.measurements.structures import measure_structures
 from KneeSegLib.measurements.surface_map import SurfaceMap
 from KneeSegLib.pipelines.findings import Findings
 from KneeSegLib.quality import assess_quality, describe_flag
-from KneeSegLib.quality.joint_widths import describe_odd_width, measure_joint_width_mm
+from KneeSegLib.quality.joint_widths import describe_odd_width, measure_joint_width_mm, shows_knee
 
 
 def assemble_case(volume: Volume, findings: Findings) -> Case:
@@ -36,11 +36,14 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
     labels = _merge_legs(findings.legs, findings.scan.image)
     labels = restore_orientation(labels, volume.image)
     found = measure_structures(labels)
+    shown = [entry.structure for entry in found]
     checks = []
     for entry in found:
         features, limits = findings.features[entry.structure.key], findings.limits[entry.structure.tissue.kind]
         entry.quality = assess_quality(entry.structure, features, limits)
-        odd_width = describe_odd_width(entry.structure, measure_joint_width_mm(labels, entry.structure, entry.box))
+        odd_width = None
+        if shows_knee(entry.structure, shown):
+            odd_width = describe_odd_width(entry.structure, measure_joint_width_mm(labels, entry.structure, entry.box))
         if odd_width is not None:
             entry.quality = replace(entry.quality, level="check", reasons=(*entry.quality.reasons, odd_width))
         entry.edge = findings.edges.get(entry.structure.key)

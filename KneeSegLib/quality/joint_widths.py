@@ -5,6 +5,8 @@ The width is the largest distance of two points of the outline of a bone's end, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import SimpleITK as sitk
 from scipy.spatial import ConvexHull, QhullError
@@ -50,6 +52,11 @@ def measure_joint_width_mm(labels: sitk.Image, structure: Structure, box: ArrayB
         return float(pdist(points_mm[ConvexHull(points_mm).vertices]).max())
     except (QhullError, ValueError):  # a line or nothing
         return None
+
+
+def shows_knee(structure: Structure, found: Collection[Structure]) -> bool:
+    """Return whether the scan shows the other bone of the knee too: a tibia of an ankle ends where the view does."""
+    return any(other.side == structure.side and other.tissue.key in _ENDS and other != structure for other in found)
 
 
 def describe_odd_width(structure: Structure, width_mm: float | None) -> str | None:

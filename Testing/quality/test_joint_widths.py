@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.measurements.structures import measure_structures
-from KneeSegLib.quality.joint_widths import describe_odd_width, measure_joint_width_mm
+from KneeSegLib.quality.joint_widths import describe_odd_width, measure_joint_width_mm, shows_knee
 
 FEMUR = structure("femur_right")
 
@@ -43,3 +43,10 @@ def test_a_spacing_that_makes_condyles_too_narrow_or_wide_is_told(step_mm, odd):
     sentence = describe_odd_width(FEMUR, width_of(knee(step_mm)))
     assert (sentence is None) == (odd is None)
     assert odd is None or (odd in sentence and "spacing of the image may be wrong" in sentence)
+
+
+def test_a_tibia_without_the_femur_shows_no_knee():
+    """That of an ankle ends at the edge of a round field of view, far from the border of the image."""
+    tibia, talus = structure("tibia_right"), structure("talus_right")
+    assert not shows_knee(tibia, [tibia, talus, structure("femur_left")])
+    assert shows_knee(tibia, [tibia, FEMUR]) and shows_knee(FEMUR, [tibia, FEMUR])
