@@ -22,6 +22,7 @@ from KneeSegLib.measurements.surface_map import SurfaceMap
 from KneeSegLib.pipelines.findings import Findings
 from KneeSegLib.quality import assess_quality, describe_flag
 from KneeSegLib.quality.joint_widths import describe_odd_width, measure_joint_width_mm, shows_knee
+from KneeSegLib.quality.pieces import count_pieces
 
 
 def assemble_case(volume: Volume, findings: Findings) -> Case:
@@ -40,6 +41,9 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
     checks = []
     for entry in found:
         features, limits = findings.features[entry.structure.key], findings.limits[entry.structure.tissue.kind]
+        if entry.structure.tissue.kind == "bone":
+            own = sitk.GetArrayViewFromImage(labels)[entry.box] == entry.structure.label_value
+            features = replace(features, components=max(features.components, count_pieces(own)))
         entry.quality = assess_quality(entry.structure, features, limits)
         odd_width = None
         if shows_knee(entry.structure, shown):

@@ -73,6 +73,16 @@ def test_of_two_legs_that_overlap_the_first_keeps_its_voxels_and_margins_follow(
         assert np.array_equal(positive, part)
 
 
+def test_a_bone_that_lies_in_pieces_in_the_end_is_marked():
+    """Features are measured before its edge is moved, which may part it where it is thin."""
+    volume = scanned()
+    findings = findings_of(volume, "right")
+    findings.legs[0].labels[8:11] = 0
+    case = assemble_case(volume, findings)
+    assert case.structures[0].quality.level == "check"
+    assert any("It has 2 components" in warning for warning in case.warnings)
+
+
 def test_warnings_are_of_the_scan_then_of_structures_to_check_then_of_missing_ones():
     volume = scanned()
     features = {"femur_right": QualityFeatures(12.0, (30.0, 30.0, 20.0), jump_mm=4.0)}

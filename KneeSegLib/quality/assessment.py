@@ -92,7 +92,10 @@ def _reasons(bone: str, features: QualityFeatures, limit: QualityLimits) -> Iter
     if features.cleaned_fraction > limit.cleaned_fraction:
         yield f"Components that make up {features.cleaned_fraction:.0%} of it were removed or relabelled."
     if features.components > 1:
-        yield f"It has {features.components} components: what joins them is broken, hidden by metal or out of view."
+        yield (
+            f"It has {features.components} components: what joins them is broken, hidden by metal, unlabelled or out "
+            "of view."
+        )
     whole = features.whole and not _goes_on_unseen(features, limit)
     if (
         implausible := describe_implausible_size(bone, features.volume_cm3, max(features.extent_mm), whole)
