@@ -1,4 +1,4 @@
-"""How a file out of a folder of images is named where somebody reads it: by its place, since its name may hold the patient's."""
+"""How a file out of a folder of images is named in messages: by its place, since its name may hold the patient's."""
 
 from __future__ import annotations
 
