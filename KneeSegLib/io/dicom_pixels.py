@@ -53,11 +53,12 @@ def _decodable_files(stack: Sequence[Slice]) -> Iterator[list[Path]]:
     tags; in CT these give HU of what is stored, so the copy says MONOCHROME2.
     """
     with tempfile.TemporaryDirectory(prefix="kneeseg-") as folder:
-        copies = {}
-        for number, path in enumerate(sorted({plane.path for plane in stack if _needs_copy(plane)})):
+        copies: dict[Path, Path] = {}
+        modalities = {plane.path: plane.modality for plane in stack if _needs_copy(plane)}
+        for number, (path, modality) in enumerate(modalities.items()):
             dataset = pydicom.dcmread(path, force=True)
             repair_decimal_commas(dataset)
-            if dataset.Modality == "CT" and dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+            if modality == "CT" and dataset.get("PhotometricInterpretation") == "MONOCHROME1":
                 dataset.PhotometricInterpretation = "MONOCHROME2"
             copies[path] = Path(folder, f"{number}.dcm")
             dataset.save_as(copies[path])

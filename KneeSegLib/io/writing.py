@@ -51,9 +51,9 @@ def write_whole(path: str | Path, overwrite: bool = True) -> Iterator[Path]:
             f"{path} exists already and is not replaced without being told to; choose another name or --overwrite."
         )
     partial, nested = partial_name(target), _is_within_unfinished(target)
-    with _remove_on_failure(target, partial, lambda: _remove_file(partial)):
+    with _remove_on_failure(target, partial, lambda: _remove_file(partial)), ExitStack() as stack:
         if not nested:
-            _remove_left_over(target)
+            _remove_left_over(target, stack)
         yield partial
         if not partial.exists():
             raise OutputError(f"{path} was to be written but nothing was produced; the target is unchanged.")
@@ -204,9 +204,13 @@ def _remove_file(path: Path) -> None:
         path.unlink()
 
 
-def _remove_left_over(target: Path) -> None:
-    """Remove what killed runs have written of the file ``target``, unless another run is at work on it."""
-    with suppress(OSError, OutputError), hold_lock(target) as alone:
+def _remove_left_over(target: Path, stack: ExitStack) -> None:
+    """Remove what killed runs have written of the file ``target``, unless another run is at work on it.
+
+    The lock is held until ``stack`` is closed, so that another run does not take this one for killed.
+    """
+    with suppress(OSError, OutputError):
+        alone = stack.enter_context(hold_lock(target))
         for path in list_left_over(target) if alone else ():
             if path.is_file():
                 path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,17 @@ def test_disk_that_tells_only_at_the_end_that_it_is_full_keeps_the_old_file(tmp_
     with pytest.raises(OutputError, match="disk is full"), write_whole(tmp_path / "a.txt") as partial:
         partial.write_text("new")
     assert (tmp_path / "a.txt").read_text() == "old" and names(tmp_path) == ["a.txt"]
+
+
+def test_another_run_that_writes_the_same_file_leaves_this_one_its_unfinished_file(tmp_path):
+    def write() -> None:
+        with write_whole(tmp_path / "a.txt") as partial:
+            partial.write_text("other")
+
+    with write_whole(tmp_path / "a.txt") as partial:
+        partial.write_text("mine")
+        other = threading.Thread(target=write)
+        other.start()
+        other.join()
+        assert (tmp_path / "a.txt").read_text() == "other" and partial.exists()
+    assert (tmp_path / "a.txt").read_text() == "mine" and names(tmp_path) == ["a.txt"]

@@ -196,6 +196,14 @@ def test_ct_to_be_shown_inverted_keeps_its_hounsfield_units(white, dtype, dicom_
     assert "as they are stored" in volume.notes[0]
 
 
+def test_ct_known_by_its_class_alone_is_read_where_its_files_have_to_be_repaired(dicom_slice, tmp_path):
+    stored = np.full((32, 32), 1064, np.uint16)
+    for k in range(9):
+        tags = {"Modality": None, "PhotometricInterpretation": "MONOCHROME1"}
+        dicom_slice(tmp_path / f"{k}.dcm", stored, (0, 0, 3 * k), **tags)
+    assert (sitk.GetArrayFromImage(read_volume(tmp_path).image) == 40).all()
+
+
 def test_mr_to_be_shown_inverted_is_inverted_with_a_note(dicom_slice, tmp_path):
     stored = np.full((32, 32), 65535 - 300, np.uint16)
     stored[:4] = 65535 - 20
