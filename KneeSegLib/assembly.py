@@ -46,7 +46,7 @@ def assemble_case(volume: Volume, findings: Findings) -> Case:
             features = replace(features, components=max(features.components, count_pieces(own)))
         entry.quality = assess_quality(entry.structure, features, limits)
         odd_width = None
-        if shows_knee(entry.structure, shown):
+        if shows_knee(entry.structure, shown) and not entry.quality.goes_on_unseen:
             odd_width = describe_odd_width(entry.structure, measure_joint_width_mm(labels, entry.structure, entry.box))
         if odd_width is not None:
             entry.quality = replace(entry.quality, level="check", reasons=(*entry.quality.reasons, odd_width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, C0 and C1, but for tab and new line
@@ -28,3 +29,12 @@ def make_one_line(text: str) -> str:
     """
     line = re.sub(r"\s*\n\s*", " ", text.strip())
     return make_printable(_ENDLESS.sub(lambda found: f"{found[0][:_SHOWN]}...", line))
+
+
+def shorten(value: Any) -> str:
+    """Return a value of any origin as a sentence quotes it: its beginning, where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number without end"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

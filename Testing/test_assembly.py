@@ -73,6 +73,28 @@ def test_of_two_legs_that_overlap_the_first_keeps_its_voxels_and_margins_follow(
         assert np.array_equal(positive, part)
 
 
+@pytest.mark.parametrize(("blank", "told"), [(0.0, True), (0.02, False)])
+def test_a_knee_that_a_round_field_of_view_cuts_is_not_too_narrow(blank, told):
+    """Both bones are 20 mm wide: a wrong spacing, unless the image is blank beside them."""
+    values = {bone: structure(bone, "right").label_value for bone in ("femur", "tibia")}
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[16:28, 15:25, 10:20], labels[2:15, 15:25, 10:20] = values["femur"], values["tibia"]
+    everywhere = tuple(slice(0, size) for size in SHAPE)
+    margins = {
+        bone: Margin(np.where(labels == value, 100, -100).astype(np.int8), everywhere) for bone, value in values.items()
+    }
+    volume = scanned()
+    volume.image.SetSpacing((2.0, 2.0, 6.0))
+    features = {
+        f"{bone}_right": QualityFeatures(100.0, (72.0, 20.0, 20.0), blank_fraction=blank, air_fraction=0.0)
+        for bone in values
+    }
+    scan = SimpleNamespace(image=reorient_to_lps(volume.image))
+    case = assemble_case(volume, Findings(scan, [LegLabels("right", labels, everywhere, margins)], features))
+    for found in case.structures:
+        assert any("spacing of the image may be wrong" in reason for reason in found.quality.reasons) == told
+
+
 def test_a_bone_that_lies_in_pieces_in_the_end_is_marked():
     """Features are measured before its edge is moved, which may part it where it is thin."""
     volume = scanned()

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from KneeSegLib.errors import ModelError
+from KneeSegLib.plain_text import shorten
 
 _MOST_CHANNELS, _MOST_LEVELS, _LARGEST_KERNEL = 4096, 16, 32
 _WORDS = frozenset(
@@ -152,7 +153,7 @@ def require_known_network(config: Any) -> tuple[str, dict[str, Any]]:
     target = config.get("_target_")
     if not isinstance(target, str) or target not in SIGNATURES:
         raise ModelError(
-            f"A model asks for the network {_shorten(target)}, which is none of KneeSeg's or MONAI's that it may have; "
+            f"A model asks for the network {shorten(target)}, which is none of KneeSeg's or MONAI's that it may have; "
             "do not use it."
         )
     arguments = {key: value for key, value in config.items() if key != "_target_"}
@@ -160,20 +161,12 @@ def require_known_network(config: Any) -> tuple[str, dict[str, Any]]:
     for key, value in arguments.items():
         if key not in signature:
             raise ModelError(
-                f"A model gives the network {target} the argument {_shorten(key)}, expected some of "
+                f"A model gives the network {target} the argument {shorten(key)}, expected some of "
                 f"{', '.join(signature)}; do not use it."
             )
         if not signature[key](value):
             raise ModelError(
-                f"A model gives the network {target} {key} = {_shorten(value)}, which is no number or word that it may "
+                f"A model gives the network {target} {key} = {shorten(value)}, which is no number or word that it may "
                 "be; do not use it."
             )
     return target, arguments
-
-
-def _shorten(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # a number of thousands of digits
-        return "a number without end"
-    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -131,14 +131,18 @@ def _describe_leg(
     either = coarse.bones["right"] + coarse.bones["left"]
     voxel_cm3 = float(np.prod(grid.spacing_mm)) / 1000.0
     confidences = {bone: float(either[BONES.index(bone)][mask].mean()) for bone, mask in regions.items()}
-    regions = drop_strays(regions, find_joints(regions, confidences, grid, scan, asked), grid)
+    joints = find_joints(regions, confidences, grid, scan, asked)
+    kept = drop_strays(regions, joints, grid)
+    strayed = any(kept.get(bone) is not mask for bone, mask in regions.items())
+    regions = kept
     bones, left_fractions = {}, {}
     for bone, mask in regions.items():
         index = BONES.index(bone)
         volume = float(mask.sum()) * voxel_cm3
         bones[bone] = FoundBone(bone, Box.of_mask(mask, grid).within(scan), volume, float(either[index][mask].mean()))
         left_fractions[bone] = (volume, float(coarse.bones["left"][index][mask].sum() / either[index][mask].sum()))
-    joints = find_joints(regions, {bone: found.confidence for bone, found in bones.items()}, grid, scan, asked)
+    if strayed:
+        joints = find_joints(regions, {bone: found.confidence for bone, found in bones.items()}, grid, scan, asked)
     hip_z_mm = joints["hip"].center_mm[0] if "hip" in joints else None
     # A fibula far from any knee or ankle is none, and nobody should be told where it lies.
     of_joints = {bone: mask for bone, mask in regions.items() if any(bone in JOINT_BONES[joint] for joint in joints)}

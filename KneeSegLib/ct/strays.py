@@ -18,16 +18,25 @@ def drop_strays(
     """Return per bone its region without what lies too far from every joint in view that the bone belongs to.
 
     Contrast medium in a bowel may be taken for a hip bone, and may touch the true one. A bone of which no joint is in
-    view is kept as it is.
+    view, or whose reach is not known (:data:`~KneeSegLib.ct.settings.BONE_REACH_MM`), is kept as it is.
 
     Args:
         regions: per bone a mask ``(D, H, W)`` on ``grid``.
+
+    Returns:
+        The same masks, but for bones that lose something.
     """
     kept = {}
     for bone, mask in regions.items():
         centers = [joint.center_mm for name, joint in joints.items() if bone in JOINT_BONES[name]]
-        near = mask & _is_near(centers, BONE_REACH_MM[bone], grid) if centers else mask
-        if near.any():
+        reach_mm = BONE_REACH_MM.get(bone)
+        if not centers or reach_mm is None:
+            kept[bone] = mask
+            continue
+        near = mask & _is_near(centers, reach_mm, grid)
+        if np.array_equal(near, mask):
+            kept[bone] = mask
+        elif near.any():
             kept[bone] = near
     return kept
 

@@ -49,10 +49,16 @@ class ShapeNetwork:
     model: ShapeModel
 
     def __post_init__(self) -> None:
-        expected = (self.network.spec.shape_variances_mm2 or ())[self.first_mode :][: self.modes]
+        spec = self.network.spec
+        expected = (spec.shape_variances_mm2 or ())[self.first_mode :][: self.modes]
+        if spec.bone == BOTH_BONES and (spec.input != "signal" or len(expected) != self.modes):
+            raise ModelError(
+                f"The bundle {spec.name} says that it fits both bones and does not hold both; train it by the recipe "
+                "as-published-mr-shape-both."
+            )
         if not np.allclose(self.model.variances[: len(expected)], expected, rtol=1e-3):
             raise ModelError(
-                f"The bundle {self.network.spec.name} was trained with another shape model than the one that is "
+                f"The bundle {spec.name} was trained with another shape model than the one that is "
                 "installed; install the files that belong to this version."
             )
 

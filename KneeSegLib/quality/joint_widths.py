@@ -1,6 +1,7 @@
 """How wide bones are at the knee, to recognise a wrong spacing: a femoral condyle is neither 6 nor 20 cm wide.
 
-The width is the largest distance of two points of the outline of a bone's end, seen along the leg.
+The width is the largest distance of two points of the outline of a bone's end, seen along the scan's axis from foot to
+head.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from scipy.spatial.distance import pdist
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.geometry.boxes import ArrayBox, box_shape
-from KneeSegLib.quality.settings import JOINT_END_MM, JOINT_WIDTHS_MM
+from KneeSegLib.quality.settings import JOINT_END_MM, JOINT_WIDTHS_MM, LONGEST_ACROSS
 
 _ENDS = {"femur": "lower", "tibia": "upper"}
 
 
 def measure_joint_width_mm(labels: sitk.Image, structure: Structure, box: ArrayBox) -> float | None:
-    """Return how wide the end of a bone is that belongs to the knee; None where the scan does not show all of it.
+    """Return how wide the end of a bone is that belongs to the knee; None where the image's border cuts it.
+
+    Nor has a bone a width that lies across the scan, as in a knee that is bent by a right angle.
 
     Args:
         labels: of any orientation.
@@ -38,8 +41,9 @@ def measure_joint_width_mm(labels: sitk.Image, structure: Structure, box: ArrayB
         return None
     spacing_mm = np.array(labels.GetSpacing()[::-1])
     slices = max(1, round(JOINT_END_MM / spacing_mm[along]))
-    if box_shape(box)[along] <= slices:
-        return None  # a fragment of a joint
+    extents_mm = np.multiply(box_shape(box), spacing_mm)
+    if box_shape(box)[along] <= slices or extents_mm[across].max() > LONGEST_ACROSS * extents_mm[along]:
+        return None  # a fragment of a joint, or a bone that lies across the scan: its slices are no cross-sections
     slab = list(box)
     slab[along] = (
         slice(box[along].start, box[along].start + slices)

@@ -175,6 +175,10 @@ real leg that was parted at its neck had .29."""
 JOINT_END_MM = 30.0
 """Length of a bone's end at the knee within which its width is measured: the condyles, and the tibial plateau."""
 
+LONGEST_ACROSS = 1.5
+"""A bone that reaches this many times as far across the scan as along it lies on its side. Not measured: a long shaft
+at 45 degrees has 1."""
+
 JOINT_WIDTHS_MM: Mapping[str, tuple[float, float]] = MappingProxyType({"femur": (60.0, 108.0), "tibia": (54.0, 100.0)})
 """Narrowest and widest ends of adults' bones at the knee, as the largest distance within the outline seen along the
 leg. Ten prepared subjects had 74 to 91 mm (femur) and 64 to 85 mm (tibia); published widths of men and women reach four

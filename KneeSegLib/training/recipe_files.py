@@ -17,6 +17,7 @@ from KneeSegLib.io.documents import UnreadableDocument, read_document
 from KneeSegLib.networks.resnet_unet import LEVELS
 from KneeSegLib.networks.shape_regressor import INPUT_SIZE
 from KneeSegLib.networks.vnet import are_vnet_widths
+from KneeSegLib.plain_text import shorten
 from KneeSegLib.training.recipe import MR_PREFIX, Recipe
 from KneeSegLib.training.recipe_values import check_values
 from KneeSegLib.training.settings import MOST_RECIPE_BYTES, VIEW_MM
@@ -224,8 +225,4 @@ def _parse(hint: Any, value: Any, where: str) -> Any:
 def _shorten(value: Any) -> str:
     if isinstance(value, (dict, list, tuple)) and len(value) > 8:
         return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    try:
-        text = repr(value)
-    except ValueError:  # a number of thousands of digits
-        return "a number without end"
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return shorten(value)

@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from KneeSegLib.anatomy import JOINT_BONES
 from KneeSegLib.errors import InputError
+from KneeSegLib.plain_text import shorten
 from KneeSegLib.training.recipe import Recipe
+from KneeSegLib.training.synthesis.mr.anatomy_file import JOINT as MR_JOINT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_JOINTS = ("hip", "knee", "ankle", "body", "mr-knee")
+_JOINTS = (*JOINT_BONES, "body", MR_JOINT)
 _FRACTIONS = ("probability", "focus", "share", "metal_in_bone")
 """Names, or their ends, of what lies between 0 and 1."""
 
@@ -107,6 +110,4 @@ def _is_shape(shape: tuple[int, ...]) -> bool:
 
 
 def _unfit(where: str, entry: str, value: Any, expected: str) -> InputError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
-    return InputError(f"Recipe {where}: {entry} is {shown}, expected {expected}; correct it.")
+    return InputError(f"Recipe {where}: {entry} is {shorten(value)}, expected {expected}; correct it.")

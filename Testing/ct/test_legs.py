@@ -257,6 +257,20 @@ def test_a_piece_near_a_bone_belongs_to_it(gap_mm, seen_whole):
     assert (leg.bones["hip_bone"].box.z[1] > grid.z.positions_mm[top]) == seen_whole
 
 
+def test_nothing_of_a_long_femur_is_dropped_of_which_the_knee_alone_is_found():
+    """A very tall patient with an artificial hip; only hip bones were seen to reach where they cannot."""
+    grid = Grid(*(Axis(0.0, 4.0, size) for size in (190, 20, 30)))
+    regions = {name: np.zeros(grid.shape, bool) for name in ("tibia", "femur")}
+    regions["tibia"][2:25, 7:13, 7:13] = True
+    regions["femur"][25:188, 7:13, 7:13] = True
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    for bone, mask in regions.items():
+        bones["right"][BONES.index(bone)][mask] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0)
+    (leg,) = find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
+    assert "hip" not in leg.joints and leg.regions["femur"][regions["femur"]].all()
+
+
 def test_contrast_medium_in_a_bowel_widens_no_hip():
     """It touches the iliac wing and is taken for a hip bone up to the diaphragm."""
     grid = Grid(*(Axis(0.0, 4.0, size) for size in (110, 20, 30)))

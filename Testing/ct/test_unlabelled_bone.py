@@ -89,6 +89,13 @@ def test_a_fibula_beside_the_shaft_and_a_patella_before_the_condyles_are_demande
     assert find_unlabelled_bone(map_of(shank | {"fibula_left": fibula}, block((4, 8), (2, 6), (24, 31)))) == []
 
 
+def test_a_vessel_of_contrast_behind_the_thigh_is_no_patella():
+    """The border of a hip's scan cuts the shaft, below which a patella may lie."""
+    vessel = block((50, 60), (22, 26), (24, 31))
+    found = find_unlabelled_bone(map_of({"femur_left": TIBIA}, vessel, other=0.6))
+    assert ("patella", "left") not in {one.expected for one in found}
+
+
 def test_a_bone_of_a_leg_that_the_localiser_sees_is_said_although_it_is_small():
     shank, small = {"talus_left": TALUS}, block((70, 80), (10, 16), (35, 39))
     assert find_unlabelled_bone(map_of(shank, small, bone=0.1, other=0.4, none=0.5)) == []

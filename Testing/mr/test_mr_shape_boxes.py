@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from KneeSegLib.errors import ModelError
 from KneeSegLib.geometry.grid import Box
 from KneeSegLib.mr.settings import SHAPE_BOX_MARGIN_MM, SPACING_MM
 from KneeSegLib.mr.shape_boxes import NominalBox, SignalShapeNetwork, box_grid
@@ -70,6 +71,14 @@ def signal_model(network: nn.Module, models, bone: str):
         input="signal",
         shape_variances_mm2=tuple(np.concatenate(variances).tolist()),
     )
+
+
+@pytest.mark.parametrize("changes", [{"input": "probabilities"}, {"shape_variances_mm2": (9.0,) * MODES}])
+def test_a_network_that_says_both_bones_and_holds_one_is_refused(models, changes):
+    model = signal_model(nn.Identity(), models, "both")
+    model.network.modes = MODES
+    with pytest.raises(ModelError, match="says that it fits both bones and does not hold both"):
+        ShapeNetwork(replace(model, spec=replace(model.spec, **changes)), models["tibia"])
 
 
 def shape_box(points: np.ndarray) -> np.ndarray:

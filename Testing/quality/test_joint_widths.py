@@ -50,3 +50,12 @@ def test_a_tibia_without_the_femur_shows_no_knee():
     tibia, talus = structure("tibia_right"), structure("talus_right")
     assert not shows_knee(tibia, [tibia, talus, structure("femur_left")])
     assert shows_knee(tibia, [tibia, FEMUR]) and shows_knee(FEMUR, [tibia, FEMUR])
+
+
+def test_a_femur_that_lies_across_the_scan_has_no_width():
+    """As in a knee bent by a right angle: its lowest slices hold the shaft."""
+    lying = np.zeros((40, 30, 90), np.uint8)
+    lying[5:25, 8:22, 5:85] = FEMUR.label_value
+    image = sitk.GetImageFromArray(lying)
+    image.SetSpacing((2.0, 2.0, 2.0))
+    assert width_of(image) is None

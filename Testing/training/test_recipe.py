@@ -114,6 +114,7 @@ def test_a_file_that_is_no_recipe_is_refused_in_a_sentence(text, finding, tmp_pa
     ("assignment", "finding"),
     [
         ("batch=0", "batch is 0, expected a whole number from 1"),
+        ("batch=0x" + "f" * 5000, "batch is a number without end"),
         ("learning_rate=.nan", "learning_rate is nan"),
         ("spacing_mm=-1.0", "spacing_mm is -1.0, expected a number above 0"),
         ("synthesis.bone.texture_hu=[3.0]", "expected a list of 2 values"),

@@ -101,6 +101,8 @@ def find_demanded(bones: BoneMap, points: np.ndarray) -> Iterator[tuple[str, Sid
             inside = find_near(part.of(own), points, REACH_MM[bone])
             if neighbour == "fibula":  # it lies beside the shaft; what lies beyond the shaft's ends is another bone
                 inside &= (points[:, 0] > own[:, 0].min()) & (points[:, 0] < own[:, 0].max() - FIBULA_BELOW_MM)
+            if neighbour == "patella":  # it lies in front of the femur, vessels full of contrast behind or medial of it
+                inside &= points[:, 1] < part.of(own)[:, 1].mean()
             if bone == "hip_bone":  # the femur lies lateral of the acetabulum, the sacrum and the other leg medial
                 inside &= _outward(points, own[:, 2].mean(), side) > 0.0
             yield neighbour, side, inside

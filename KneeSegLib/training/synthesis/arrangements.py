@@ -131,14 +131,15 @@ def _bring_together(right: _Outline, left: _Outline, pelvis: Pelvis) -> tuple[_O
 
 
 def _cross(front: _Outline, back: _Outline, pelvis: Pelvis, random: np.random.Generator) -> tuple[_Outline, _Outline]:
-    """Return the right leg lying across the left one, raised until they do not meet."""
+    """Return the right leg lying across the left one, raised until they do not meet; as they are where it cannot be."""
+    beside = front, back
     front = front.turn(abduction=-random.uniform(*CROSSED_DEGREES))
     for _ in range(MOST_RAISED_DEGREES):
         one, other = _place(front, back, pelvis)
         if _lies_in_front(one[front.of_shafts], other[back.of_shafts]) and _measure_gap(one, other) > TOUCHING_MM:
-            break
+            return front, back
         front = front.turn(flexion=1.0)
-    return front, back
+    return beside
 
 
 def _place(right: _Outline, left: _Outline, pelvis: Pelvis) -> tuple[np.ndarray, np.ndarray]:
