@@ -11,7 +11,7 @@ LOWEST := .venv-lowest
 # From file to surfaces in CT and MR, cancelling, every refusal, and the networks that ship.
 LOWEST_TESTS := $(addprefix Testing/,test_import.py test_compatibility.py bundles/test_shipped_bundles.py io networks surfaces \
 	cli/test_doctor_command.py cli/test_failing.py cli/test_segment_command.py cli/test_stopping.py cli/test_streaming.py \
-	cli/test_surfaces_command.py inference pipelines)
+	cli/test_surfaces_command.py exporting/test_dicom_seg.py exporting/test_export.py inference pipelines)
 CODE := KneeSegLib KneeSeg Testing setup.py
 
 # The first interpreter that works and has a version that KneeSeg supports, 3.11 first because the constraints were frozen

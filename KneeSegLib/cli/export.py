@@ -67,7 +67,11 @@ def case(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; is created.")],
     source: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where the DICOM series lies now that the case was made from."),
+        typer.Option(
+            metavar="PLACE",
+            help="DICOM, nnunet: folder where the DICOM series lies now that the case was made from; "
+            "nnunet, one case: its image file too.",
+        ),
     ] = None,
     segments: Annotated[
         SegmentsChoice, typer.Option(help="dicom-seg: a frame of bits for each segment, or one map of label values.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydicom.uid import generate_uid
 
@@ -26,8 +26,7 @@ from KneeSegLib.nnunet.dataset import require_dataset_name
 from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
 
 ExportFormat = Literal["dicom-seg", "rtstruct", "encapsulated-stl", "nifti", "nrrd", "nnunet"]
-EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
-DICOM_FORMATS: frozenset[str] = frozenset({"dicom-seg", "rtstruct", "encapsulated-stl"})
+_DICOM_FORMATS: tuple[ExportFormat, ...] = ("dicom-seg", "rtstruct", "encapsulated-stl")
 _ENDINGS = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
 
 
@@ -36,7 +35,8 @@ class ExportRequest:
     """What is asked for.
 
     Attributes:
-        source: where the DICOM series lies (of nnU-Net: the image); None for the place that the record names.
+        source: where the DICOM series lies (of nnU-Net, for one case alone, an image file too); None for the place that
+            the record names.
         segments: how a segmentation object holds its voxels.
         onto_source: bring label maps that have other voxels than their source onto those of the source.
         anonymise: leave patient and study out of DICOM objects.
@@ -69,9 +69,10 @@ def export_cases(
         folder: is created; for nnU-Net called such as ``Dataset042_Knee``.
 
     Raises:
-        InputError: a case cannot be read, or its source cannot be referred to.
+        InputError: an option is not one of the format, a case cannot be read, or its source cannot be referred to.
         OutputError: the folder exists and is not to be replaced, or it cannot be written.
     """
+    _require_used_options(request)
     if request.format == "nnunet":
         require_dataset_name(folder)
     reading, writing = split_progress(progress, (1, 4))
@@ -90,6 +91,19 @@ def export_cases(
             ]
         files = tuple(path.relative_to(unfinished).as_posix() for path in written)
     return Exported(folder, files, tuple(notes))
+
+
+def _require_used_options(request: ExportRequest) -> None:
+    used: tuple[tuple[bool, str, tuple[ExportFormat, ...]], ...] = (
+        (request.segments != "binary", f"--segments {request.segments}", ("dicom-seg",)),
+        (request.onto_source, "--onto-source", ("dicom-seg",)),
+        (request.anonymise, "--anonymise", _DICOM_FORMATS),
+        (request.source is not None, "--source", (*_DICOM_FORMATS, "nnunet")),
+    )
+    for given, option, formats in used:
+        if given and request.format not in formats:
+            known = " and ".join(filter(None, (", ".join(formats[:-1]), formats[-1])))
+            raise InputError(f"{option} is for {known} alone; leave it out with {request.format}.")
 
 
 def _require_different_names(cases: Sequence[SavedCase]) -> None:

@@ -103,13 +103,16 @@ def begin_object(source: SourceSeries, kind: ObjectKind, series_uid: str, number
 
 @contextmanager
 def tell_unfit_headers() -> Iterator[None]:
-    """Raise an InputError where highdicom does not take what a source's header holds."""
+    """Raise an InputError where highdicom does not take what a source's header holds.
+
+    What it says of that may quote the patient's, so that only the kind of its error is told.
+    """
     try:
         yield
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(
-            f"The header of the source series cannot be taken over ({type(error).__name__}: {error}); export the "
-            "series again from the archive."
+            f"The header of the source series cannot be taken over ({type(error).__name__}); export the series "
+            "again from the archive."
         ) from error
 
 
@@ -129,7 +132,7 @@ def require_frame_of_reference(source: SourceSeries) -> str:
 
 
 def describe_algorithm(case: SavedCase, making: Making) -> AlgorithmIdentificationSequence:
-    """Return what segmented a structure: pipeline, version, options and networks; whose hand followed is not known."""
+    """Return what segmented a structure: pipeline, version, quality and edge, and whether it was corrected."""
     from highdicom import AlgorithmIdentificationSequence
     from pydicom.sr.codedict import codes
 

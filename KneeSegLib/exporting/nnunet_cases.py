@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,14 +34,20 @@ def write_nnunet_cases(
     """Write images and labels of cases, turned to the patient's axes, and what their labels are; return the files.
 
     Args:
-        given: where the images lie; None for the places that the records name.
+        given: where the images lie, a folder or of one case a file; None for the places that the records name.
         folder: to fill.
         name: of the data set.
 
     Raises:
-        InputError: an image is gone, has another grid, or is of another kind than the others.
+        InputError: an image is gone, given for several cases, on another grid, or of another kind than the others.
     """
     scans = [(f"{case.name}{f'-{scan.name}' if scan.name else ''}", scan) for case in cases for scan in case.scans]
+    known = all(scan.input.get("series_key") for _, scan in scans)
+    if given is not None and given.is_file() and len(scans) > 1 and not (known and zipfile.is_zipfile(given)):
+        raise InputError(
+            f"{given} is one image, which cannot be that of {len(scans)} cases; give the folder of their DICOM series, "
+            "or export each case for itself."
+        )
     shown = [[found.structure for found in scan.found] for _, scan in scans]
     with_sides = tell_sides(shown)
     labels = number_labels([entry for entries in shown for entry in entries], with_sides)

@@ -156,9 +156,9 @@ def _read_header(path: Path) -> Dataset:
         for keyword in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"):
             if not header.get(keyword):
                 raise KeyError(keyword)
-    except Exception as error:  # a damaged header raises anything
+    except Exception as error:  # a damaged header raises anything, and may quote the patient's
         raise InputError(
-            f"A file of the source series cannot be referred to ({type(error).__name__}: {error}); export the series "
-            "again from the archive."
+            f"A file of the source series cannot be referred to ({type(error).__name__}); export the series again from "
+            "the archive."
         ) from error
     return header

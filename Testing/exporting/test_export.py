@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -148,12 +149,43 @@ def test_headers_that_lack_what_an_object_needs_are_one_sentence(tmp_path):
             export_cases([case], tmp_path / "out", ExportRequest(name))
 
 
+def test_a_header_that_cannot_be_taken_over_is_told_without_what_it_says(tmp_path):
+    source = write_source(tmp_path / "source", PatientBirthDate="DOE")
+    case = save_small(tmp_path / "case", make_labels(), source)
+    for name in ("dicom-seg", "rtstruct"):
+        with pytest.raises(InputError, match=r"cannot be taken over \(ValueError\); export the series again") as told:
+            export_cases([case], tmp_path / "out", ExportRequest(name))
+        assert "DOE" not in str(told.value)
+
+
 def test_anonymised_sources_without_patient_tags_serve(tmp_path):
     tags = dict.fromkeys(("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyDate"))
     source = write_source(tmp_path / "source", **tags)
     case = save_small(tmp_path / "case", make_labels(), source)
     for name in ("dicom-seg", "rtstruct"):
         assert export_cases([case], tmp_path / name, ExportRequest(name)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("request_of", "option"),
+    [
+        (ExportRequest("rtstruct", segments="labelmap"), "--segments labelmap is for dicom-seg alone"),
+        (ExportRequest("nrrd", onto_source=True), "--onto-source is for dicom-seg alone"),
+        (ExportRequest("nnunet", anonymise=True), "--anonymise is for dicom-seg, rtstruct and encapsulated-stl alone"),
+        (ExportRequest("nifti", source=Path("source")), "--source is for .* and nnunet alone"),
+    ],
+)
+def test_an_option_that_the_format_has_no_use_for_is_refused(saved, tmp_path, request_of, option):
+    with pytest.raises(InputError, match=f"^{option}; leave it out"):
+        export_cases([saved], tmp_path / "out", request_of)
+
+
+def test_one_image_is_not_taken_for_that_of_several_cases(saved, tmp_path):
+    other = save_small(tmp_path / "other", make_labels(OBLIQUE), tmp_path / "source")
+    image = tmp_path / "scan.nrrd"
+    sitk.WriteImage(make_labels(OBLIQUE), str(image))
+    with pytest.raises(InputError, match="is one image, which cannot be that of 2 cases"):
+        export_cases([saved, other], tmp_path / "Dataset007_Knee", ExportRequest("nnunet", image))
 
 
 def test_cases_of_one_name_and_cases_without_structures_are_refused(saved, tmp_path):

@@ -186,7 +186,7 @@ def test_numpy_is_lowered_where_torch_is_old_and_slicer_has_to_be_restarted(monk
 def test_numpy_is_not_raised_by_other_packages_where_torch_is_old(monkeypatch, pip):
     fulfil(Packages(monkeypatch, torch="2.2.2", monai="1.4.0", numpy="1.26.4", highdicom=None), monkeypatch)
     requirements.ensurePackages()
-    assert pip.installed == [(["numpy<2", "highdicom>=0.25"], "KneeSeg")]
+    assert pip.installed == [(["numpy<2", "highdicom>=0.28"], "KneeSeg")]
 
 
 def test_declined_packages_are_an_error_and_nothing_is_installed(monkeypatch, pip):
