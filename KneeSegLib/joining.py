@@ -12,7 +12,7 @@ from KneeSegLib.measurements.continuity import describe_bend, measure_bend
 from KneeSegLib.second_opinion import SecondOpinion
 
 _JOINT_OF = {"talus": "ankle", "calcaneus": "ankle", "patella": "knee", "hip_bone": "hip"}
-"""A tissue that only one block shows; what shows several of them is called after the last in this table's order."""
+"""A tissue that only one block shows; what shows several of them is called after the first in this table's order."""
 
 
 def join_cases(cases: Sequence[Case], failures: Sequence[str]) -> Case:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.bundles.own import list_own_bundles
-from KneeSegLib.errors import AnatomyNotFoundError
+from KneeSegLib.errors import AnatomyNotFoundError, InputError
 from KneeSegLib.pipelines.request import Request, require_device
 from KneeSegLib.pipelines.table import AUTO
 from KneeSegLib.progress import Progress, no_progress, split_progress
@@ -78,8 +78,11 @@ def segment(
         request.keep_description,
     )
     seconds = time.perf_counter() - started
-    runs = [_Run(volume, request, other, load) for volume in volumes]
-    case = runs[0].segment(running) if len(runs) == 1 else _segment_blocks(runs, running)
+    if len(volumes) == 1:
+        case = _Run(volumes[0], request, other, load).segment(running)
+    else:
+        runs, failures = _prepare_blocks(volumes, request, other, load)
+        case = _segment_blocks(runs, failures, running)
     case.provenance["timings"] = {"read": seconds, **case.provenance["timings"]}
     progress(1.0, "Segmented")
     return case
@@ -109,17 +112,44 @@ class _Run:
 
     def segment(self, progress: Progress, side: Side | None = None) -> Case:
         """Return the case of the scan; of the leg on ``side`` where others decided which one it shows."""
-        request = self.request if side is None else replace(self.request, side=side)
-        running, asking = split_progress(progress, (1, 1 if self.other else 0))
+        request, other = self.request, self.other
+        if side is not None:
+            request, other = replace(request, side=side), replace(other, side=side) if other is not None else None
+        running, asking = split_progress(progress, (1, 1 if other else 0))
         case = _run(request, self.info, self.volume, running, self.load)
-        if self.other is not None:
-            same_networks = self.other.models == request.models
-            _ask(case, (request, self.info), self.other, asking, self.load if same_networks else None)
+        if other is not None:
+            same_networks = other.models == request.models
+            _ask(case, (request, self.info), other, asking, self.load if same_networks else None)
         return case
 
 
-def _segment_blocks(runs: Sequence[_Run], progress: Progress) -> Case:
+def _prepare_blocks(
+    volumes: Sequence[Volume], request: Request, other: Request | None, load: ModelLoader | None
+) -> tuple[list[_Run], list[str]]:
+    """Return what is to be done with the blocks of one scan, and sentences on those that no pipeline can work on.
+
+    Raises:
+        InputError: none of them can be segmented; what is wrong with the first.
+    """
+    runs: list[_Run] = []
+    failures: list[str] = []
+    first: InputError | None = None
+    for volume in volumes:
+        try:
+            runs.append(_Run(volume, request, other, load))
+        except InputError as error:
+            first = first or error
+            failures += [*volume.notes, str(error)]
+    if first is not None and not runs:
+        raise first
+    return runs, failures
+
+
+def _segment_blocks(runs: Sequence[_Run], failures: Sequence[str], progress: Progress) -> Case:
     """Segment the blocks of one scan, each on its own grid; a block in which nothing is found is said.
+
+    Args:
+        failures: sentences on other blocks of the scan.
 
     Raises:
         AnatomyNotFoundError: nothing was found in any of them.
@@ -129,25 +159,42 @@ def _segment_blocks(runs: Sequence[_Run], progress: Progress) -> Case:
     parts = split_progress(progress, [run.volume.image.GetSize()[2] for run in runs])
     cases: list[Case] = []
     found: list[tuple[_Run, Progress]] = []
-    failures: list[AnatomyNotFoundError] = []
+    sentences = list(failures)
+    first: AnatomyNotFoundError | None = None
     for run, part in zip(runs, parts):
         try:
             cases.append(run.segment(part))
             found.append((run, part))
         except AnatomyNotFoundError as error:
-            failures.append(error)
-    if not cases:
-        raise failures[0]
+            first = first or error
+            sentences += [*run.volume.notes, str(error)]
+    if first is not None and not cases:
+        raise first
     odd = find_odd_sides(cases)
-    for number in odd[1] if odd else []:
-        cases[number] = found[number][0].segment(found[number][1], odd[0] if odd else None)
-    case = join_cases(cases, [str(error) for error in failures])
-    if odd:
-        case.warnings.append(
-            f"The blocks did not agree on the side of the leg; it was taken for the {odd[0]} one in all of them, as "
-            "the surest of them says. Check the side, or give it with --side."
-        )
+    remark = _take_one_side(cases, found, *odd) if odd else None
+    case = join_cases(cases, sentences)
+    if remark is not None:
+        case.warnings.append(remark)
     return case
+
+
+def _take_one_side(cases: list[Case], found: Sequence[tuple[_Run, Progress]], side: Side, odd: Sequence[int]) -> str:
+    """Segment the blocks ``odd`` anew as parts of the leg on ``side``, and return the sentence that says so.
+
+    A block in which nothing is found of that leg keeps what it had.
+    """
+    kept = 0
+    for number in odd:
+        run, progress = found[number]
+        try:
+            cases[number] = run.segment(progress, side)
+        except AnatomyNotFoundError:
+            kept += 1
+    of_others = f"; in {kept} of them nothing was found of that leg, and what they show kept its side" if kept else ""
+    return (
+        f"The blocks did not agree on the side of the leg; it was taken for the {side} one in all of them, as "
+        f"the surest of them says{of_others}. Check the side, or give it with --side."
+    )
 
 
 def _run(request: Request, info: PipelineInfo, volume: Volume, progress: Progress, load: ModelLoader | None) -> Case:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -11,8 +12,13 @@ import SimpleITK as sitk
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 import KneeSegLib as ks
+from KneeSegLib import segmentation
+from KneeSegLib.errors import AnatomyNotFoundError, InputError
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.volume import read_scans, read_volume
+from KneeSegLib.io.volume_type import make_volume
+from KneeSegLib.pipelines.request import Request
+from KneeSegLib.progress import no_progress
 from Testing.phantoms.legs import OracleModels, leg_phantom
 
 HEIGHTS_MM = {"hip": (800.0, 990.0), "knee": (390.0, 600.0), "ankle": (0.0, 160.0)}
@@ -116,3 +122,39 @@ def test_block_without_a_bone_is_said_and_the_others_are_kept(phantoms, tmp_path
     case = ks.segment(tmp_path, load=OracleModels(), device="cpu")
     assert [scan.name for scan in case.scans] == ["knee"]
     assert any("block 1 of 2" in warning for warning in case.warnings), case.warnings
+
+
+def test_block_with_a_damaged_slice_or_unusable_values_is_said_and_the_others_are_kept(phantoms, tmp_path):
+    for name in ("hip", "knee"):
+        write_block(tmp_path / name, phantoms[name].image)
+    write_block(tmp_path / "ankle", phantoms["ankle"].image * 0 + 7)
+    damaged = tmp_path / "hip" / "3.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-500])
+    case = ks.segment(tmp_path, load=OracleModels(), device="cpu")
+    assert [scan.name for scan in case.scans] == ["knee"]
+    assert any("was left out. The pixels of file" in note for note in case.scans[0].volume.notes)
+    assert any("has the value 7" in warning for warning in case.warnings), case.warnings
+    write_block(tmp_path / "knee", phantoms["knee"].image * 0 + 7)
+    with pytest.raises(InputError, match="block 2 of 3.*has the value 7"):
+        ks.segment(tmp_path, load=OracleModels(), device="cpu")
+
+
+@pytest.mark.parametrize("second_finds", [True, False])
+def test_block_of_the_other_side_is_segmented_anew_and_never_lost(second_finds, phantoms, monkeypatch):
+    request, other = Request(device="cpu"), Request(pipeline="ct-femur-vnet", device="cpu")
+    volumes = [make_volume(phantoms[name].image, "CT", name, []) for name in ("hip", "knee")]
+    runs, _ = segmentation._prepare_blocks(volumes, request, other, OracleModels())
+    run, opinions = segmentation._run, []
+
+    def refuse_left(request, *rest):
+        if request.side == "left" and not second_finds:
+            raise AnatomyNotFoundError("No left leg was found.")
+        return run(replace(request, side="auto"), *rest)  # the phantom has no left leg
+
+    monkeypatch.setattr(segmentation, "_run", refuse_left)
+    monkeypatch.setattr(segmentation, "_ask", lambda case, first, other, *rest: opinions.append(other.side))
+    monkeypatch.setattr("KneeSegLib.joining.find_odd_sides", lambda cases: ("left", [1]))
+    case = segmentation._segment_blocks(runs, [], no_progress)
+    assert len(case.scans) == 2 and "taken for the left one" in case.warnings[-1]
+    assert ("kept its side" in case.warnings[-1]) is not second_finds
+    assert opinions == ["auto", "auto", *(["left"] if second_finds else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import tempfile
@@ -13,12 +14,14 @@ from pathlib import Path, PurePosixPath
 
 from KneeSegLib.errors import InputError, ResourceError
 from KneeSegLib.io.dicom_walk import Walk
-from KneeSegLib.io.image_formats import is_image_name, shown_name
+from KneeSegLib.io.file_places import describe_place
+from KneeSegLib.io.image_formats import image_ending, is_image_name, shown_name
 from KneeSegLib.io.settings import MOST_UNPACKED_BYTES, MOST_UNPACKED_FILES
 
-_CHUNK = 1 << 20
 _SYSTEM_FOLDER = "__MACOSX"
 _ENCRYPTED = 0x1
+_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
+"""What zipfile raises of a damaged archive; RuntimeError also where a way of packing is not known."""
 
 
 @contextmanager
@@ -37,9 +40,19 @@ def unpack_study(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="kneeseg-") as folder:
         for number, archive in enumerate(archives):
-            _unpack(archive, Path(folder, str(number)))
-        images = [file for file in Walk().files_below(Path(folder)) if is_image_name(file.name)]
-        yield images[0] if len(images) == 1 and len(list(Walk().files_below(Path(folder)))) == 1 else Path(folder)
+            name = shown_name(path) if archive == path else f"{shown_name(path)} ({describe_place(archive)})"
+            _unpack(archive, Path(folder, str(number)), name)
+        files = list(Walk().files_below(Path(folder)))
+        alone = len(files) == 1 and is_image_name(files[0].name)
+        yield _call_like(path, files[0]) if alone else Path(folder)
+
+
+def _call_like(given: Path, image: Path) -> Path:
+    """Give an unpacked image the name of what the user gave: the name within the archive may be the patient's."""
+    name = shown_name(given)
+    called = image.parent / "called" / f"{name[:-4] if name.lower().endswith('.zip') else name}{image_ending(image)}"
+    called.parent.mkdir()
+    return image.rename(called)
 
 
 def _find_archives(path: Path) -> list[Path]:
@@ -55,8 +68,8 @@ def _find_archives(path: Path) -> list[Path]:
     return archives
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    name = shown_name(archive)
+def _unpack(archive: Path, folder: Path, name: str) -> None:
+    """Unpack an archive, which messages call ``name``, into a folder."""
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if _is_wanted(member, name)]
@@ -65,15 +78,15 @@ def _unpack(archive: Path, folder: Path) -> None:
                 target = folder.joinpath(*PurePosixPath(member.filename.replace("\\", "/")).parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, open(target, "wb") as file:
-                    _copy(source, file, member.file_size, name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                    shutil.copyfileobj(source, file)  # no more than the archive's list says
+    except (*_DAMAGES, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # without a number it is bz2's, of damaged data
+            raise ResourceError(
+                f"{name} could not be unpacked ({error.strerror}); unpack it yourself and give the folder that comes "
+                "out."
+            ) from error
         raise InputError(
             f"{name} cannot be unpacked to its end: it is cut short, damaged or packed in an unknown way; unpack it "
-            "yourself and give the folder that comes out."
-        ) from error
-    except OSError as error:
-        raise ResourceError(
-            f"{name} could not be unpacked ({error.strerror or 'a name in it cannot be written here'}); unpack it "
             "yourself and give the folder that comes out."
         ) from error
 
@@ -82,7 +95,7 @@ def _is_wanted(member: zipfile.ZipInfo, name: str) -> bool:
     if member.is_dir() or stat.S_ISLNK(member.external_attr >> 16) or _SYSTEM_FOLDER in member.filename:
         return False
     parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-    if not parts or ".." in parts or parts[0] == "/" or ":" in parts[0] or "\0" in member.filename:
+    if not parts or ".." in parts or parts[0] == "/" or ":" in "".join(parts) or "\0" in member.filename:
         raise InputError(f"{name} holds a file that would lie outside its folder; unpack it yourself, with care.")
     if member.flag_bits & _ENCRYPTED:
         raise InputError(f"{name} is encrypted with a password; unpack it and give the folder that comes out.")
@@ -102,13 +115,3 @@ def _require_room(members: list[zipfile.ZipInfo], name: str) -> None:
             f"Unpacking {name} takes {total / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free in the folder of "
             "temporary files; free some space, or unpack it elsewhere and give the folder that comes out."
         )
-
-
-def _copy(source, file, declared: int, name: str) -> None:
-    """Copy what a file of an archive holds, and no more than the archive's list says."""
-    written = 0
-    while chunk := source.read(_CHUNK):
-        written += len(chunk)
-        if written > declared:
-            raise InputError(f"{name} holds more than its list says, as no honest archive does; it was not unpacked.")
-        file.write(chunk)

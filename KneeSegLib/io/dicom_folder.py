@@ -24,7 +24,7 @@ from KneeSegLib.io.dicom_numbers import describe_unreadable_number, repair_decim
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_walk import Walk
 from KneeSegLib.io.file_places import describe_place
-from KneeSegLib.io.image_formats import is_archive, is_image_name
+from KneeSegLib.io.image_formats import archive_ending, is_archive, is_image_name
 from KneeSegLib.io.slice_images import find_slice_images
 
 
@@ -155,9 +155,10 @@ def describe_missing_slices(content: FolderContent) -> str:
             "its folder."
         )
     if content.archives:
-        count, kinds = len(content.archives), sorted({path.suffix.lower()[:8] for path in content.archives})
+        count, kinds = len(content.archives), sorted({archive_ending(path) for path in content.archives} - {""})
+        of_kinds = f" ({', '.join(kinds)})" if kinds else ""
         return (
-            f"{folder} holds {count} {'archive' if count == 1 else 'archives'} ({', '.join(kinds)}) and no image "
+            f"{folder} holds {count} {'archive' if count == 1 else 'archives'}{of_kinds} and no image "
             f"beside, {expected}; unpack {'it' if count == 1 else 'them'} and give the folder that comes out."
         )
     if content.other_files:

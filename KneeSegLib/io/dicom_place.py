@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from unicodedata import normalize
 
 import pydicom
 
 from KneeSegLib.io.dicom_series import Series
 
 _NAMING_TAGS = ["PatientName", "PatientID", "OtherPatientNames", "PatientBirthDate", "AccessionNumber"]
-_SHORTEST_WORD = 3
-"""Initials and the like are in every path by chance."""
+_SHORTEST_PART = 3
+"""Shorter words of ASCII letters are part of some word in every path by chance."""
 
 
 def locate_series(series: Series) -> Path | None:
@@ -23,7 +24,19 @@ def locate_series(series: Series) -> Path | None:
     files = {plane.path.absolute() for plane in series.stack}
     place = Path(os.path.commonpath([path.parent for path in files])) if len(files) > 1 else files.pop()
     known = _list_words(series.stack[0].path)
-    return None if known is None or any(word in str(place).casefold() for word in known) else place
+    return None if known is None or _repeats(str(place), known) else place
+
+
+def _repeats(place: str, names: set[str]) -> bool:
+    """Return whether a path holds one of the names: two ASCII letters as a word of their own, others as any part.
+
+    One letter of the ASCII is no name; one sign of another script may be.
+    """
+    text = _normalise(place)
+    words = _split(text)
+    parts = {name for name in names if len(name) >= _SHORTEST_PART or not name.isascii()}
+    short = {name for name in names - parts if len(name) > 1 and name.isalpha()}
+    return bool(short & words) or any(name in text for name in parts)
 
 
 def _list_words(path: Path) -> set[str] | None:
@@ -33,4 +46,13 @@ def _list_words(path: Path) -> set[str] | None:
         text = " ".join(str(header.get(keyword) or "") for keyword in _NAMING_TAGS)
     except Exception:  # a damaged header raises anything
         return None
-    return {word for word in re.split(r"[\W_]+", text.casefold()) if len(word) >= _SHORTEST_WORD}
+    return _split(_normalise(text))
+
+
+def _normalise(text: str) -> str:
+    """Return a text as it compares: macOS writes the accents of file names as signs of their own."""
+    return normalize("NFC", normalize("NFC", text).casefold())
+
+
+def _split(text: str) -> set[str]:
+    return set(re.split(r"[\W_]+", text)) - {""}

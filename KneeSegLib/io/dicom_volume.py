@@ -38,8 +38,11 @@ def read_chosen(content: FolderContent, found: Sequence[Series], chosen: Series,
 def read_blocks(content: FolderContent, found: Sequence[Series], blocks: Sequence[Series]) -> list[Volume]:
     """Return the volumes of the blocks of one scan; notes on all of them are the first one's.
 
+    A block that cannot be read, such as one with a damaged slice, is left out with a note.
+
     Raises:
-        InputError, ResourceError: as :func:`KneeSegLib.io.dicom_stack.read_stack`.
+        InputError: none of them can be read: what :func:`KneeSegLib.io.dicom_stack.read_stack` says of the first.
+        ResourceError: not enough memory.
     """
     others = len(found) - len(blocks)
     notes = [
@@ -48,7 +51,17 @@ def read_blocks(content: FolderContent, found: Sequence[Series], blocks: Sequenc
     ]
     notes += [f"Beside this series the folder holds {others} others; they are read by --series."] if others else []
     notes += list_remarks(content)
-    return [read_series(block, [] if number else notes) for number, block in enumerate(blocks)]
+    volumes: list[Volume] = []
+    failures: list[InputError] = []
+    for block in blocks:
+        try:
+            volumes.append(read_series(block, []))
+        except InputError as error:
+            failures.append(error)
+            notes.append(f"'{block.name}' was left out. {error}")
+    if not volumes:
+        raise failures[0]
+    return [replace(volumes[0], notes=(*notes, *volumes[0].notes)), *volumes[1:]]
 
 
 def read_series(chosen: Series, notes: list[str]) -> Volume:

@@ -22,6 +22,7 @@ HEADER_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".dcm.gz", ".7z", ".rar")
+_PACKED_ENDINGS = (*(ending for ending in _ARCHIVE_ENDINGS if ending.count(".") == 1), ".gz", ".bz2", ".xz", ".zst")
 _ENDINGS: dict[Format, tuple[str, ...]] = {
     "NIfTI": (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"),
     "NRRD": (".nrrd", ".nhdr"),
@@ -36,7 +37,17 @@ def shown_name(path: Path) -> str:
 
 def is_image_name(name: str) -> bool:
     """Return whether a file's name ends as those of volumes do that are no DICOM."""
-    return name.lower().endswith(tuple(ending for endings in _ENDINGS.values() for ending in endings))
+    return image_ending(Path(name)) != ""
+
+
+def image_ending(path: Path) -> str:
+    """Return the ending of a volume's file that is no DICOM, in small letters; empty for another file."""
+    return _find_ending(path, [ending for endings in _ENDINGS.values() for ending in endings])
+
+
+def archive_ending(path: Path) -> str:
+    """Return the last ending of the name of an archive or a compressed file; empty where it has none that is known."""
+    return _find_ending(path, _PACKED_ENDINGS)
 
 
 def begins_like_archive(path: Path) -> bool:
@@ -113,6 +124,10 @@ def encodable_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
                 links.append(Path(folder, f"{number}-{shown_name(path).replace('?', '_')}"))
                 _link(path, links[-1])
         yield links
+
+
+def _find_ending(path: Path, endings: Sequence[str]) -> str:
+    return next((ending for ending in endings if path.name.lower().endswith(ending)), "")
 
 
 def _right_ending(path: Path) -> str | None:

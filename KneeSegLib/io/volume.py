@@ -109,7 +109,8 @@ def read_scans(
     """Return what :func:`read_volume` does, or the blocks of a CT series that holds several, from head to foot.
 
     Hip, knee and ankle of a planning protocol are one series with nothing between the blocks. ``series`` means all of
-    them by its UID or description, and one of them by its number in the list.
+    them by its UID or description, and one of them by its number in the list. A block that cannot be read is left out
+    with a note, where another one can.
 
     Raises:
         InputError, ResourceError: as :func:`read_volume`.

@@ -43,8 +43,10 @@ def test_a_zipped_image_file_stands_for_the_file(tmp_path):
     image = sitk.GetImageFromArray(np.random.default_rng(0).integers(-900, 900, (9, 9, 9)).astype(np.int16))
     (tmp_path / "mine").mkdir()
     sitk.WriteImage(image, str(tmp_path / "mine" / "knee.nrrd"))
-    path = zip_folder(tmp_path / "mine", tmp_path / "knee.zip")
-    assert np.array_equal(sitk.GetArrayFromImage(read_volume(path).image), sitk.GetArrayFromImage(image))
+    path = zip_folder(tmp_path / "mine", tmp_path / "sent" / "scan.zip")
+    volume = read_volume(path)
+    assert np.array_equal(sitk.GetArrayFromImage(volume.image), sitk.GetArrayFromImage(image))
+    assert (volume.source, read_volume(path.parent).source) == ("scan.nrrd", "sent.nrrd")
 
 
 def test_messages_name_the_archive_and_no_temporary_folder(tmp_path):
@@ -56,9 +58,10 @@ def test_messages_name_the_archive_and_no_temporary_folder(tmp_path):
     assert "letters.zip holds 1 files but no image" in str(refused.value)
 
 
-def test_files_outside_the_folder_are_refused(tmp_path):
+@pytest.mark.parametrize("name", ["../../evil.dcm", "a/C:evil.dcm"])
+def test_files_outside_the_folder_are_refused(name, tmp_path):
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as opened:
-        opened.writestr("../../evil.dcm", b"x")
+        opened.writestr(name, b"x")
     with pytest.raises(InputError, match="would lie outside its folder"), unpack_study(tmp_path / "evil.zip"):
         pass
     assert not (tmp_path.parent / "evil.dcm").exists()
@@ -98,6 +101,27 @@ def test_damaged_archive_is_named(study):
     study.write_bytes(content)
     with pytest.raises((InputError, ResourceError), match="study.zip"):
         read_volume(study)
+
+
+@pytest.mark.parametrize("as_folder", [False, True])
+@pytest.mark.parametrize("packed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damage_of_every_way_of_packing_is_said_without_names_out_of_a_folder(packed, as_folder, tmp_path):
+    (tmp_path / "sent").mkdir()
+    path = tmp_path / "sent" / "Mueller.zip"
+    with zipfile.ZipFile(path, "w", packed) as opened:
+        opened.writestr("a.dcm", np.random.default_rng(0).bytes(5000))
+    content = bytearray(path.read_bytes())
+    content[35:300] = bytes([255]) * 265
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be unpacked to its end") as refused:
+        read_volume(path.parent if as_folder else path)
+    assert str(refused.value).startswith("sent (file 1 of 1)" if as_folder else "Mueller.zip")
+
+
+def test_endings_of_archives_are_shown_only_where_they_are_known(tmp_path):
+    (tmp_path / "scan.Mueller").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(200))
+    with pytest.raises(InputError, match="holds 1 archive and no image beside"):
+        read_volume(tmp_path)
 
 
 def test_archives_of_other_kinds_are_said_truly(tmp_path):
