@@ -17,6 +17,7 @@ from KneeSegLib.no_room import NO_ROOM, explain_no_room
 UNEXPECTED_STATUS = 1
 
 _NOTHING_WRITTEN = "nothing was written"
+_PACKAGE = Path(__file__).parent
 
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate", "can't allocate", "bad_alloc", "not enough memory")
@@ -83,6 +84,8 @@ def _of_the_system(error: OSError) -> KneeSegError | None:
     if error.errno in _NOT_ALLOWED:
         return OutputError(f"Access was refused{where}; choose another place or ask for the right to use it.")
     if isinstance(error, FileNotFoundError):
+        if not error.filename or _PACKAGE in _with_parents(error.filename):
+            return None  # a file of KneeSeg's own, or no file at all: nobody has taken away an input
         return InputError(
             "A file that was being read is not there any more; check that nothing takes files away during the run."
         )
@@ -95,7 +98,7 @@ def _of_the_system(error: OSError) -> KneeSegError | None:
 
 
 def _with_parents(name: object) -> list[Path]:
-    if not isinstance(name, (str, bytes)):
+    if not isinstance(name, (str, bytes, os.PathLike)):
         return []
     path = Path(os.fsdecode(name))
     return [path, *path.parents]

@@ -131,7 +131,7 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             path=path,
             frame=frame,
             series_uid=str(header.get("SeriesInstanceUID") or ""),
-            series_number=int(header.get("SeriesNumber") or 0),
+            series_number=int(_telling_number([header], "SeriesNumber")),
             description=description,
             modality=modality,
             original=original,
@@ -152,7 +152,7 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             has_rescale=_first(places, "RescaleIntercept") is not None,
             rescale_type=name_unit(_first(places, "RescaleType")),
             frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
-            instance_number=int(header.get("InstanceNumber") or 0) if frame is None else frame + 1,
+            instance_number=int(_telling_number([header], "InstanceNumber")) if frame is None else frame + 1,
         )
 
 
@@ -220,26 +220,36 @@ def _macros(group: Dataset) -> list[Dataset]:
 
 
 def _variant(header: Dataset, places: list[Dataset]) -> dict[str, float | GuardedText]:
-    echo_time_ms = _first(places, "EchoTime") or _first(places, "EffectiveEchoTime")
     frame_type = _first(places, "FrameType")
     return {
-        "echo time": float(echo_time_ms or 0.0),
+        "echo time": _telling_number(places, "EchoTime") or _telling_number(places, "EffectiveEchoTime"),
         "image type": guard_image_type(_texts(frame_type) if frame_type else _image_type(header)),
-        "time point": float(
-            _first(places, "TemporalPositionIdentifier") or _first(places, "TemporalPositionIndex") or 0
-        ),
-        "acquisition": float(_first([header, *places], "AcquisitionNumber") or 0),
-        "series number": float(header.get("SeriesNumber") or 0),
+        "time point": _telling_number(places, "TemporalPositionIdentifier")
+        or _telling_number(places, "TemporalPositionIndex"),
+        "acquisition": _telling_number([header, *places], "AcquisitionNumber"),
+        "series number": _telling_number([header], "SeriesNumber"),
         "description": _description(header),
         "kernel": guard_kernel(_first(places, "ConvolutionKernel") or ""),
-        "slice thickness": float(_first(places, "SliceThickness") or 0.0),
-        "trigger time": float(_first([header, *places], "TriggerTime") or 0.0),
-        "tube voltage": float(_first(places, "KVP") or 0.0),
-        "flip angle": float(_first(places, "FlipAngle") or 0.0),
-        "inversion time": float(_first(places, "InversionTime") or 0.0),
-        "b-value": float(_first(places, "DiffusionBValue") or 0.0),
+        "slice thickness": _telling_number(places, "SliceThickness"),
+        "trigger time": _telling_number([header, *places], "TriggerTime"),
+        "tube voltage": _telling_number(places, "KVP"),
+        "flip angle": _telling_number(places, "FlipAngle"),
+        "inversion time": _telling_number(places, "InversionTime"),
+        "b-value": _telling_number(places, "DiffusionBValue"),
         "stack": guard_stack(_first(places, "StackID") or ""),
     }
+
+
+def _telling_number(places: list[Dataset], keyword: str) -> float:
+    """Return a number that does no more than tell series or slices apart; 0 where there is none or anything else."""
+    try:
+        return float(_first(places, keyword) or 0.0)
+    except TypeError:  # several values
+        return 0.0
+    except ValueError as error:
+        if "," in str(error):  # a decimal comma, which is repaired in the whole header
+            raise
+        return 0.0
 
 
 def _side(header: Dataset, places: list[Dataset]) -> Side | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +20,9 @@ from KneeSegLib.memory import require_memory
 if TYPE_CHECKING:
     from highdicom import Volume
     from highdicom.seg import Segmentation, SegmentDescription
+    from pydicom.dataset import Dataset
+
+    from KneeSegLib.anatomy import Code
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes: Segmentation Storage, and Label Map Segmentation Storage."""
@@ -123,7 +126,7 @@ def _as_image(volume: Volume) -> sitk.Image:
 def _name(description: SegmentDescription) -> tuple[str, str]:
     """Return the key of the bone that a segment's codes stand for, empty where they stand for none, and its label."""
     kind = description.segmented_property_type
-    modifiers: list[Any] = [
+    modifiers: list[Dataset] = [
         *description.SegmentedPropertyTypeCodeSequence[0].get("SegmentedPropertyTypeModifierCodeSequence", []),
         *(
             modifier
@@ -133,11 +136,18 @@ def _name(description: SegmentDescription) -> tuple[str, str]:
     ]
     side = _find_side(modifiers)
     bones = (entry for entry in STRUCTURES if entry.tissue.kind == "bone")  # cartilages share one code
-    key = next((bone.key for bone in bones if bone.side == side and bone.code.value == kind.value), "")
+    key = next((bone.key for bone in bones if bone.side == side and _is_same(bone.code, kind)), "")
     return key, str(description.segment_label)
 
 
-def _find_side(codes: Iterable[Any]) -> str | None:
-    values = {str(code.get("CodeValue", "")) for code in codes}
-    found = [side for side in SIDES if SIDE_CODES[side].value in values]
+def _find_side(modifiers: Sequence[Dataset]) -> str | None:
+    found = [side for side in SIDES if any(_is_same(SIDE_CODES[side], modifier) for modifier in modifiers)]
     return found[0] if len(found) == 1 else None
+
+
+def _is_same(code: Code, concept: Dataset) -> bool:
+    """Return whether a concept is that of ``code``, also where it is written in the older SRT, of whatever version."""
+    from pydicom.sr.coding import Code as Plain
+
+    value, scheme = str(concept.get("CodeValue", "")), str(concept.get("CodingSchemeDesignator", ""))
+    return bool(Plain(value, scheme, "") == Plain(code.value, code.scheme, ""))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from KneeSegLib import failures
 from KneeSegLib.errors import AnatomyNotFoundError, ModelError
 from KneeSegLib.failures import as_known_error
 
@@ -140,3 +141,8 @@ def test_debug_shows_where_an_unexpected_failure_came_from(kneeseg, scan, tmp_pa
 
 def test_our_own_missing_module_is_not_blamed_on_the_installation():
     assert as_known_error(ModuleNotFoundError("No module named 'KneeSegLib.x'", name="KneeSegLib.x")) is None
+
+
+@pytest.mark.parametrize("path", [None, Path(failures.__file__).parent / "bundles" / "table.json"])
+def test_file_that_is_no_input_is_no_input_that_was_taken_away(path):
+    assert as_known_error(FileNotFoundError(errno.ENOENT, "No such file or directory", path)) is None

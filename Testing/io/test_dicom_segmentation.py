@@ -125,3 +125,15 @@ def test_damaged_segmentation_is_refused_in_a_sentence(keep, scan, tmp_path):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match="seg.dcm is (a DICOM segmentation that cannot|DICOM but no seg)"):
         read_label_map(path)
+
+
+def test_codes_of_the_older_scheme_are_known(scan, tmp_path):
+    path = write_seg(tmp_path / "seg.dcm", scan, two_boxes(), DESCRIPTIONS)
+    dataset = pydicom.dcmread(path)
+    kind = dataset.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0]
+    kind.CodeValue, kind.CodingSchemeDesignator = "T-12710", "SRT"
+    side = kind.SegmentedPropertyTypeModifierCodeSequence[0]
+    side.CodeValue, side.CodingSchemeDesignator, side.CodingSchemeVersion = "G-A100", "SRT", "1.1"
+    dataset.save_as(path)
+    _, (thigh, _) = read_dicom_segmentation(path)
+    assert thigh.identity == FEMUR.key

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from pydicom.fileset import FileSet
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.dicom_folder import read_folder
 from KneeSegLib.io.dicom_series import list_series
 from KneeSegLib.io.volume import read_volume
 
@@ -163,3 +164,11 @@ def test_folder_whose_name_is_not_utf8_is_read(multi_frame, dicom_series, enhanc
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/Sch\xe4del")
     os.rename(plain, odd)
     assert read_volume(odd).image.GetSize() == (32, 32, 9)
+
+
+def test_numbers_that_only_tell_slices_apart_may_be_anything(dicom_series, tmp_path):
+    dicom_series(tmp_path, NINE, InstanceNumber="1234", FlipAngle=["15", "20"])
+    replace_bytes(tmp_path, b"1234", b"ANON")
+    content = read_folder(tmp_path)
+    assert (len(content.slices), content.unreadable) == (9, {})
+    assert {(plane.instance_number, plane.variant["flip angle"]) for plane in content.slices} == {(0, 0.0)}
