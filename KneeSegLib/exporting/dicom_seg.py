@@ -10,7 +10,7 @@ from pydicom.uid import generate_uid
 
 from KneeSegLib.anatomy import Structure
 from KneeSegLib.exporting.codes import encode_category, encode_region, encode_type
-from KneeSegLib.exporting.grids import find_turn, index_matrix, resample_labels
+from KneeSegLib.exporting.grids import find_turn, index_matrix, make_perpendicular, resample_labels
 from KneeSegLib.exporting.headers import (
     SEGMENTATION,
     describe_algorithm,
@@ -55,7 +55,9 @@ def build_segmentation(
     frame_of_reference = require_frame_of_reference(source)
     pixels: np.ndarray | Volume = table[array]
     if matrix is not None:  # highdicom counts slices, rows, columns; the matrix counts columns, rows, slices
-        pixels = Volume(table[array], matrix[:, [2, 1, 0, 3]], "PATIENT", frame_of_reference)
+        matrix = make_perpendicular(matrix, array.shape[::-1])
+        with tell_unfit_headers():
+            pixels = Volume(table[array], matrix[:, [2, 1, 0, 3]], "PATIENT", frame_of_reference)
     descriptions = [
         _describe(case, found.structure, scan.making_of(found), numbers[found.structure], source)
         for found in sorted(shown, key=lambda found: numbers[found.structure])

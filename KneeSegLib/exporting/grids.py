@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 
-from KneeSegLib.exporting.settings import OUTSIDE_VOXELS, SAME_VOXEL
+from KneeSegLib.errors import InputError
+from KneeSegLib.exporting.settings import OUTSIDE_VOXELS, SAME_VOXEL, STRAIGHT_VOXELS
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,26 @@ def index_matrix(image: sitk.Image) -> np.ndarray:
     matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     matrix[:3, 3] = image.GetOrigin()
     return matrix
+
+
+def make_perpendicular(matrix: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Return a matrix from indices to mm with the nearest perpendicular axes; the first voxel stays.
+
+    Raises:
+        InputError: the corners of a grid of ``size`` would move, so that its axes lean.
+    """
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    left, _, right = np.linalg.svd(matrix[:3, :3] / lengths)
+    straight = matrix.copy()
+    straight[:3, :3] = left @ right * lengths
+    corners = np.array(np.meshgrid(*[(0, count - 1) for count in size], indexing="ij")).reshape(3, -1)
+    moved = np.linalg.inv(straight[:3, :3]) @ (straight - matrix)[:3, :3] @ corners
+    if np.abs(moved).max() > STRAIGHT_VOXELS:
+        raise InputError(
+            "The voxels lie along axes that are not perpendicular, which DICOM segmentations cannot hold; leave out "
+            "--onto-source, resample the label map to a rectangular grid, or export --to rtstruct."
+        )
+    return straight
 
 
 def find_turn(labels: sitk.Image, grid: sitk.Image) -> Turn | None:

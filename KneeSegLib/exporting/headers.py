@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import (
     EncapsulatedSTLStorage,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     RTStructureSetStorage,
     SegmentationStorage,
     generate_uid,
@@ -38,16 +39,18 @@ class ObjectKind:
 
     Attributes:
         series_number: far above those of scanners, so that what is written stands last in a study's list.
+        transfer_syntax: explicit types of values, but for what is longer than they can say (64 KiB).
     """
 
     sop_class: str
     modality: str
     series_number: int
     series_description: str
+    transfer_syntax: str = ExplicitVRLittleEndian
 
 
 SEGMENTATION = ObjectKind(SegmentationStorage, "SEG", 9001, "KneeSeg segmentation")
-STRUCTURE_SET = ObjectKind(RTStructureSetStorage, "RTSTRUCT", 9002, "KneeSeg structures")
+STRUCTURE_SET = ObjectKind(RTStructureSetStorage, "RTSTRUCT", 9002, "KneeSeg structures", ImplicitVRLittleEndian)
 SURFACE = ObjectKind(EncapsulatedSTLStorage, "M3D", 9003, "KneeSeg surfaces")
 
 
@@ -84,7 +87,7 @@ def begin_object(source: SourceSeries, kind: ObjectKind, series_uid: str, number
             sop_class_uid=kind.sop_class,
             instance_number=number,
             modality=kind.modality,
-            transfer_syntax_uid=ExplicitVRLittleEndian,
+            transfer_syntax_uid=kind.transfer_syntax,
             patient_id=header.PatientID,
             patient_name=header.PatientName,
             patient_birth_date=header.PatientBirthDate,

@@ -113,9 +113,7 @@ def _refer(source: SourceSeries) -> Dataset:
 
 
 def _refer_to_plane(source: SourceSeries, number: int) -> Dataset:
-    if len(source.headers) == len(source.planes):
-        return reference(source.headers[number])
-    return reference(source.header, source.planes[number].frame)
+    return reference(*source.refer_to_plane(number))
 
 
 def _describe_roi(

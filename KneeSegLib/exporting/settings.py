@@ -9,6 +9,10 @@ SAME_VOXEL = 0.02
 """Voxels by which a label map may lie beside the voxels of its source and count as lying on them: positions are written
 with few decimals. Not measured."""
 
+STRAIGHT_VOXELS = 0.1
+"""Voxels by which the corners of a label map may move where its axes, not quite perpendicular, are made so: directions
+are written with few decimals. Not measured."""
+
 OUTSIDE_VOXELS = 1.0
 """Voxels by which a structure may reach beyond the source series before it is taken for that of another scan. Not
 measured."""

@@ -15,10 +15,12 @@ from pydicom.dataset import Dataset
 from KneeSegLib.errors import InputError
 from KneeSegLib.exporting.grids import find_turn, lies_within
 from KneeSegLib.exporting.saved_case import SavedScan
+from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.archives import unpack_study
 from KneeSegLib.io.dicom_folder import FolderContent, read_dicom_file, read_folder
 from KneeSegLib.io.dicom_grid import measure_positions_mm
 from KneeSegLib.io.dicom_headers import Slice
+from KneeSegLib.io.dicom_placement import fit_grid, follow_normal, place_slices
 from KneeSegLib.io.dicom_series import Series, group_series
 
 _NEEDED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
@@ -46,18 +48,23 @@ class SourceSeries:
 
     @cached_property
     def grid(self) -> sitk.Image:
-        """An empty image on the grid of the slices, which leans where they do; uint8."""
-        first = self.planes[0]
-        positions = np.array([plane.position for plane in self.planes])
-        step = (positions[-1] - positions[0]) / max(len(positions) - 1, 1)
-        length = float(np.linalg.norm(step))
-        columns, rows = first.size
-        grid = sitk.Image(columns, rows, len(self.planes), sitk.sitkUInt8)
-        grid.SetOrigin(first.position)
-        grid.SetSpacing((*first.spacing, length))
-        axes = [np.array(first.orientation[:3]), np.array(first.orientation[3:]), step / length]
-        grid.SetDirection(np.column_stack([axis / np.linalg.norm(axis) for axis in axes]).ravel())
+        """An empty image on the grid on which scans are read, before slices that lean are straightened; uint8.
+
+        Raises:
+            InputError: the slices cannot be read as a volume.
+        """
+        stack = list(self.planes)
+        grid = sitk.Image(*self.planes[0].size, len(stack), sitk.sitkUInt8)
+        place_slices(grid, stack, *fit_grid(stack, self.series))
+        if not straighten_gantry_tilt(grid, 0.0)[1]:
+            follow_normal(grid, stack)
         return grid
+
+    def refer_to_plane(self, number: int) -> tuple[Dataset, int | None]:
+        """Return the header of the file that holds a slice, and in a file of several frames its number from 0."""
+        plane = self.planes[number]
+        paths = list(dict.fromkeys(plane.path for plane in self.planes))
+        return self.headers[paths.index(plane.path)], plane.frame if len(paths) < len(self.planes) else None
 
 
 def find_source(scan: SavedScan, given: Path | None) -> SourceSeries:
@@ -88,7 +95,7 @@ def _choose(scan: SavedScan, place: Path, every: Sequence[Series]) -> SourceSeri
             )
     else:
         fitting = found
-    sources = [_read_source(series) for series in fitting]
+    sources = [source for source in map(_read_source, fitting) if wanted or _has_grid(source)]
     holding = [source for source in sources if lies_within(scan.labels, source.grid)]
     same = [source for source in holding if find_turn(scan.labels, source.grid) is not None]
     chosen = same or holding
@@ -103,6 +110,13 @@ def _choose(scan: SavedScan, place: Path, every: Sequence[Series]) -> SourceSeri
         f"The structures of {scan.place} do not lie within a CT or MR series in {place}; give the folder of the "
         "series that they were made from with --source."
     )
+
+
+def _has_grid(source: SourceSeries) -> bool:
+    try:
+        return source.grid is not None
+    except InputError:  # no label map was made from it
+        return False
 
 
 def _recorded_place(scan: SavedScan) -> Path:

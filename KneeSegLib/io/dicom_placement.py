@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_grid import fit_distance_mm, is_even, measure_positions_mm, measure_tolerance_mm
@@ -63,6 +64,21 @@ def fit_grid(stack: list[Slice], series: Series) -> tuple[np.ndarray, np.ndarray
             "reconstruct the series with one centre."
         )
     return first, step
+
+
+def place_slices(image: sitk.Image, stack: list[Slice], first: np.ndarray, step: np.ndarray) -> None:
+    """Place an image where :func:`fit_grid` found its slices; its third axis runs from each to the next."""
+    across, down = (np.array(direction) / np.linalg.norm(direction) for direction in directions_of(stack[0]))
+    length_mm = float(np.linalg.norm(step))
+    image.SetOrigin(first.tolist())
+    image.SetSpacing([*stack[0].spacing, round(length_mm, 6)])  # 0.4, not 0.39999999999999997
+    image.SetDirection(np.column_stack([across, down, step / length_mm]).ravel())
+
+
+def follow_normal(image: sitk.Image, stack: list[Slice]) -> None:
+    """Turn the third axis of an image whose slices do not lean into their normal."""
+    across, down = (np.array(direction) / np.linalg.norm(direction) for direction in directions_of(stack[0]))
+    image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
 
 
 def is_rounded(along: np.ndarray) -> bool:

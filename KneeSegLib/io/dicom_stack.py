@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.dicom_grid import measure_positions_mm
 from KneeSegLib.io.dicom_pixels import read_pixels
-from KneeSegLib.io.dicom_placement import directions_of, fit_grid, is_rounded, sort_slices
+from KneeSegLib.io.dicom_placement import fit_grid, follow_normal, is_rounded, place_slices, sort_slices
 from KneeSegLib.io.dicom_series import Series
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_units import check_units
@@ -36,11 +35,8 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     columns, rows, slices = series.size
     require_memory(DICOM_BYTES_PER_VOXEL * columns * rows * slices, f"Reading {columns} x {rows} x {slices} voxels")
     image = read_pixels(stack)
-    length_mm = round(float(np.linalg.norm(step)), 6)  # 0.4, not 0.39999999999999997
-    across, down = (np.array(direction) / np.linalg.norm(direction) for direction in directions_of(stack[0]))
-    image.SetOrigin(first.tolist())
-    image.SetSpacing([*stack[0].spacing, length_mm])
-    image.SetDirection(np.column_stack([across, down, step / np.linalg.norm(step)]).ravel())
+    place_slices(image, stack, first, step)
+    length_mm = image.GetSpacing()[2]
     on_units = []
     if series.modality == "CT":
         on_units = check_units(stack, image, f"'{series.name}'")
@@ -48,7 +44,7 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else find_value_range(image)[0])
     notes = [*_notes_on_slices(series), *on_units, *_notes_on_inversion(stack), *_notes_on_positions(stack, length_mm)]
     if not lean:
-        image.SetDirection(np.column_stack([across, down, stack[0].normal]).ravel())
+        follow_normal(image, stack)
         return image, notes
     return straight, [
         *notes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 import pytest
@@ -11,6 +13,8 @@ from KneeSegLib.exporting.contours import trace_polygons
 from KneeSegLib.exporting.grids import find_turn
 from KneeSegLib.exporting.headers import write_object
 from KneeSegLib.exporting.rtstruct import build_structure_set
+from KneeSegLib.exporting.saved_case import read_saved_case
+from KneeSegLib.exporting.source import find_source
 
 pytest.importorskip("highdicom")
 
@@ -64,6 +68,34 @@ def test_sets_refer_to_every_image_and_name_structures_in_codes(export):
     code = made.RTROIObservationsSequence[0].RTROIIdentificationCodeSequence[0]
     assert (code.CodeValue, code.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning) == ("71341001", "Right")
     assert made.ROIContourSequence[0].ROIDisplayColor == list(export.scan.found[0].structure.color)
+
+
+def test_outlines_of_thousands_of_points_stay_numbers(saved, tmp_path):
+    case = read_saved_case(saved)
+    made = build_structure_set(case, case.scans[0], find_source(case.scans[0], None))
+    turn = np.linspace(0.0, 2 * np.pi, 3000, endpoint=False)
+    ring = np.column_stack([90 * np.cos(turn), 90 * np.sin(turn), np.full(3000, -1234.5)])
+    made.ROIContourSequence[0].ContourSequence[0].ContourData = [f"{value:.4f}" for value in ring.ravel()]
+    write_object(made, tmp_path / "rt.dcm")
+    contour = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence[0].ContourSequence[0]
+    assert contour["ContourData"].VR == "DS", "more than 64 KiB"
+    assert np.allclose(np.reshape(contour.ContourData, (-1, 3)).astype(float), ring, atol=1e-4)
+
+
+def test_outlines_refer_to_the_frame_of_the_file_that_holds_their_slice(saved):
+    case = read_saved_case(saved)
+    source = find_source(case.scans[0], None)
+    files = [plane.path for plane in source.planes[:2]]
+    planes = tuple(replace(plane, path=files[n // 9], frame=n % 9) for n, plane in enumerate(source.planes))
+    made = build_structure_set(case, case.scans[0], replace(source, planes=planes, headers=source.headers[:2]))
+    contours = [contour for item in made.ROIContourSequence for contour in item.ContourSequence]
+    found = {
+        (image.ReferencedSOPInstanceUID, image.ReferencedFrameNumber)
+        for contour in contours
+        for image in contour.ContourImageSequence
+    }
+    assert len(found) > 9
+    assert found <= {(header.SOPInstanceUID, frame) for header in source.headers[:2] for frame in range(1, 10)}
 
 
 @pytest.mark.parametrize("seed", range(6))
