@@ -152,7 +152,17 @@ def test_an_archive_of_other_objects_is_described_without_what_they_say(kneeseg,
 def test_what_cannot_be_read_is_told_without_names_and_values(kneeseg, tmp_path):
     scan = write_scan(tmp_path / "scan", ("Zyxwell^Quentin",))
     for path in scan.glob("*_*.dcm"):
-        path.write_bytes(path.read_bytes().replace(b"IS\x08\x0083914477", b"IS\x08\x00Zyxwell "))
+        path.write_bytes(b"Zyxwell^Quentin" * 100)
     outcome = kneeseg("segment", scan, "-o", tmp_path / "out")
     assert "7 DICOM files that cannot be read (the first is file 1 of 7: it does not begin like DICOM)" in outcome.err
+    assert find_identity(outcome.err.encode()) == []
+
+
+def test_a_number_that_is_none_is_told_without_what_stands_there(kneeseg, tmp_path):
+    scan = write_scan(tmp_path / "scan", ("Zyxwell^Quentin",))
+    for path in scan.glob("*_*.dcm"):
+        spacing, text = b"DS\x04\x002\\2 ", b"DS\x08\x00Zyxwell "
+        path.write_bytes(path.read_bytes().replace(spacing, text))
+    outcome = kneeseg("segment", scan, "-o", tmp_path / "out")
+    assert "pixel spacing cannot be used" in outcome.err
     assert find_identity(outcome.err.encode()) == []
