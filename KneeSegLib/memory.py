@@ -61,13 +61,16 @@ def _list_own_limits() -> Iterator[tuple[tuple[int, int], int]]:
     yield resource.getrlimit(resource.RLIMIT_DATA), getattr(used, "data", 0)
 
 
-def limit_memory() -> None:
-    """Let this process take no more memory than there is now, where the system can: it fails instead of all others."""
+def limit_memory(bytes_more: int) -> None:
+    """Let this process take no more than so many bytes beside what it has, nor more than there are, where that can be.
+
+    It fails then instead of all others.
+    """
     try:
         import resource
     except ImportError:  # Windows
         return
-    allowed = psutil.Process().memory_info().vms + measure_available_memory()
+    allowed = psutil.Process().memory_info().vms + min(measure_available_memory(), bytes_more)
     _, highest = resource.getrlimit(resource.RLIMIT_AS)
     if highest < 0 or allowed < highest:
         resource.setrlimit(resource.RLIMIT_AS, (allowed, highest))

@@ -8,12 +8,12 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pydicom
-import SimpleITK as sitk
 
+from KneeSegLib.io.dicom_decoder import digest_files, digest_values
+from KneeSegLib.io.dicom_frames import describe_odd_frame
+from KneeSegLib.io.dicom_native import list_files, read_native_frames, rescale
 from KneeSegLib.io.dicom_slice import Slice
-from KneeSegLib.io.image_formats import encodable_paths
 from KneeSegLib.io.settings import SAME_POSITION_MM
 
 _NOWHERE = Path()
@@ -33,30 +33,31 @@ def drop_doubles(stack: Sequence[Slice]) -> tuple[list[Slice], int]:
     if len(alike) == len(stack):
         return list(stack), 0
     pixels = _Pixels()
-    dropped = set()
-    for planes in alike.values():
-        if len(planes) > 1:
-            dropped |= _find_copies(sorted(planes, key=lambda plane: plane.cut_short), pixels)
+    groups = [sorted(planes, key=lambda plane: plane.cut_short) for planes in alike.values() if len(planes) > 1]
+    pixels.decode([plane for planes in groups if _differ_as_stored(planes, pixels) for plane in planes])
+    dropped: set[tuple[Path, int | None]] = set()
+    for planes in groups:
+        dropped |= _find_copies(planes, pixels)
     return [plane for plane in stack if (plane.path, plane.frame) not in dropped], len(dropped)
+
+
+def _differ_as_stored(planes: Sequence[Slice], pixels: _Pixels) -> bool:
+    return len({pixels.stored(plane) for plane in planes if not plane.cut_short}) > 1
 
 
 def _find_copies(planes: Sequence[Slice], pixels: _Pixels) -> set[tuple[Path, int | None]]:
     """Return the file and frame of each slice whose pixels are those of an earlier one; damaged ones are last."""
     copies: set[tuple[Path, int | None]] = set()
     stored: set[tuple[int | None, bytes]] = set()
-    waiting: list[Slice] = []  # not decoded as long as what is stored tells enough
-    decoded: set[bytes | None] = set()
+    decoded: set[str] = set()
     for plane in planes:
         is_copy = (plane.cut_short and bool(stored)) or pixels.stored(plane) in stored
-        if not is_copy and stored:
-            decoded |= {pixels.decoded(other) for other in waiting} - {None}
-            waiting = []
-            is_copy = pixels.decoded(plane) in decoded
+        is_copy = is_copy or pixels.decoded(plane) in decoded
         if is_copy:
             copies.add((plane.path, plane.frame))
         else:
             stored.add(pixels.stored(plane))
-            waiting.append(plane)
+            decoded |= {pixels.decoded(plane)} - {""}
     return copies
 
 
@@ -72,7 +73,7 @@ class _Pixels:
 
     def __init__(self) -> None:
         self._stored: dict[Path, bytes] = {}
-        self._decoded: dict[Path, list[bytes]] = {}
+        self._decoded: dict[Path, list[str]] = {}
 
     def stored(self, plane: Slice) -> tuple[int | None, bytes]:
         """Return the frame's number and a digest of what its file stores."""
@@ -84,20 +85,20 @@ class _Pixels:
             self._stored[plane.path] = sha256(stored).digest()
         return plane.frame, self._stored[plane.path]
 
-    def decoded(self, plane: Slice) -> bytes | None:
-        """Return a digest of the frame's values; None where they cannot be decoded."""
-        if plane.path not in self._decoded:
-            self._decoded[plane.path] = _digest_frames(plane.path)
-        digests, number = self._decoded[plane.path], plane.frame or 0
-        return digests[number] if number < len(digests) else None
+    def decode(self, stack: Sequence[Slice]) -> None:
+        """Decode the files of slices, all at once, since those that are compressed take another process."""
+        packed: list[Path] = []
+        for path, numbers in list_files(stack).items():
+            frames = read_native_frames(path)
+            if frames is None or stack[numbers[0]].low_is_white:  # which the decoder inverts
+                packed.append(path)
+                continue
+            self._decoded[path] = digest_values(rescale(frames, stack[numbers[0]]))
+        packed = [path for path in packed if describe_odd_frame(path) is None]
+        if packed:
+            self._decoded.update(zip(packed, digest_files(packed, stack), strict=True))
 
-
-def _digest_frames(path: Path) -> list[bytes]:
-    """Return a digest of the values of each frame; none of a file that cannot be decoded."""
-    try:
-        with encodable_paths([path]) as (readable,):
-            frames = sitk.GetArrayFromImage(sitk.ReadImage(str(readable), imageIO="GDCMImageIO"))
-    except RuntimeError:  # as above
-        return []
-    # As numbers of one type, since copies may store theirs in others.
-    return [sha256(repr(frame.shape).encode() + frame.astype(np.float64).tobytes()).digest() for frame in frames]
+    def decoded(self, plane: Slice) -> str:
+        """Return a digest of the frame's values; empty where they were not or cannot be decoded."""
+        digests, number = self._decoded.get(plane.path, []), plane.frame or 0
+        return digests[number] if number < len(digests) else ""

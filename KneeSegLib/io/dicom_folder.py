@@ -25,6 +25,8 @@ from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_walk import Walk
 from KneeSegLib.io.file_places import describe_place
 from KneeSegLib.io.image_formats import archive_ending, is_archive, is_image_name
+from KneeSegLib.io.screening.deflated_dicom import inflates_without_end
+from KneeSegLib.io.screening.settings import LARGEST_INFLATED
 from KneeSegLib.io.slice_images import find_slice_images
 
 
@@ -100,6 +102,8 @@ def is_directory_file(path: Path) -> bool:
     if not path.is_file() or not is_dicom(path):
         return False
     try:
+        if inflates_without_end(path):
+            return False
         return _is_directory(pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True))
     except Exception:  # damaged: what reads it next says so
         return False
@@ -189,6 +193,9 @@ def _add_file(path: Path, content: FolderContent) -> None:
             content.other_files += 1
         return
     try:
+        if inflates_without_end(path):
+            content.unreadable[path] = f"it inflates to more than {LARGEST_INFLATED >> 20} MB"
+            return
         with open(path, "rb") as file:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=not has_preamble)
             cut_short = "Rows" in header and is_cut_short(header, file)

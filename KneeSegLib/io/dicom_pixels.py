@@ -1,4 +1,4 @@
-"""The pixels of slices, decoded by GDCM."""
+"""The pixels of slices: by numpy where they are stored as they are, decoded in another process where they are not."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import pydicom
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.dicom_decoder import UndecodableError, decode_files
+from KneeSegLib.io.dicom_frames import describe_odd_frame
+from KneeSegLib.io.dicom_native import list_files, read_native_values
 from KneeSegLib.io.dicom_numbers import repair_decimal_commas
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.file_places import describe_place
-from KneeSegLib.io.image_formats import encodable_paths
 
 
-def read_pixels(stack: list[Slice]) -> sitk.Image:
+def read_pixels(stack: Sequence[Slice]) -> sitk.Image:
     """Return the values of the slices, in their order, as the rescale tags give them.
 
     Raises:
@@ -29,25 +31,43 @@ def read_pixels(stack: list[Slice]) -> sitk.Image:
         raise InputError(
             f"The pixels of {describe_place(cut_short)} cannot be read: the file is cut short; copy it again."
         )
+    if any(plane.frame is not None for plane in stack) and len({plane.encoding for plane in stack}) > 1:
+        raise InputError(
+            f"The frames of {describe_place(stack[0].path)} have different rescale values, expected one for all; "
+            "export the series as single-frame DICOM."
+        )
+    values = read_native_values(stack)
+    return sitk.GetImageFromArray(values if values is not None else _decode_values(stack))
+
+
+def _decode_values(stack: Sequence[Slice]) -> np.ndarray:
+    files = list_files(stack)
+    for path in files:
+        if (odd := describe_odd_frame(path)) is not None:
+            raise InputError(f"The pixels of {describe_place(path)} are damaged: {odd}; copy or export it again.")
+    columns, rows = stack[0].size
+    decoded: np.ndarray | None = None
     one_encoding = len({plane.encoding for plane in stack}) == 1
-    if any(plane.frame is not None for plane in stack):
-        return _frames(stack, one_encoding)
-    reader = sitk.ImageSeriesReader()
-    reader.SetImageIO("GDCMImageIO")
-    if not one_encoding:  # the type of the first slice may not hold the values of the others
-        reader.SetOutputPixelType(sitk.sitkFloat32)
-    with _decodable_files(stack) as paths:
-        reader.SetFileNames([str(path) for path in paths])
+    with _decodable_files(stack, list(files)) as paths:
         try:
-            with _itk_silent():
-                return reader.Execute()
-        except RuntimeError as error:
-            raise InputError(_unreadable_sentence(stack, paths)) from error
+            with decode_files(paths, stack) as volumes:
+                for volume, (path, numbers) in zip(volumes, files.items(), strict=True):
+                    if volume.shape[1:] != (rows, columns) or len(volume) <= max(stack[n].frame or 0 for n in numbers):
+                        raise InputError(_other_size_sentence(path, volume.shape, stack[0].size))
+                    if decoded is None:
+                        decoded = np.empty((len(stack), rows, columns), volume.dtype if one_encoding else np.float32)
+                    if one_encoding and not np.can_cast(volume.dtype, decoded.dtype):
+                        decoded = decoded.astype(np.result_type(volume, decoded))
+                    decoded[numbers] = volume[[stack[number].frame or 0 for number in numbers]]
+        except UndecodableError as error:
+            raise InputError(_undecodable_sentence(list(files)[error.number], error.has_crashed)) from error
+    assert decoded is not None
+    return decoded
 
 
 @contextmanager
-def _decodable_files(stack: Sequence[Slice]) -> Iterator[list[Path]]:
-    """Yield a file for each slice that GDCM reads right, a copy where it would not.
+def _decodable_files(stack: Sequence[Slice], files: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield a file for each that GDCM reads right, a copy where it would not.
 
     At decimal commas GDCM stops. The values of MONOCHROME1 it inverts, as they are shown, before it applies the rescale
     tags; in CT these give HU of what is stored, so the copy says MONOCHROME2.
@@ -62,57 +82,32 @@ def _decodable_files(stack: Sequence[Slice]) -> Iterator[list[Path]]:
                 dataset.PhotometricInterpretation = "MONOCHROME2"
             copies[path] = Path(folder, f"{number}.dcm")
             dataset.save_as(copies[path])
-        with encodable_paths([copies.get(plane.path, plane.path) for plane in stack]) as paths:
-            yield paths
+        yield [copies.get(path, path) for path in files]
 
 
 def _needs_copy(plane: Slice) -> bool:
     return plane.has_commas or (plane.low_is_white and plane.modality == "CT")
 
 
-@contextmanager
-def _itk_silent() -> Iterator[None]:
-    """Keep ITK's remarks on spacing from the terminal: spacing is checked here, and refused in a sentence."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+def _other_size_sentence(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> str:
+    frames, rows, columns = shape
+    return (
+        f"The pixels of {describe_place(path)} were decoded as {columns} x {rows} in {frames} frames, and its header "
+        f"says {size[0]} x {size[1]}; the file is damaged: copy or export it again."
+    )
 
 
-def _frames(stack: list[Slice], one_encoding: bool) -> sitk.Image:
-    if not one_encoding:
-        raise InputError(
-            f"The frames of {describe_place(stack[0].path)} have different rescale values, expected one for all; "
-            "export the series as single-frame DICOM."
+def _undecodable_sentence(path: Path, has_crashed: bool) -> str:
+    """Name a file that cannot be decoded, and its compression, a reason other than damage."""
+    syntax = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID")
+    name = getattr(syntax, "name", "")
+    compression = "none of the standard's" if name in ("", syntax) else name
+    if has_crashed:
+        return (
+            f"The pixels of {describe_place(path)} are damaged in a way that ends the program which decodes them "
+            f"({compression}); copy it again, or export the series uncompressed."
         )
-    volumes: dict[Path, np.ndarray] = {}
-    with _decodable_files(stack) as paths:
-        for plane, path in zip(stack, paths, strict=True):
-            if plane.path in volumes:
-                continue
-            try:
-                volumes[plane.path] = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
-            except RuntimeError as error:
-                raise InputError(_unreadable_sentence([plane], [path])) from error
-    return sitk.GetImageFromArray(np.stack([volumes[plane.path][plane.frame or 0] for plane in stack]))
-
-
-def _unreadable_sentence(stack: Sequence[Slice], paths: Sequence[Path]) -> str:
-    """Name the first file that cannot be decoded alone, and its compression, a reason other than damage.
-
-    ``paths`` are what was read instead of the files of the slices.
-    """
-    for plane, path in zip(stack, paths, strict=True):
-        try:
-            sitk.ReadImage(str(path), imageIO="GDCMImageIO")
-        except RuntimeError:
-            syntax = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID")
-            name = getattr(syntax, "name", "")
-            compression = "none of the standard's" if name in ("", syntax) else name
-            return (
-                f"The pixels of {describe_place(plane.path)} cannot be read: the file is cut short, damaged or "
-                f"compressed in an unknown way ({compression}); copy it again, or export the series uncompressed."
-            )
-    return f"The {len(paths)} slices of the series cannot be read together; export the series again."
+    return (
+        f"The pixels of {describe_place(path)} cannot be read: the file is cut short, damaged or "
+        f"compressed in an unknown way ({compression}); copy it again, or export the series uncompressed."
+    )

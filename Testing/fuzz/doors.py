@@ -175,6 +175,7 @@ DOORS: dict[str, Door] = {
         samples.write_segmentation, "leg.seg.nrrd", mutators.HEADED, partial(_read_labels, name="leg.seg.nrrd")
     ),
     "dicom": Door(samples.write_dicom, "*.dcm", mutators.BINARY, _read_dicom),
+    "dicom.compressed": Door(samples.write_compressed_dicom, "*.dcm", mutators.BINARY, _read_dicom),
     "png": Door(samples.write_slices, "*.png", mutators.BINARY, _read_slices),
     "stl": _surface_door("stl", mutators.BINARY),
     "ply": _surface_door("ply", mutators.HEADED),

@@ -62,6 +62,13 @@ def write_dicom(folder: Path) -> None:
     write_series(folder, range(0, 30, 3))
 
 
+def write_compressed_dicom(folder: Path) -> None:
+    from Testing.io.dicom.conftest import compress, write_series
+
+    for number, path in enumerate(sorted(write_series(folder, range(0, 30, 3)).iterdir())):
+        compress(path, ("JPEG", "JPEG2000", "RLE")[number % 3])
+
+
 def write_slices(folder: Path) -> None:
     for number in range(12):
         sitk.WriteImage(sitk.Image(16, 16, sitk.sitkUInt8) + number, str(folder / f"slice_{number:02d}.png"))

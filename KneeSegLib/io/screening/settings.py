@@ -46,3 +46,16 @@ SLACK_BYTES = 2**20
 
 CHILD_SECONDS = 300
 """A file that another process reads and has not read after this time is given up. Not measured."""
+
+CHILD_SECONDS_PER_SLICE = 5
+"""... and so much more for each compressed slice, of which a large one takes a fifth of a second. Not measured."""
+
+CHILD_BYTES = 2**29
+"""Memory that another process may take beside that of its interpreter and of the image that it reads: libraries of
+decoders keep a copy or two of a slice. Not measured."""
+
+DECODER_BYTES = 32
+"""... and for each pixel of the largest file: as decoded, rescaled to 64 bits, and as they leave, twice each."""
+
+LARGEST_INFLATED = 2**28
+"""Bytes of a DICOM file that is deflated as a whole: slices are, which have half a megabyte each. Not measured."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
-from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 WHOLE_FILE = {"enforce_file_format": True} if int(pydicom.__version_info__[0]) >= 3 else {"write_like_original": False}
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -64,6 +66,30 @@ def write_series(folder: Path, positions_mm: Iterable[float], **tags) -> Path:
         name = f"{tags.get('SeriesInstanceUID', '1.2.3.4')}_{tags.get('EchoTime', '')}_{1000 - height_mm:07.2f}.dcm"
         write_slice(folder / name, stored, (-30.0, -40.0, height_mm), **tags)
     return folder
+
+
+def compress(path: Path, compressor: str, spoil: Callable[[bytes], bytes] = bytes) -> None:
+    """Compress the pixels of a file by GDCM ("JPEG", "JPEG2000") or pydicom ("RLE"); ``spoil`` changes each frame."""
+    dataset = pydicom.dcmread(path)
+    if compressor == "RLE":
+        dataset.compress(RLELossless)
+    else:
+        stored = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.UseCompressionOn()
+        writer.SetCompressor(compressor)
+        writer.SetFileName(str(path))
+        writer.Execute(sitk.GetImageFromArray(stored))
+        packed = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
+        dataset.PixelData = packed.PixelData
+    count = int(dataset.get("NumberOfFrames", 1))
+    dataset.PixelData = encapsulate(
+        [spoil(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=count)]
+    )
+    dataset["PixelData"].VR = "OB"
+    save(dataset, path)
 
 
 def write_enhanced_ct(

@@ -11,10 +11,12 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.fileset import FileSet
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import read_folder
 from KneeSegLib.io.dicom_series import list_series
+from KneeSegLib.io.screening import deflated_dicom
 from KneeSegLib.io.volume import read_volume
 
 NINE = range(0, 27, 3)
@@ -172,3 +174,25 @@ def test_numbers_that_only_tell_slices_apart_may_be_anything(dicom_series, tmp_p
     content = read_folder(tmp_path)
     assert (len(content.slices), content.unreadable) == (9, {})
     assert {(plane.instance_number, plane.variant["flip angle"]) for plane in content.slices} == {(0, 0.0)}
+
+
+def deflate(path, filling: int) -> None:
+    """Deflate a file as a whole, with an element of so many zeros before its pixels."""
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.add_new((0x0009, 0x0010), "LO", "OURS")
+    dataset.add_new((0x0009, 0x1001), "OB", bytes(filling))
+    dataset.save_as(path)
+
+
+def test_slices_that_are_deflated_are_read(dicom_series, tmp_path):
+    for path in dicom_series(tmp_path, NINE).iterdir():
+        deflate(path, 10)
+    assert read_volume(tmp_path).image.GetSize() == (32, 32, 9)
+
+
+def test_a_file_that_inflates_without_end_is_left_out_with_a_note(dicom_series, monkeypatch, tmp_path):
+    monkeypatch.setattr(deflated_dicom, "LARGEST_INFLATED", 2**20)
+    deflate(sorted(dicom_series(tmp_path, [*NINE, 27]).iterdir())[-1], 2**21)
+    (note,) = read_volume(tmp_path).notes
+    assert note.startswith("1 damaged file was left out; the first of them is file 10 of 10: it inflates to more than")
