@@ -37,6 +37,7 @@ from KneeSegLib.pipelines.table import QUALITIES
 from KneeSegLib.training.synthesis import knee_cases
 from KneeSegLib.training.synthesis.anatomy_file import Anatomy
 from KneeSegLib.training.synthesis.cases import SyntheticCase, synthesize_case
+from KneeSegLib.training.synthesis.osteoarthritis.settings import Osteoarthritis
 from KneeSegLib.training.synthesis.prepare import seed_random
 from KneeSegLib.training.synthesis.settings import BoneTissue, CtSynthesis, Scanner, SoftTissue, Warp
 from KneeSegLib.training.synthesis.subjects import PreparedSubject
@@ -106,6 +107,12 @@ def turned(**changes: object) -> Condition:
     return Condition(replace(ORDINARY, warp=replace(STILL, **changes)))
 
 
+def worn(deviation: float, valgus: float) -> Condition:
+    """Severe osteoarthritis with so many degrees of varus, or of valgus; of knees, other joints stay healthy."""
+    disease = Osteoarthritis(probability=1.0, valgus_probability=valgus, deviation_degrees=fixed(deviation))
+    return Condition(replace(ORDINARY, osteoarthritis=disease))
+
+
 def without(axis: int, share: float) -> Callable[[sitk.Image], sitk.Image]:
     """Cut a share of the field of view away at the high end of an axis (x, y, z)."""
 
@@ -146,6 +153,12 @@ CONDITIONS: dict[str, Condition] = {
     "a quarter of the top cut off": Condition(afterwards=without(2, 0.25)),
     "osteoporosis": Condition(replace(ORDINARY, bone=POROTIC_BONE)),
     "contrast in the arteries": Condition(replace(ORDINARY, soft=replace(ORDINARY.soft, angiography_probability=1.0))),
+    "contrast in arteries on the bone": Condition(
+        replace(ORDINARY, soft=replace(ORDINARY.soft, angiography_probability=1.0, artery_depth_mm=(0.3, 2.0)))
+    ),
+    "osteoarthritis, varus 5 degrees": worn(deviation=5.0, valgus=0.0),
+    "osteoarthritis, varus 20 degrees": worn(deviation=20.0, valgus=0.0),
+    "osteoarthritis, valgus 20 degrees": worn(deviation=20.0, valgus=1.0),
     "osteophytes": Condition(replace(ORDINARY, osteophyte_probability=1.0)),
     "other leg beside it": Condition(replace(ORDINARY, other_leg_probability=1.0)),
     "sagittal, feet first": Condition(afterwards=stored((1, 2, 0), (True, False, True))),

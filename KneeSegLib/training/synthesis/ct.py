@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from KneeSegLib.training.synthesis.distractors import add_arms, add_ossicles, add_other_leg, add_torso
-from KneeSegLib.training.synthesis.fields import chance, uniform
+from KneeSegLib.training.synthesis.fields import chance, fork_generator, uniform
+from KneeSegLib.training.synthesis.osteoarthritis.knee import draw_worn_knee
+from KneeSegLib.training.synthesis.osteoarthritis.subchondral import change_subchondral_bone
 from KneeSegLib.training.synthesis.pathology import add_osteophytes
 from KneeSegLib.training.synthesis.scanner import simulate_scan
 from KneeSegLib.training.synthesis.scene import Scene
@@ -48,6 +50,9 @@ def render_ct(
     """Render one CT of ``shape`` voxels around ``centre_mm`` ``(z, y, x)`` of the prepared box."""
     scene = draw_scene(subject, shape, spacing_mm, centre_mm, synthesis, generator)
     bone, filled = render_bone(scene, synthesis.bone, generator)
+    if scene.joint_space_mm is not None:
+        forked = fork_generator(generator)
+        bone = change_subchondral_bone(bone, scene, scene.joint_space_mm, synthesis.osteoarthritis, forked)
     soft = render_soft_tissue(scene, _scale_soft_tissue(synthesis.soft, subject.joint), generator)
     hu = torch.lerp(soft, bone, filled)
     hu = torch.where(scene.known, hu, torch.full_like(hu, -1000.0))
@@ -66,7 +71,13 @@ def draw_scene(
 ) -> Scene:
     """Draw the anatomy alone: the subject on the grid, with what else may be in the picture; as :func:`render_ct`."""
     points = draw_points(shape, spacing_mm, centre_mm, synthesis.warp, generator)
-    scene = subject.sample(points, spacing_mm)
+    disease = synthesis.osteoarthritis
+    # What the disease draws is its own: everything else of the image is as it would be in a healthy knee.
+    forked = fork_generator(generator)
+    if subject.joint == "knee" and chance(disease.probability, forked):
+        scene = draw_worn_knee(subject, points, spacing_mm, disease, forked)
+    else:
+        scene = subject.sample(points, spacing_mm)
     if chance(synthesis.osteophyte_probability, generator):
         scene = add_osteophytes(scene, generator)
     if subject.joint == "body":

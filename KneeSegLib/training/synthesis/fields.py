@@ -24,6 +24,15 @@ def chance(probability: float, generator: torch.Generator) -> bool:
     return float(torch.rand((), generator=generator)) < probability
 
 
+def fork_generator(generator: torch.Generator) -> torch.Generator:
+    """Return a generator of its own, determined by the state of another one, which stays as it is.
+
+    What is drawn from it changes nothing of what the other one draws afterwards.
+    """
+    copy = torch.Generator().set_state(generator.get_state())
+    return torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=copy)))
+
+
 def draw_smooth_noise(
     shape: Sequence[int], spacing_mm: float, scale_mm: float, generator: torch.Generator
 ) -> torch.Tensor:

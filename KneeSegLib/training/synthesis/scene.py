@@ -18,6 +18,7 @@ class Scene:
         far_mm: distance to the nearest bone, also far away from it.
         known: False outside the box of the prepared subject.
         spacing_mm: isotropic.
+        joint_space_mm: how far the bones of a worn joint are apart along the way through each place; None of others.
     """
 
     distance_mm: torch.Tensor
@@ -26,3 +27,4 @@ class Scene:
     far_mm: torch.Tensor
     known: torch.Tensor
     spacing_mm: float
+    joint_space_mm: torch.Tensor | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from KneeSegLib.training.synthesis.anatomy_file import Group
+from KneeSegLib.training.synthesis.osteoarthritis.settings import Osteoarthritis
 
 Bounds = tuple[float, float]
 
@@ -144,6 +145,7 @@ class CtSynthesis:
         other_leg_probability: of the other leg beside a knee or an ankle.
         ossicle_probability: of small round bones near a joint. osteophyte_probability: of outgrowths of bone.
         torso_probability, arms_probability: of spine and ribs, and of arms, where the whole body is shown.
+        osteoarthritis: severe disease of knees, in files of one knee.
     """
 
     warp: Warp = field(default_factory=Warp)
@@ -155,6 +157,7 @@ class CtSynthesis:
     osteophyte_probability: float = 0.25
     torso_probability: float = 0.5
     arms_probability: float = 0.35
+    osteoarthritis: Osteoarthritis = field(default_factory=Osteoarthritis)
 
 
 # Rendering.

@@ -22,8 +22,8 @@ class PreparedSubject:
         self.name = anatomy.name
         self.spacing_mm = float(np.asarray(anatomy.spacing_mm)[0])
         self.shape = anatomy.sdf.shape
-        self._distance = torch.from_numpy(np.ascontiguousarray(anatomy.sdf))
-        self._nearest = torch.from_numpy(np.ascontiguousarray(anatomy.nearest))
+        self.distance = torch.from_numpy(np.ascontiguousarray(anatomy.sdf))
+        self.nearest = torch.from_numpy(np.ascontiguousarray(anatomy.nearest))
         self._cortex = torch.from_numpy(np.ascontiguousarray(anatomy.cortex))
         self._far = torch.from_numpy(np.ascontiguousarray(anatomy.far))
 
@@ -36,7 +36,7 @@ class PreparedSubject:
     @cached_property
     def heights_mm(self) -> dict[int, tuple[float, float]]:
         """Lowest and highest slice of each bone, by class index, in mm from the first slice."""
-        inside = torch.where(self._distance < 0, self._nearest, 0).flatten(1)
+        inside = torch.where(self.distance < 0, self.nearest, 0).flatten(1)
         heights = {}
         for index in torch.unique(inside).tolist():
             rows = torch.nonzero((inside == index).any(dim=1))[:, 0]
@@ -49,7 +49,7 @@ class PreparedSubject:
         Args:
             index: the bone's class index, a key of :attr:`heights_mm`.
         """
-        places = torch.nonzero((self._distance < 0) & (self._nearest == index))
+        places = torch.nonzero((self.distance < 0) & (self.nearest == index))
         return torch.stack([places.amin(0), places.amax(0)], dim=1) * self.spacing_mm
 
     def find_level_mm(self, index: int, height: float) -> torch.Tensor:
@@ -62,7 +62,7 @@ class PreparedSubject:
         low, high = self.heights_mm[index]
         row = round((low + height * (high - low)) / self.spacing_mm)
         while True:  # a bone in pieces has slices between its ends without it
-            places = torch.nonzero((self._distance[row] < 0) & (self._nearest[row] == index))
+            places = torch.nonzero((self.distance[row] < 0) & (self.nearest[row] == index))
             if len(places):
                 break
             row -= 1
@@ -77,8 +77,8 @@ class PreparedSubject:
         """
         while True:  # in a slice above a dent there may be other bones' surfaces only
             row = round(uniform(self.heights_mm[index], generator) / self.spacing_mm)
-            near = self._distance[row].abs() <= self.spacing_mm / SDF_UNIT_MM
-            places = torch.nonzero(near & (self._nearest[row] == index))
+            near = self.distance[row].abs() <= self.spacing_mm / SDF_UNIT_MM
+            places = torch.nonzero(near & (self.nearest[row] == index))
             if len(places):
                 y, x = places[int(torch.randint(len(places), (), generator=generator))].tolist()
                 return torch.tensor([row, y, x]) * self.spacing_mm
@@ -96,8 +96,8 @@ class PreparedSubject:
         size = torch.tensor([s.stop - s.start for s in box])
         grid = ((2.0 * inside + 1.0) / size - 1.0).flip(-1)[None]
 
-        distance = BAND_MM - _sample(BAND_MM - self._distance[box].float() * SDF_UNIT_MM, grid, "bilinear")
-        nearest = _sample(self._nearest[box].float(), grid, "nearest").to(torch.uint8)
+        distance = BAND_MM - sample_volume(BAND_MM - self.distance[box].float() * SDF_UNIT_MM, grid, "bilinear")
+        nearest = sample_volume(self.nearest[box].float(), grid, "nearest").to(torch.uint8)
         known = (grid[0].abs() < 1.0).all(dim=-1)
 
         coarse_low = low // COARSE
@@ -106,11 +106,11 @@ class PreparedSubject:
         coarse_place = (inside + low - (COARSE - 1) / 2.0) / COARSE - coarse_low
         coarse_size = torch.tensor([s.stop - s.start for s in coarse])
         coarse_grid = ((2.0 * coarse_place + 1.0) / coarse_size - 1.0).flip(-1)[None]
-        cortex = _sample(self._cortex[coarse].float() * CORTEX_UNIT_MM, coarse_grid, "bilinear", "border")
-        far = _sample(self._far[coarse].float(), coarse_grid, "bilinear", "border")
+        cortex = sample_volume(self._cortex[coarse].float() * CORTEX_UNIT_MM, coarse_grid, "bilinear", "border")
+        far = sample_volume(self._far[coarse].float(), coarse_grid, "bilinear", "border")
         return Scene(distance, nearest, cortex, far, known, spacing_mm)
 
 
-def _sample(volume: torch.Tensor, grid: torch.Tensor, mode: str, padding: str = "zeros") -> torch.Tensor:
+def sample_volume(volume: torch.Tensor, grid: torch.Tensor, mode: str, padding: str = "zeros") -> torch.Tensor:
     """Return a volume ``(Z, Y, X)`` at the relative places ``(1, D, H, W, 3)`` that ``grid_sample`` takes."""
     return functional.grid_sample(volume[None, None], grid, mode=mode, padding_mode=padding, align_corners=False)[0, 0]
