@@ -113,11 +113,7 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
                         *(["second simulator"] if options.simulator == "other" else []),
                         *([f"quality {options.quality}"] if options.quality != "standard" else [])]),
         images="synthetic",
-        description=(
-            f"CT at {options.spacing:g} mm {f'and {options.height:g} mm high ' if options.height else ''}of subjects of the group {options.group}, which no network was trained on, "
-            f"by {SIMULATORS[options.simulator]}, every second one a left leg (seed {options.seed}, images of each: "
-            f"{options.images}, disease: {options.disease}); pipeline ct-{joint}, quality {options.quality}."
-        ),
+        description=describe(joint, options),
         unit="subjects" if options.images == 1 else "images",
         count=len(people) * options.images,
         weights=checksums_of(
@@ -127,6 +123,17 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
     )  # fmt: skip
     print(f"\n{table_of([cohort])}", flush=True)
     return cohort
+
+
+def describe(joint: str, options: argparse.Namespace) -> str:
+    """What was measured, and on what."""
+    height = f", {options.height:g} mm high," if options.height else ""
+    disease = ", with severe osteoarthritis" if options.disease == "osteoarthritis" else ""
+    return (
+        f"CT at {options.spacing:g} mm{height} of subjects of the group {options.group}, which no network was trained "
+        f"on, by {SIMULATORS[options.simulator]}{disease}, every second one a left leg (seed {options.seed}); pipeline "
+        f"ct-{joint}, quality {options.quality}."
+    )
 
 
 def rendered(path: Path, side: str, seed: int, options: argparse.Namespace) -> SyntheticCase:
