@@ -64,8 +64,8 @@ $(LOWEST)/.installed: pyproject.toml setup.py requirements/constraints-lowest.tx
 faults: $(INSTALLED) ## End runs at every call of the system and at random moments: results stay whole (minutes; FAULTS="--scan FILE")
 	OMP_NUM_THREADS=1 $(BIN)/python -m Testing.faults.campaign $(FAULTS)
 
-fuzz: $(INSTALLED) ## Try damaged files of every format for an hour (SECONDS=3600); what fails is kept as a test
-	OMP_NUM_THREADS=1 $(BIN)/python -m Testing.fuzz --seconds $(or $(SECONDS),3600)
+fuzz: $(INSTALLED) ## Try damaged files of every format for an hour (SECONDS=3600, SEED=time); what fails is kept as a test
+	OMP_NUM_THREADS=1 $(BIN)/python -m Testing.fuzz --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))
 
 build/report.json: pyproject.toml $(CONSTRAINTS) | $(LINTERS)
 	mkdir -p build

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pydicom
 
-from KneeSegLib.io.dicom_decoder import digest_files, digest_values
+from KneeSegLib.io.decoder import digest_files, digest_values
 from KneeSegLib.io.dicom_frames import describe_odd_frame
-from KneeSegLib.io.dicom_native import list_files, read_native_frames, rescale
+from KneeSegLib.io.dicom_native import describe_files, list_files, read_native_frames, rescale
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.settings import SAME_POSITION_MM
 
@@ -96,7 +96,7 @@ class _Pixels:
             self._decoded[path] = digest_values(rescale(frames, stack[numbers[0]]))
         packed = [path for path in packed if describe_odd_frame(path) is None]
         if packed:
-            self._decoded.update(zip(packed, digest_files(packed, stack), strict=True))
+            self._decoded.update(zip(packed, digest_files(describe_files(packed, stack)), strict=True))
 
     def decoded(self, plane: Slice) -> str:
         """Return a digest of the frame's values; empty where they were not or cannot be decoded."""

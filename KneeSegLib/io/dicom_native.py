@@ -10,6 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from KneeSegLib.io.decoder import Encoded
 from KneeSegLib.io.dicom_slice import Slice
 
 _SYNTAXES = {ImplicitVRLittleEndian: "<", ExplicitVRLittleEndian: "<", ExplicitVRBigEndian: ">"}
@@ -58,6 +59,13 @@ def list_files(stack: Sequence[Slice]) -> dict[Path, list[int]]:
     for number, plane in enumerate(stack):
         files.setdefault(plane.path, []).append(number)
     return files
+
+
+def describe_files(paths: Sequence[Path], stack: Sequence[Slice]) -> Encoded:
+    """Return files that hold these slices as what is to be decoded."""
+    columns, rows = np.max([plane.size for plane in stack], axis=0).tolist()
+    most_frames = max(map(len, list_files(stack).values()))
+    return Encoded(paths, "GDCMImageIO", columns * rows * most_frames, len(stack))
 
 
 def read_native_frames(path: Path) -> np.ndarray | None:

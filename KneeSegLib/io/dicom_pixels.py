@@ -12,9 +12,9 @@ import pydicom
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.dicom_decoder import UndecodableError, decode_files
+from KneeSegLib.io.decoder import UndecodableError, decode_files
 from KneeSegLib.io.dicom_frames import describe_odd_frame
-from KneeSegLib.io.dicom_native import list_files, read_native_values
+from KneeSegLib.io.dicom_native import describe_files, list_files, read_native_values
 from KneeSegLib.io.dicom_numbers import repair_decimal_commas
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.file_places import describe_place
@@ -50,7 +50,7 @@ def _decode_values(stack: Sequence[Slice]) -> np.ndarray:
     one_encoding = len({plane.encoding for plane in stack}) == 1
     with _decodable_files(stack, list(files)) as paths:
         try:
-            with decode_files(paths, stack) as volumes:
+            with decode_files(describe_files(paths, stack)) as volumes:
                 for volume, (path, numbers) in zip(volumes, files.items(), strict=True):
                     if volume.shape[1:] != (rows, columns) or len(volume) <= max(stack[n].frame or 0 for n in numbers):
                         raise InputError(_other_size_sentence(path, volume.shape, stack[0].size))

@@ -79,6 +79,9 @@ SIDEWAYS_PIXELS = 0.5
 DICOM_BYTES_PER_VOXEL = 6
 """Memory that reading takes: a voxel as stored, in 16 bits, and as float32."""
 
+PICTURE_BYTES_PER_VOXEL = 8
+"""... and of slices that are pictures: as decoded, which may be colours, and as one volume."""
+
 FRACTION_INSIDE = 0.5
 """A voxel of a fractional segmentation is inside from this fraction or probability on."""
 

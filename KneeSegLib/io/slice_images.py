@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.settings import MOST_PLACES_NAMED
+from KneeSegLib.io.decoder import Encoded, Reader, UndecodableError, decode_files
+from KneeSegLib.io.screening import require_regular_file
+from KneeSegLib.io.screening.pictures import OddPictureError, Picture, screen_picture
+from KneeSegLib.io.settings import MOST_PLACES_NAMED, PICTURE_BYTES_PER_VOXEL
 from KneeSegLib.io.stated_geometry import StatedGeometry
 from KneeSegLib.memory import require_memory
 
@@ -42,15 +46,17 @@ def read_slice_images(folder: Path, geometry: StatedGeometry) -> sitk.Image:
             f"{', '.join(SUFFIXES)} with a number at the end of each name; give their folder, or leave the spacing out."
         )
     _require_all_numbers([_number(path) or 0 for path in paths], folder)
-    slices = [_read_slice(path) for path in paths]
-    shapes = {array.shape for array in slices}
-    if len(shapes) > 1:
-        other = next(path for path, array in zip(paths, slices) if array.shape != slices[0].shape)
+    pictures = [_screen(path) for path in paths]
+    sizes = [(picture.columns, picture.rows) for picture in pictures]
+    if len(set(sizes)) > 1:
+        other = next(path for path, size in zip(paths, sizes) if size != sizes[0])
         raise InputError(
             f"The slice images of {folder.name} differ in size, number {_number(other)} from number "
             f"{_number(paths[0])}; give a folder with the slices of one scan."
         )
-    require_memory(8 * len(slices) * slices[0].size, f"Reading {len(slices)} slice images")
+    pixels = sizes[0][0] * sizes[0][1]
+    require_memory(PICTURE_BYTES_PER_VOXEL * len(paths) * pixels, f"Reading {len(paths)} slice images")
+    slices = _decode(paths, [picture.reader for picture in pictures], pixels)
     image = sitk.GetImageFromArray(np.stack(slices))
     image.SetSpacing(geometry.spacing_mm)
     image.SetDirection(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(geometry.orientation or "LPS"))
@@ -79,19 +85,47 @@ def _require_all_numbers(numbers: list[int], folder: Path) -> None:
         )
 
 
-def _read_slice(path: Path) -> np.ndarray:
-    """Return one image's grey values (H, W); of colours that are all grey, one of the channels."""
+def _screen(path: Path) -> Picture:
+    require_regular_file(path)
     try:
-        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    except RuntimeError as error:
-        raise InputError(
-            f"Slice image number {_number(path)} cannot be read; it is damaged, or none: copy or export it again."
-        ) from error
+        picture = screen_picture(path)
+    except OddPictureError as error:
+        raise _unreadable(path) from error
+    if picture.images > 1:
+        raise _several(path)
+    return picture
+
+
+def _decode(paths: Sequence[Path], readers: Sequence[Reader], pixels: int) -> list[np.ndarray]:
+    """Return the grey values (H, W) of each picture."""
+    found: dict[Path, np.ndarray] = {}
+    for reader in sorted(set(readers)):
+        of_kind = [path for path, needed in zip(paths, readers, strict=True) if needed == reader]
+        try:
+            with decode_files(Encoded(of_kind, reader, pixels, len(of_kind))) as arrays:
+                found.update((path, _find_grey(array, path)) for path, array in zip(of_kind, arrays, strict=True))
+        except UndecodableError as error:
+            raise _unreadable(of_kind[error.number]) from error
+    return [found[path] for path in paths]
+
+
+def _find_grey(array: np.ndarray, path: Path) -> np.ndarray:
+    """Return one image's grey values (H, W); of colours that are all grey, one of the channels."""
     if array.ndim == 3 and array.shape[-1] in (3, 4) and (array[..., :1] == array[..., :3]).all():
         array = array[..., 0]
     if array.ndim != 2:
-        raise InputError(
-            f"Slice image number {_number(path)} is in colour or holds several images, expected one slice in shades of "
-            "grey; export it so."
-        )
+        raise _several(path)
     return array
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(
+        f"Slice image number {_number(path)} cannot be read; it is damaged, or none: copy or export it again."
+    )
+
+
+def _several(path: Path) -> InputError:
+    return InputError(
+        f"Slice image number {_number(path)} is in colour or holds several images, expected one slice in shades of "
+        "grey; export it so."
+    )

@@ -27,24 +27,26 @@ def main() -> int:
     )
     parser.add_argument("--format", choices=DOORS, action="append", help="only these")
     parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     names = arguments.format or list(DOORS)
     seed = arguments.seed if arguments.seed is not None else time.time_ns() % 10**12
     if arguments.alone is not None:
-        found = run(names[0], seed, arguments.seconds, arguments.alone / "seed")
+        found = run(names[0], seed, arguments.until, arguments.alone / "seed")
         (arguments.alone / "found.json").write_text(json.dumps([entry[:2] for entry in found]), encoding="utf-8")
         return 0
+    print(f"The seed of the first mutant of each format is {seed}.", flush=True)
     failures = sum(_campaign(name, seed, arguments.seconds / len(names)) for name in names)
     print(f"{failures} mutants failed" + (f"; they are in {KEPT}" if failures else ""))
     return 1 if failures else 0
 
 
 def _campaign(name: str, seed: int, seconds: float) -> int:
-    failures, end = 0, time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
+    failures, end = 0, time.time() + seconds
+    while time.time() < end:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as home:
             command = [sys.executable, "-m", "Testing.fuzz", "--format", name, "--alone", home]
-            command += ["--seed", str(seed), "--seconds", str(left)]
+            command += ["--seed", str(seed), "--until", str(end)]
             ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
             note, result = Path(home, "seed"), Path(home, "found.json")
             last = int(note.read_text(encoding="utf-8")) if note.exists() else seed

@@ -19,6 +19,9 @@ from Testing.fuzz.doors import DOORS, change
 LONGEST_SECONDS = 60
 """A mutant of some kB that takes longer hangs."""
 
+FEWEST_MUTANTS = 3
+"""Of each format, however long it takes to begin."""
+
 LARGEST_RISE_MB = 1024
 """By this the memory of the process may rise while mutants of some kB are read."""
 
@@ -94,12 +97,15 @@ def _watched() -> Iterator[None]:
         socket.socket.connect = connect  # type: ignore[method-assign]
 
 
-def run(name: str, first_seed: int, seconds: float, note: Path) -> list[tuple[int, str, bytes]]:
-    """Try mutants of one format for a time; ``note`` holds the seed that is tried, should it end the process."""
+def run(name: str, first_seed: int, end: float, note: Path) -> list[tuple[int, str, bytes]]:
+    """Try mutants of one format until a time (s since 1970), some at least.
+
+    ``note`` holds the seed that is tried, should it end the process.
+    """
 
     def seeds() -> Iterator[int]:
-        begin, seed = time.monotonic(), first_seed
-        while time.monotonic() - begin < seconds:
+        seed = first_seed
+        while time.time() < end or seed < first_seed + FEWEST_MUTANTS:
             note.write_text(str(seed), encoding="utf-8")
             yield seed
             seed += 1

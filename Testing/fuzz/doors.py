@@ -158,6 +158,10 @@ def _surface_door(ending: str, kinds: tuple[mutators.Mutator, ...]) -> Door:
     return Door(write, f"femur_right.{ending}", kinds, partial(_read_surface, ending=ending))
 
 
+def _picture_door(ending: str) -> Door:
+    return Door(partial(samples.write_slices, ending=ending), f"*.{ending}", mutators.BINARY, _read_slices)
+
+
 def _label_door(name: str) -> Door:
     return Door(partial(samples.write_labels, name=name), name, mutators.HEADED, partial(_read_labels, name=name))
 
@@ -176,7 +180,9 @@ DOORS: dict[str, Door] = {
     ),
     "dicom": Door(samples.write_dicom, "*.dcm", mutators.BINARY, _read_dicom),
     "dicom.compressed": Door(samples.write_compressed_dicom, "*.dcm", mutators.BINARY, _read_dicom),
-    "png": Door(samples.write_slices, "*.png", mutators.BINARY, _read_slices),
+    "png": _picture_door("png"),
+    "tif": _picture_door("tif"),
+    "jpg": _picture_door("jpg"),
     "stl": _surface_door("stl", mutators.BINARY),
     "ply": _surface_door("ply", mutators.HEADED),
     "obj": _surface_door("obj", mutators.TEXT),

@@ -69,9 +69,9 @@ def write_compressed_dicom(folder: Path) -> None:
         compress(path, ("JPEG", "JPEG2000", "RLE")[number % 3])
 
 
-def write_slices(folder: Path) -> None:
-    for number in range(12):
-        sitk.WriteImage(sitk.Image(16, 16, sitk.sitkUInt8) + number, str(folder / f"slice_{number:02d}.png"))
+def write_slices(folder: Path, ending: str) -> None:
+    for number in range(8):
+        sitk.WriteImage(sitk.Image(16, 16, sitk.sitkUInt8) + number, str(folder / f"slice_{number:02d}.{ending}"))
 
 
 def write_bundle(folder: Path) -> None:

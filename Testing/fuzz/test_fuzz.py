@@ -10,7 +10,17 @@ from Testing.fuzz.campaign import judge, try_mutants
 from Testing.fuzz.doors import DOORS
 
 MUTANTS = 25
-SLOW = {"dicom.compressed": 6, "bundle.json": 12, "bundle.safetensors": 6, "recipe": 12, "dicom": 12, "vtp": 12}
+SLOW = {
+    "png": 12,
+    "tif": 6,
+    "jpg": 6,
+    "dicom.compressed": 6,
+    "bundle.json": 12,
+    "bundle.safetensors": 6,
+    "recipe": 12,
+    "dicom": 12,
+    "vtp": 12,
+}
 KEPT = sorted((Path(__file__).parent / "kept").glob("*/*.bin"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,14 @@ def test_slices_come_in_the_order_of_their_numbers(tmp_path, suffix):
     image = read_slice_images(tmp_path, GEOMETRY)
     assert np.array_equal(sitk.GetArrayFromImage(image), volume)
     assert image.GetSpacing() == (0.5, 0.6, 0.7) and image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+
+
+def test_the_format_is_told_by_the_contents(tmp_path):
+    volume = write_slices(tmp_path, suffix=".jpg")
+    for path in tmp_path.iterdir():
+        path.rename(path.with_suffix(".png"))
+    image = read_slice_images(tmp_path, GEOMETRY)
+    assert np.allclose(sitk.GetArrayFromImage(image), volume, atol=15)  # JPEG loses some
 
 
 def test_grey_that_is_stored_as_colour_is_grey(tmp_path):
@@ -85,6 +95,29 @@ def damaged(folder):
 def coloured(folder):
     image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (8, 10, 3), np.uint8), isVector=True)
     sitk.WriteImage(image, str(folder / "Mask_3.png"))
+
+
+def flipped(folder):
+    path = folder / "Mask_3.png"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 9] ^= 4
+    path.write_bytes(content)
+
+
+def boastful(folder):
+    """A PNG of some bytes that says it has 4 GB; its checksums are right."""
+    path = folder / "Mask_3.png"
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", 60000, 60000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+
+
+def several(folder):
+    for path in folder.iterdir():
+        pages = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        sitk.WriteImage(sitk.GetImageFromArray(np.stack([pages] * 2)), str(path.with_suffix(".tif")))
+        path.unlink()
 
 
 def none(folder):

@@ -59,3 +59,7 @@ DECODER_BYTES = 32
 
 LARGEST_INFLATED = 2**28
 """Bytes of a DICOM file that is deflated as a whole: slices are, which have half a megabyte each. Not measured."""
+
+PICTURE_RATIO = 4096
+"""A picture has no more pixels for each byte of its file: blank ones in the tightest compressions of TIFF have about as
+many. Not measured."""

@@ -9,16 +9,16 @@ from pathlib import Path
 from KneeSegLib.io.screening.child import write_note
 
 
-def crash(folder: Path, paths: list[str]) -> None:
+def crash(folder: Path, paths: list[str], reader: str) -> None:
     write_note(folder, "1")
     os.abort()
 
 
-def hang(folder: Path, paths: list[str]) -> None:
+def hang(folder: Path, paths: list[str], reader: str) -> None:
     write_note(folder, "2")
     time.sleep(600)
 
 
-def eat(folder: Path, paths: list[str]) -> None:
+def eat(folder: Path, paths: list[str], reader: str) -> None:
     write_note(folder, "2")
     (folder / "all").write_bytes(bytes(8 * 2**30))

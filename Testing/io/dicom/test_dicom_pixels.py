@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ImplicitVRLittleEndian, MRImageStorage
 
 from KneeSegLib.errors import InputError, ResourceError
-from KneeSegLib.io import dicom_decoder, dicom_pixels
+from KneeSegLib.io import decoder, dicom_pixels
 from KneeSegLib.io.dicom_folder import read_folder
 from KneeSegLib.io.dicom_native import read_native_values
 from KneeSegLib.io.dicom_pixels import read_pixels
@@ -120,9 +120,9 @@ def test_compressed_pixels_that_are_cut_short_are_refused_with_their_compression
 
 @pytest.mark.parametrize("end, number", [(odd_decoders.crash, 1), (odd_decoders.hang, 2), (odd_decoders.eat, 2)])
 def test_a_file_that_ends_the_decoder_is_named_by_a_sentence(end, number, monkeypatch, tmp_path):
-    monkeypatch.setattr(dicom_decoder, "_decode", end)
-    monkeypatch.setattr(dicom_decoder, "CHILD_SECONDS", 6)
-    monkeypatch.setattr(dicom_decoder, "CHILD_SECONDS_PER_SLICE", 0)
+    monkeypatch.setattr(decoder, "_decode", end)
+    monkeypatch.setattr(decoder, "CHILD_SECONDS", 6)
+    monkeypatch.setattr(decoder, "CHILD_SECONDS_PER_SLICE", 0)
     write_series(tmp_path, range(0, 9, 3))
     for path in tmp_path.iterdir():
         compress(path, "JPEG")
@@ -135,4 +135,4 @@ def test_a_file_that_ends_the_decoder_is_named_by_a_sentence(end, number, monkey
 def test_a_process_that_does_not_start_is_not_put_down_to_the_file(monkeypatch, tmp_path):
     monkeypatch.setattr(child.sys, "executable", str(tmp_path / "none"))
     with pytest.raises(ResourceError, match="process that decodes images could not be started .*; close other"):
-        dicom_decoder.digest_files([tmp_path / "a.dcm"], read_folder(write_series(tmp_path, [0.0])).slices)
+        decoder.digest_files(decoder.Encoded([tmp_path / "a.dcm"], "GDCMImageIO", 1024, 1))
