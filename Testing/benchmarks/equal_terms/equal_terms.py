@@ -80,9 +80,9 @@ class Series:
 MR = ("--joint", "mr-knee", "--spacing", "0.7")
 CT = ("--joint", "knee", "--spacing", "0.8")
 SERIES = (
-    Series("ct", "right", 2900, 4, CT),
-    Series("ct", "left", 2901, 4, CT),
-    Series("ct", "right", 2902, 2, CT),
+    Series("ct", "right", 2900, 4, (*CT, "--slice-spacing", "1.6")),
+    Series("ct", "left", 2901, 4, (*CT, "--slice-spacing", "1.6")),
+    Series("ct", "right", 2902, 2, (*CT, "--slice-spacing", "1.6")),
     Series("mr", "right", 2910, 6, (*MR, "--recipe", "mr-knee-slices", "--slice-spacing", "1.4")),
     Series("mr", "left", 2911, 4, (*MR, "--recipe", "mr-low-field")),
 )
