@@ -7,6 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
+from KneeSegLib.anatomy import structure
 from KneeSegLib.cli.opinion_table import show_second_opinion
 from KneeSegLib.errors import InputError
 from KneeSegLib.pipelines.request import Request
@@ -19,7 +20,7 @@ BONES = {"femur", "tibia", "patella", "fibula"}
 
 @pytest.fixture
 def case():
-    """A knee whose second opinion lacks the fibula, moves the tibia's upper end by 4 mm, and has a talus."""
+    """A knee whose second opinion lacks the fibula, takes 8 mm off the tibia's upper end, and has a talus."""
     case = assessed_knee_case()
     boxes = {key: box for key, box in KNEE_BOXES.items() if key != "fibula_right"}
     boxes["tibia_right"] = (slice(0, 22), *KNEE_BOXES["tibia_right"][1:])
@@ -42,6 +43,18 @@ def test_what_differs_or_is_missing_is_marked_check_and_said(case):
         quality = found_in(case, key).quality
         assert quality.level == "check" and any(sentence in reason for reason in quality.reasons), quality.reasons
         assert any(sentence in warning for warning in case.warnings)
+
+
+def test_a_condyle_that_lies_4_mm_further_down_is_said_with_its_place():
+    case, labels = assessed_knee_case(), box_labels(KNEE_BOXES, KNEE_SHAPE)
+    medial_condyle = slice(30, 44), slice(14, 34), slice(26, 28)  # i, j, k: two slices of 2 mm below the femur's box
+    labels[medial_condyle] = structure("femur_right").label_value
+    add_second_opinion(case, case_of(labels, pipeline="nnunet"), "Dataset500", BONES)
+    disagreeing = [entry for entry in case.second_opinion.agreements if entry.disagrees]
+    assert [entry.structure.key for entry in disagreeing] == ["femur_right"]
+    assert disagreeing[0].largest_mm == pytest.approx(4.0, abs=0.01)
+    sentence = "Check the right femur. The second opinion (Dataset500) differs by up to 4.0 mm in its lower"
+    assert any(sentence in warning for warning in case.warnings), case.warnings
 
 
 def test_what_one_of_them_does_not_look_for_is_no_disagreement(case):
