@@ -71,7 +71,7 @@ def render_comparison(results: Results, error_cases: Sequence[ErrorCase]) -> str
         metrics=METRICS,
         metric_groups=[[metric for metric in METRICS if metric.group == group] for group in ("overlap", "distance")],
         colors=[SYSTEM_COLORS[number % len(SYSTEM_COLORS)] for number in range(len(comparison.systems))],
-        tests=[test for test in results.tests if test.metric in CHARTED_METRICS],
+        tests=[test for test in results.tests if test.metric in CHARTED_METRICS and test.cases],
         metric_of={metric.key: metric for metric in METRICS},
         tissue_names={entry.tissue.key: entry.tissue.name for entry in results.figures},
         significant=SIGNIFICANT,

@@ -42,7 +42,8 @@ class SystemFigures:
     """One structure by one system.
 
     Attributes:
-        expected: legs in whose reference the structure is, of the cases that the system is for; 0 where it is for none.
+        expected: legs in whose reference the structure is, of the cases that the system is for; 0 where it is for none
+            of them or its pipeline does not look for the structure.
         found: of those in which the system has it as well, which its figures are over.
         failed: of those of which its run came to no result.
         added: legs in which it has the structure and the reference does not.
@@ -92,8 +93,8 @@ class PairedTest:
 
 def summarize_runs(runs: Sequence[Run]) -> list[StructureFigures]:
     """Return the figures of every structure that a reference holds, first the whole ones, then those at each joint."""
-    names = list(dict.fromkeys(run.system.name for run in runs))
-    cases = {name: {run.case for run in runs if run.system.name == name} for name in names}
+    by_name = {run.system.name: run.system for run in runs}
+    cases = {name: {run.case for run in runs if run.system.name == name} for name in by_name}
     failed = {(run.system.name, run.case) for run in runs if run.failure}
     observed: dict[tuple[str, str], list[Observation]] = {}
     for run in runs:
@@ -109,8 +110,11 @@ def summarize_runs(runs: Sequence[Run]) -> list[StructureFigures]:
                 continue
             whole = {_key(entry): entry.agreement.reference_mm3 for entry in observed[(WHOLE, tissue.key)]}
             is_own_part = any(entry.agreement.reference_mm3 != whole[_key(entry)] for entry in found)
-            of_system = {name: {leg for leg in legs if leg[0] in cases[name]} for name in names}
-            systems = [_summarize_system(name, found, of_system[name], failed) for name in names]
+            of_system = {
+                name: {leg for leg in legs if leg[0] in cases[name]} if system.looks_for(tissue.key) else set()
+                for name, system in by_name.items()
+            }
+            systems = [_summarize_system(name, found, of_system[name], failed) for name in by_name]
             figures.append(StructureFigures(part, tissue, is_own_part, systems))
     return figures
 

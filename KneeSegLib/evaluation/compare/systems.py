@@ -43,6 +43,11 @@ class System:
         """Return whether the case of that name is one of its cases."""
         return fnmatchcase(case, self.cases)
 
+    def looks_for(self, tissue: str) -> bool:
+        """Return whether it labels the tissue of that key; of folders and of models of the user's it is not known."""
+        info = PIPELINES[self.pipeline] if self.pipeline else None
+        return info is None or info.modality is None or tissue in info.tissues
+
     @property
     def description(self) -> str:
         """What it is, in a few words."""

@@ -1,12 +1,13 @@
 """How long ``ct-knee`` in standard quality and nnU-Net 2D with its default plans take for the same scan.
 
-    python Testing/benchmarks/equal_terms/speed.py --output work/speed --every 5
+    OMP_NUM_THREADS=1 python Testing/benchmarks/equal_terms/speed.py --output work/speed --every 10
 
-The scan is the one of ``knee_ct.py``, 512 x 512 x 250 voxels, synthetic; ``--every`` keeps each so many slices. nnU-Net
-plans on it by itself; its network has random weights, which take as long as trained ones, and infers as nnU-Net does
-by default: windows that overlap by half, mirrored along both axes. Each is run once, from file to surfaces, in a
-process of its own with as many threads as ``OMP_NUM_THREADS`` says. What random weights label is no anatomy, so that
-the stages after nnU-Net's prediction tell nothing: ``predict`` is what to compare. What is there already is used again.
+The scan is the one of ``knee_ct.py``, 512 x 512 x 250 voxels, synthetic. nnU-Net plans on it by itself; its network has
+random weights, which take as long as trained ones, and infers as nnU-Net does by default: windows that overlap by half,
+mirrored along both axes. Each is run once, from file to surfaces, in a process of its own with as many threads as
+``OMP_NUM_THREADS`` says. ``--every`` gives nnU-Net each so many slices of the scan, and its prediction counts so often:
+it sees every slice by itself. What random weights label is no anatomy, so that the stages after the prediction tell
+nothing. What is there already is used again.
 """
 
 from __future__ import annotations
@@ -37,31 +38,30 @@ DATASET = "Dataset043_Speed"
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--output", type=Path, default=Path("work/speed"))
-    arguments.add_argument("--every", type=int, default=1, help="of the 250 slices, each so many is kept")
+    arguments.add_argument("--every", type=int, default=1, help="of the 250 slices nnU-Net gets each so many")
     options = arguments.parse_args()
-    image = make_scan(options.output, options.every)
-    ours = run(System("ct-knee", "ct-knee"), image, options.output)
+    whole = options.output / "whole.nrrd"
+    if not whole.is_file():
+        options.output.mkdir(parents=True, exist_ok=True)
+        write_scan(whole)
+    ours = run(System("ct-knee", "ct-knee"), whole, options.output)
+    image = make_case(options.output, whole, options.every)
     model = make_model(options.output, image)
     theirs = run(System("nnU-Net", "nnunet", {"nnunet": str(model), "side": "right"}), image, options.output)
-    report(image, ours, theirs)
+    report(options.every, ours, theirs)
 
 
-def make_scan(output: Path, every: int) -> Path:
-    """Render the scan and leave slices out; return its file."""
-    image = output / "cases" / "images" / "knee.nrrd"
-    if not image.is_file():
-        image.parent.mkdir(parents=True, exist_ok=True)
-        whole = output / "whole.nrrd"
-        write_scan(whole)
-        sitk.WriteImage(sitk.ReadImage(str(whole))[:, :, ::every], str(image))
+def make_case(output: Path, whole: Path, every: int) -> Path:
+    """Write slices of the scan and the labels that ct-knee gave them, to plan on; return the image's file."""
+    image, labels = (output / "cases" / kind / "knee.nrrd" for kind in ("images", "labels"))
+    for path, content in ((image, sitk.ReadImage(str(whole))), (labels, read_label_map(output / "ct-knee"))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sitk.WriteImage(content[:, :, ::every], str(path), True)
     return image
 
 
 def make_model(output: Path, image: Path) -> Path:
-    """Let nnU-Net plan on the scan with the labels that ct-knee gave it; return the folder of the untrained network."""
-    labels = output / "cases" / "labels" / image.name
-    labels.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(read_label_map(output / "ct-knee"), str(labels), True)
+    """Let nnU-Net plan on the case; return the folder of the untrained network."""
     raw = output / "nnUNet_raw" / DATASET
     model = output / "nnunet" / "results" / DATASET
     if not raw.is_dir():
@@ -86,16 +86,17 @@ def run(system: System, image: Path, output: Path) -> Cost:
     return Cost(**json.loads(record.read_text(encoding="utf-8")))
 
 
-def report(image: Path, ours: Cost, theirs: Cost) -> None:
+def report(every: int, ours: Cost, theirs: Cost) -> None:
     """Print both times and how often one goes into the other."""
-    size = " x ".join(map(str, sitk.ReadImage(str(image)).GetSize()))
     predicting = theirs.stage_seconds["predict"]
-    print(f"{size} voxels (synthetic), {ours.device}; load of the machine at the end {os.getloadavg()[0]:.1f}")
-    for name, cost in (("ct-knee", ours), ("nnU-Net 2D", theirs)):
-        print(f"{name}: {cost.seconds:.1f} s from file to surfaces, {cost.processor_seconds:.1f} s of processor time")
-    print(f"nnU-Net 2D, prediction alone: {predicting:.1f} s")
-    print(f"prediction of nnU-Net over all of ct-knee: {predicting / ours.seconds:.1f}")
-    print(f"processor time of nnU-Net over that of ct-knee: {theirs.processor_seconds / ours.processor_seconds:.1f}")
+    processor = theirs.processor_seconds * predicting / theirs.seconds
+    print(f"512 x 512 x 250 voxels (synthetic), {ours.device}; load at the end {os.getloadavg()[0]:.1f}")
+    print(f"ct-knee, file to surfaces: {ours.seconds:.0f} s, {ours.processor_seconds:.0f} s of processor time")
+    print(
+        f"nnU-Net 2D, every slice of {every} predicted: {predicting:.0f} s, about {processor:.0f} s of processor time"
+    )
+    print(f"ratio for all slices: {every * predicting / ours.seconds:.0f}; of processor time "
+          f"{every * processor / ours.processor_seconds:.0f}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -67,6 +67,19 @@ def test_a_system_is_judged_by_its_own_cases_only():
     assert not compare_systems([whole["fibula"]])
 
 
+def test_what_a_pipeline_does_not_look_for_is_not_missed():
+    vnet, knee = System("vnet", pipeline="ct-femur-vnet"), System("knee", pipeline="ct-knee")
+    model, folder = System("model", pipeline="nnunet"), System("folder")
+    runs = [
+        Run(system, f"case {number}", measured=[measured(0.9), measured(math.nan, "tibia_right")])
+        for system in (vnet, knee, model, folder)
+        for number in range(3)
+    ]
+    femur, tibia = summarize_runs(runs)
+    assert [system.expected for system in femur.systems] == [3, 3, 3, 3]
+    assert [system.expected for system in tibia.systems] == [0, 3, 3, 3]
+
+
 def test_a_test_is_scipys_over_the_cases_that_both_have():
     ours, theirs = [0.95, 0.91, 0.97, 0.90, math.nan, 0.93, 0.96], [0.90, 0.92, 0.93, 0.84, 0.99, 0.86, 0.93]
     tests = compare_systems(summarize_runs(runs_of(ours=ours, theirs=theirs)))
