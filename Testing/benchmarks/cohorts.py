@@ -36,18 +36,20 @@ sys.path.insert(0, str(ROOT))
 SAMPLE = ROOT / "Resources" / "Samples" / "knee_ct.nrrd"
 BAD = 5
 CHANGING = ("date", "timings")
-OPTIONS = ("--pipeline", "ct-knee", "--quality", "fast", "--device", "cpu", "--progress", "none")
+OPTIONS = ("--pipeline", "ct-knee", "--side", "right", "--quality", "fast", "--device", "cpu", "--progress", "none")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def write_scans(folder: Path, count: int) -> None:
-    """Write ``count`` scans, of which ``BAD`` cannot be segmented."""
+def write_scans(folder: Path, count: int, fraction: float) -> None:
+    """Write ``count`` scans, ``BAD`` of which cannot be segmented; in every direction ``fraction`` of the sample."""
     whole = sitk.Cast(sitk.ReadImage(str(SAMPLE)), sitk.sitkInt16)
     folder.mkdir(parents=True)
     for number in range(count - BAD):
         random = np.random.default_rng(number)
-        first = [int(random.integers(0, size // 8)) for size in whole.GetSize()]
-        part = sitk.RegionOfInterest(whole, [size - size // 8 for size in whole.GetSize()], first)
+        sizes = [round(fraction * size) for size in whole.GetSize()]
+        middle = [(size - left) / 2 for size, left in zip(whole.GetSize(), sizes)]
+        first = [int(random.uniform(0.5, 1.5) * start) for start in middle]
+        part = sitk.RegionOfInterest(whole, sizes, first)
         noise = sitk.GetImageFromArray(np.rint(random.normal(0, 8, part.GetSize()[::-1])).astype(np.int16))
         noise.CopyInformation(part)
         sitk.WriteImage(part + noise, str(folder / f"scan{number:02}.nrrd"), True)
@@ -242,6 +244,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="Is created, or emptied.")
     parser.add_argument("parts", nargs="*", default=["resume", "workers", "scheduler", "overhead"])
     parser.add_argument("--scans", type=int, default=40)
+    parser.add_argument("--fraction", type=float, default=0.875, help="of the sample, in every direction, in a scan")
     parser.add_argument("--workers", type=int, default=50, help="Of overhead.")
     parser.add_argument("--tasks", type=int, default=500, help="Of overhead.")
     parser.add_argument("--sleep", type=float, default=2.0, help="Seconds, of overhead.")
@@ -251,7 +254,7 @@ def main() -> None:
     home.mkdir(parents=True)
     scans, whole = home / "scans", home / "whole"
     if {"resume", "workers", "scheduler"} & set(options.parts):
-        write_scans(scans, options.scans)
+        write_scans(scans, options.scans, options.fraction)
     if {"resume", "scheduler"} & set(options.parts):
         seconds = run_batch(scans, whole, "--workers", "2")
         print(f"one run of {options.scans} scans on two workers: {seconds:.0f} s", flush=True)
