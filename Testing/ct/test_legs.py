@@ -11,7 +11,7 @@ from KneeSegLib.ct.sides import find_parting_line, infer_sides, vote_on_side
 from KneeSegLib.geometry.grid import Axis, Box, Grid
 from KneeSegLib.inference.scan import Scan
 from KneeSegLib.io.volume import Volume
-from Testing.phantoms.legs import LOCALISER_CLASSES, SOLIDS, OracleLocaliser, leg_phantom
+from Testing.phantoms.legs import GREY, LOCALISER_CLASSES, SOLIDS, OracleLocaliser, leg_phantom
 from Testing.phantoms.models import model_of, scan_of
 
 
@@ -168,6 +168,19 @@ def test_a_mirrored_leg_is_uncertain():
     to_right = {f"{bone}_left": f"{bone}_right" for bone in SOLIDS}
     (leg,) = found_in(leg_phantom(("left",), (380.0, 600.0)), OracleLocaliser(to_right))
     assert len(leg.uncertainties) == 1 and "fibula" in leg.uncertainties[0]
+
+
+def test_a_remark_speaks_of_no_bone_of_a_joint_that_is_not_in_view():
+    """Tagged bowel above a hip, taken for a tibia and a fibula that lie as those of the other side do."""
+    phantom = leg_phantom(("left",), (700.0, 1000.0), spacing_mm=(4.0, 4.0, 4.0))
+    hu = sitk.GetArrayFromImage(phantom.image)
+    hu[55:68, 10:14, 28:36] = GREY["tibia_left"]
+    hu[55:68, 10:14, 20:24] = GREY["fibula_left"]
+    (leg,) = find_legs(localise_bones(localiser_of(OracleLocaliser()), scan := scan_of(hu, (4.0, 4.0, 4.0))), scan.grid)
+    assert list(leg.joints) == ["hip"] and leg.side == "left"
+    assert {"tibia", "fibula"} <= set(leg.regions)
+    assert set(infer_sides(leg.regions, leg.grid, None).values()) == {"right"}  # what they would tell
+    assert not leg.uncertainties
 
 
 def test_parting_line_runs_between_the_legs():
