@@ -49,3 +49,16 @@ transform takes 12 s, for 286 x 448 x 448 voxels and a radius of 9. The squares 
 
 CLOSING_BLOCK = 4
 """Slices that are shifted at a time: they stay in a core's cache. Not measured."""
+
+CLEFT_RADIUS_MM = 2.5
+"""Clefts of up to five millimetres between parts of one bone are looked into: two or three slices of the networks."""
+
+TALLEST_CLEFT_MM = 10.0
+"""Along the leg, with bone above and below, clefts may be this tall: 8 mm on a real tibial plateau."""
+
+CLEFT_HU = 100.0
+"""The mean of bone that slices missed is above this. On a real ankle with fatty marrow it was 160 to 570; muscle,
+cartilage, tendon and fluid have up to 90."""
+
+LEAST_CLEFT_MM3 = 2.0
+"""A smaller part is the rounding of an edge. Not measured."""

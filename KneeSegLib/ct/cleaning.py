@@ -6,9 +6,11 @@ import numpy as np
 
 from KneeSegLib.anatomy import BONES, structure
 from KneeSegLib.cleaning import clean_labels
+from KneeSegLib.cleaning.clefts import fill_clefts
 from KneeSegLib.ct.leg import Leg
 from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.inference.labels import LegLabels
+from KneeSegLib.inference.scan import Scan
 
 
 def clean_leg(labels: LegLabels, leg: Leg, scan: Grid) -> np.ndarray:
@@ -17,3 +19,9 @@ def clean_leg(labels: LegLabels, leg: Leg, scan: Grid) -> np.ndarray:
     structures = [structure(bone, leg.side) for bone in BONES]
     anchors = {structure(name, leg.side).key: crop.slices_within(bone.box) for name, bone in leg.bones.items()}
     return clean_labels(labels.labels, scan.spacing_mm, structures, anchors)
+
+
+def fill_leg(labels: LegLabels, scan: Scan) -> np.ndarray:
+    """Return the labels of a leg with the bone in narrow clefts, see :mod:`KneeSegLib.cleaning.clefts`."""
+    structures = [structure(bone, labels.side) for bone in BONES]
+    return fill_clefts(labels.labels, scan.values[labels.place], scan.grid.spacing_mm, structures)
