@@ -40,13 +40,13 @@ def close_with_ball(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> 
         return closed
     reach = [int(np.ceil(radius_mm / step)) + 1 for step in spacing_mm]
     padded = np.pad(mask[box], [(steps, steps) for steps in reach])
-    dilated = _find_within(padded, radius_mm, spacing_mm)
-    eroded = ~_find_within(~dilated, radius_mm, spacing_mm)
+    dilated = find_within(padded, radius_mm, spacing_mm)
+    eroded = ~find_within(~dilated, radius_mm, spacing_mm)
     closed[box] |= eroded[tuple(slice(steps, -steps) for steps in reach)]
     return closed
 
 
-def _find_within(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> np.ndarray:
+def find_within(mask: np.ndarray, radius_mm: float, spacing_mm: Spacing) -> np.ndarray:
     """Return for every voxel whether the centre of one of ``mask`` lies within ``radius_mm`` of its own."""
     limit = radius_mm * (1.0 + _SLACK)
     steps = [int(limit / step) for step in spacing_mm]

@@ -56,9 +56,25 @@ CLEFT_RADIUS_MM = 2.5
 TALLEST_CLEFT_MM = 10.0
 """Along the leg, with bone above and below, clefts may be this tall: 8 mm on a real tibial plateau."""
 
+LEAST_ENCLOSED = 0.75
+"""A cleft is the bone's where this fraction of its faces touch the bone. Of synthetic ankles all that is filled so is
+bone; from 0.5 on, one voxel of nine was (concave places, the bone beyond a joint)."""
+
+LEAST_DENSITY = 0.6
+"""As a fraction of the bone at its faces. Chosen with the number above: bone that slices missed has 0.7 to 0.9."""
+
 CLEFT_HU = 100.0
-"""The mean of bone that slices missed is above this. On a real ankle with fatty marrow it was 160 to 570; muscle,
-cartilage, tendon and fluid have up to 90."""
+"""The mean of bone that slices missed is above this; muscle, cartilage, tendon and fluid have up to 90."""
 
 LEAST_CLEFT_MM3 = 2.0
 """A smaller part is the rounding of an edge. Not measured."""
+
+LEAF_RADIUS_MM = 1.0
+"""A ball of this radius does not fit into leaves of bone that slices add."""
+
+LEAST_SPIKE_MM = 1.0
+"""They are cut off where they are farther than this from where it fits; sharp edges of bone stay."""
+
+LARGEST_SPIKE_MM3 = 60.0
+"""Larger leaves stay. On synthetic ankles all leaves, of up to 32 mm3, were wrong; one of 198 mm3 on a synthetic knee
+was right, part of a plateau with a bay below it."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from KneeSegLib.anatomy import BONES, structure
 from KneeSegLib.cleaning import clean_labels
-from KneeSegLib.cleaning.clefts import fill_clefts
+from KneeSegLib.cleaning.slice_errors import cut_spikes, fill_clefts
 from KneeSegLib.ct.leg import Leg
 from KneeSegLib.geometry.grid import Grid
 from KneeSegLib.inference.labels import LegLabels
@@ -21,7 +21,11 @@ def clean_leg(labels: LegLabels, leg: Leg, scan: Grid) -> np.ndarray:
     return clean_labels(labels.labels, scan.spacing_mm, structures, anchors)
 
 
-def fill_leg(labels: LegLabels, scan: Scan) -> np.ndarray:
-    """Return the labels of a leg with the bone in narrow clefts, see :mod:`KneeSegLib.cleaning.clefts`."""
-    structures = [structure(bone, labels.side) for bone in BONES]
-    return fill_clefts(labels.labels, scan.values[labels.place], scan.grid.spacing_mm, structures)
+def mend_slices(labels: LegLabels, scan: Scan) -> np.ndarray:
+    """Return the labels of a leg with the clefts filled and the spikes cut off that slices leave.
+
+    The wings of a hip bone are as thin as spikes and are left alone by the second.
+    """
+    bones = {bone: structure(bone, labels.side) for bone in BONES}
+    filled = fill_clefts(labels.labels, scan.values[labels.place], scan.grid.spacing_mm, list(bones.values()))
+    return cut_spikes(filled, scan.grid.spacing_mm, [one for bone, one in bones.items() if bone != "hip_bone"])

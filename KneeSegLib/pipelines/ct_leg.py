@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from KneeSegLib.ct.cleaning import clean_leg, fill_leg
+from KneeSegLib.ct.cleaning import clean_leg, mend_slices
 from KneeSegLib.ct.expectations import describe_legs, describe_missing, require_bones
 from KneeSegLib.ct.fusion import fuse_probabilities, weights_for
 from KneeSegLib.ct.labelling import label_leg
@@ -109,7 +109,7 @@ class CtLeg(CtPipeline):
         with steps("clean", f"Cleaning the {leg.side} leg"):
             uncleaned = labels.labels
             follow_cleaning(labels, clean_leg(labels, leg, scan.grid))
-            follow_cleaning(labels, fill_leg(labels, scan))
+            follow_cleaning(labels, mend_slices(labels, scan))
         with steps("check", f"Checking the {leg.side} leg"):
             features = measure_leg_features(labels, uncleaned, disputed, leg, scan, residuals)
         return LegFindings(labels, features, self.draw_edges(labels, scan, steps))

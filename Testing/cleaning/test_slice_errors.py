@@ -1,4 +1,4 @@
-"""What slices miss of a bone is given to it where grey values say bone, and nowhere else."""
+"""What slices miss of a bone is given to it where the image shows bone and nowhere else; what they add is cut off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from KneeSegLib.anatomy import structure
-from KneeSegLib.cleaning.clefts import fill_clefts
+from KneeSegLib.cleaning.slice_errors import cut_spikes, fill_clefts
 
 CALCANEUS, TALUS = structure("calcaneus", "right"), structure("talus", "right")
 SPACING = (0.8, 0.8, 0.8)
@@ -81,3 +81,40 @@ def test_a_bone_that_ends_at_the_border_is_not_extended_along_it(bone, image):
 
 def test_nothing_to_fill_is_nothing_to_do(image):
     assert not fill_clefts(np.zeros(image.shape, np.uint8), image, SPACING, [CALCANEUS]).any()
+
+
+def test_a_neighbour_beyond_a_joint_space_is_no_cleft(bone, image):
+    socket = bone.copy()
+    socket[10:30, 12:, 10:30] = 0  # a ball of bone without a label lies in it, with a gap all around
+    image = np.where(socket == bone, image, SOFT).astype(np.int16)
+    image[13:27, 15:, 13:27] = BONE
+    filled = fill_clefts(socket, image, SPACING, [CALCANEUS])
+    assert np.count_nonzero(filled != socket) <= 0.02 * np.count_nonzero(socket != bone)
+
+
+def test_leaves_that_stick_out_are_cut_off(bone):
+    spiked = bone.copy()
+    spiked[20:22, 35:40, 10:20] = CALCANEUS.label_value
+    trimmed = cut_spikes(spiked, SPACING, [CALCANEUS])
+    assert np.count_nonzero(trimmed[:, :35] != bone[:, :35]) <= 8  # the corners
+    assert not trimmed[:, 37:].any()
+
+
+def test_ends_at_the_border_and_solid_processes_stay(bone):
+    process = bone.copy()
+    process[18:23, 35:40, 15:20] = CALCANEUS.label_value
+    at_border = process[5:35, 5:, 5:35]
+    trimmed = cut_spikes(at_border, SPACING, [CALCANEUS])
+    assert np.count_nonzero(trimmed != at_border) <= 8  # the corners
+
+
+def test_only_the_bones_that_are_asked_for_are_cut(bone):
+    spiked = bone.copy()
+    spiked[20:22, 35:40, 10:20] = CALCANEUS.label_value
+    assert np.array_equal(cut_spikes(spiked, SPACING, [TALUS]), spiked)
+
+
+def test_a_large_leaf_stays(bone):
+    plateau = bone.copy()
+    plateau[20:22, 35:40, 5:35] = CALCANEUS.label_value
+    assert np.count_nonzero(cut_spikes(plateau, SPACING, [CALCANEUS]) != plateau) <= 8  # the corners
