@@ -76,14 +76,28 @@ def cut_spikes(labels: np.ndarray, spacing_mm: Spacing, structures: Sequence[Str
             continue
         part = trimmed[grow_box(box, [1, 1, 1], labels.shape)]
         bone = part == structure.label_value
-        core = bone & ~find_within(~bone, LEAF_RADIUS_MM, spacing_mm)
-        if core.any():
-            solid = find_within(core, LEAF_RADIUS_MM, spacing_mm)
-            leaves, voxels = label_components(bone & ~find_within(solid, LEAST_SPIKE_MM, spacing_mm))
-            small = voxels * np.prod(spacing_mm) <= LARGEST_SPIKE_MM3
-            small[0] = False
-            part[small[leaves]] = 0
+        kept = bone & ~_find_small(bone & ~_find_solid(bone, spacing_mm), spacing_mm)
+        kept &= ~_find_small(kept, spacing_mm)  # what only a leaf held
+        # Not where a leaf joins two parts of the bone, or the bone is a scrap itself.
+        if kept.any() and len(label_components(kept)[1]) <= len(label_components(bone)[1]):
+            part[bone & ~kept] = 0
     return trimmed
+
+
+def _find_solid(bone: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
+    """Return what of a bone is near a place in it where a ball fits."""
+    core = bone & ~find_within(~bone, LEAF_RADIUS_MM, spacing_mm)
+    if not core.any():
+        return bone
+    return bone & find_within(find_within(core, LEAF_RADIUS_MM, spacing_mm), LEAST_SPIKE_MM, spacing_mm)
+
+
+def _find_small(mask: np.ndarray, spacing_mm: Spacing) -> np.ndarray:
+    """Return those components of a mask that are no larger than a spike."""
+    components, voxels = label_components(mask)
+    small = voxels * np.prod(spacing_mm) <= LARGEST_SPIKE_MM3
+    small[0] = False
+    return small[components]
 
 
 def _close_along_z(mask: np.ndarray, slices: int) -> np.ndarray:

@@ -118,3 +118,24 @@ def test_a_large_leaf_stays(bone):
     plateau = bone.copy()
     plateau[20:22, 35:40, 5:35] = CALCANEUS.label_value
     assert np.count_nonzero(cut_spikes(plateau, SPACING, [CALCANEUS]) != plateau) <= 8  # the corners
+
+
+def test_a_leaf_that_joins_two_parts_of_a_bone_stays(bone):
+    joined = bone.copy()
+    joined[5:35, 15:25, 5:35] = 0
+    joined[20:22, 15:25, 15:20] = CALCANEUS.label_value
+    assert np.array_equal(cut_spikes(joined, SPACING, [CALCANEUS]), joined)
+
+
+def test_what_hangs_on_a_leaf_goes_with_it(bone):
+    lump = np.zeros((40, 48, 40), np.uint8)
+    lump[:, :40] = bone
+    lump[20:22, 35:43, 15:18] = CALCANEUS.label_value
+    lump[19:23, 43:46, 14:19] = CALCANEUS.label_value
+    assert not cut_spikes(lump, SPACING, [CALCANEUS])[:, 37:].any()
+
+
+def test_a_scrap_of_a_bone_is_not_cut_to_nothing():
+    scrap = np.zeros((40, 40, 40), np.uint8)
+    scrap[20:22, 10:14, 10:14] = CALCANEUS.label_value
+    assert np.array_equal(cut_spikes(scrap, SPACING, [CALCANEUS]), scrap)
