@@ -86,6 +86,8 @@ SERIES = (
     Series("mr", "right", 2910, 6, (*MR, "--recipe", "mr-knee-slices", "--slice-spacing", "1.4")),
     Series("mr", "left", 2911, 4, (*MR, "--recipe", "mr-low-field")),
 )
+CT_OF_SIDE = {"right": "ct_290[02]_*", "left": "ct_2901_*"}
+"""Cases of the series by side: nnU-Net's labels tell none, and one that lacks the fibula does not show it either."""
 
 
 def main() -> None:
@@ -178,7 +180,9 @@ def compare(options: argparse.Namespace, cases: Path) -> None:
     for pair in options.pairs:
         for name, way in PAIRS[pair].items():
             if way is None:
-                systems.append(f"{name}=nnunet,nnunet={models_of(name, options)},edge=cortex,cases=ct_*")
+                model = models_of(name, options)
+                systems += [f"{name} {side}=nnunet,nnunet={model},side={side},edge=cortex,cases={cases_of_side}"
+                            for side, cases_of_side in CT_OF_SIDE.items()]  # fmt: skip
             else:
                 modality = way.recipe.removeprefix("as-published-")[:2]
                 models = models_of(name, options)
