@@ -104,6 +104,7 @@ def train(plans: dict, description: dict, seconds: float) -> tuple[int, Path]:
                 print(f"{steps} steps in {passed:.0f} s, loss {float(result['loss']):.3f}", flush=True)
     else:
         trainer.initialize()
+        trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()  # the axes to mirror, else none
     trainer.logger.my_fantastic_logging["train_losses"].append(0.0)
     trainer._best_ema = 0.0
     folder = Path(trainer.output_folder)

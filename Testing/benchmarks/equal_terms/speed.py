@@ -2,12 +2,12 @@
 
     OMP_NUM_THREADS=1 python Testing/benchmarks/equal_terms/speed.py --output work/speed --every 10
 
-The scan is the one of ``knee_ct.py``, 512 x 512 x 250 voxels, synthetic. nnU-Net plans on it by itself; its network has
-random weights, which take as long as trained ones, and infers as nnU-Net does by default: windows that overlap by half,
-mirrored along both axes. Each is run once, from file to surfaces, in a process of its own with as many threads as
-``OMP_NUM_THREADS`` says. ``--every`` gives nnU-Net each so many slices of the scan, and its prediction counts so often:
-it sees every slice by itself. What random weights label is no anatomy, so that the stages after the prediction tell
-nothing. What is there already is used again.
+The scan is the one of ``knee_ct.py``, 512 x 512 x 250 voxels, synthetic. ``ct-knee`` goes from file to surfaces and
+report in a process of its own. Of nnU-Net the prediction alone is timed, from the image in memory to logits: it plans
+on the scan by itself; its network has random weights, which take as long as trained ones, and infers as nnU-Net does by
+default, in windows that overlap by half, mirrored along both axes, and once without mirroring. ``--every`` gives it
+each so many slices, and what they take counts so often, since it sees every slice by itself. Each is run once, with as
+many threads as ``OMP_NUM_THREADS`` says. What is there already is used again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +29,12 @@ from knee_ct import write_scan
 
 from KneeSegLib.evaluation.compare.process import Cost, run_pipeline
 from KneeSegLib.evaluation.compare.systems import System
+from KneeSegLib.inference.device import use_device
 from KneeSegLib.io.label_maps import read_label_map
+from KneeSegLib.networks.device import find_device
+from KneeSegLib.nnunet.folder import find_model
+from KneeSegLib.nnunet.predictor import Network
+from KneeSegLib.progress import no_progress
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[2]
@@ -44,11 +50,13 @@ def main() -> None:
     if not whole.is_file():
         options.output.mkdir(parents=True, exist_ok=True)
         write_scan(whole)
-    ours = run(System("ct-knee", "ct-knee"), whole, options.output)
+    ours = run_ct_knee(whole, options.output)
     image = make_case(options.output, whole, options.every)
-    model = make_model(options.output, image)
-    theirs = run(System("nnU-Net", "nnunet", {"nnunet": str(model), "side": "right"}), image, options.output)
-    report(options.every, ours, theirs)
+    print(f"512 x 512 x 250 voxels (synthetic), {ours.device}")
+    print(f"ct-knee, file to surfaces: {ours.seconds:.0f} s, {ours.processor_seconds:.0f} s of processor time")
+    model = find_model(make_model(options.output, image))
+    for mirroring in (False, True):
+        predict(Network(model, find_device("cpu"), mirroring), image, options.every, ours, mirroring)
 
 
 def make_case(output: Path, whole: Path, every: int) -> Path:
@@ -77,26 +85,29 @@ def call(*words: object) -> None:
     subprocess.run([sys.executable, *map(str, words)], check=True, env=environment)
 
 
-def run(system: System, image: Path, output: Path) -> Cost:
-    """Run a system from the image's file to labels, surfaces and report, or take what an earlier call measured."""
-    record = output / f"{system.name}.json"
+def run_ct_knee(image: Path, output: Path) -> Cost:
+    """Run ct-knee from the image's file to labels, surfaces and report, or take what an earlier call measured."""
+    record = output / "ct-knee.json"
     if not record.is_file():
-        cost = run_pipeline(system, image, output / system.name, lambda fraction, message: None)
+        cost = run_pipeline(System("ct-knee", "ct-knee"), image, output / "ct-knee", no_progress)
         record.write_text(json.dumps(asdict(cost), indent=1), encoding="utf-8")
     return Cost(**json.loads(record.read_text(encoding="utf-8")))
 
 
-def report(every: int, ours: Cost, theirs: Cost) -> None:
-    """Print both times and how often one goes into the other."""
-    predicting = theirs.stage_seconds["predict"]
-    processor = theirs.processor_seconds * predicting / theirs.seconds
-    print(f"512 x 512 x 250 voxels (synthetic), {ours.device}; load at the end {os.getloadavg()[0]:.1f}")
-    print(f"ct-knee, file to surfaces: {ours.seconds:.0f} s, {ours.processor_seconds:.0f} s of processor time")
+def predict(network: Network, image: Path, every: int, ours: Cost, mirroring: bool) -> None:
+    """Time nnU-Net's prediction and print it beside ct-knee."""
+    scan = sitk.ReadImage(str(image))
+    x, y, z = scan.GetSpacing()
+    with use_device(find_device("cpu")):
+        wall, processor = time.perf_counter(), time.process_time()
+        network.predict(sitk.GetArrayFromImage(scan), (z, y, x))
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
     print(
-        f"nnU-Net 2D, every slice of {every} predicted: {predicting:.0f} s, about {processor:.0f} s of processor time"
+        f"nnU-Net 2D, {'' if mirroring else 'not '}mirrored, {scan.GetSize()[2]} slices: {wall:.0f} s, "
+        f"{processor:.0f} s of processor time; all slices over ct-knee: {every * wall / ours.seconds:.1f}, of "
+        f"processor time {every * processor / ours.processor_seconds:.1f} (load {os.getloadavg()[0]:.1f})",
+        flush=True,
     )
-    print(f"ratio for all slices: {every * predicting / ours.seconds:.0f}; of processor time "
-          f"{every * processor / ours.processor_seconds:.0f}")  # fmt: skip
 
 
 if __name__ == "__main__":
