@@ -84,7 +84,7 @@ SERIES = (
     Series("ct", "left", 2901, 4, (*CT, "--slice-spacing", "1.6")),
     Series("ct", "right", 2902, 2, (*CT, "--slice-spacing", "1.6")),
     Series("mr", "right", 2910, 6, (*MR, "--recipe", "mr-knee-slices", "--slice-spacing", "1.4")),
-    Series("mr", "left", 2911, 4, (*MR, "--recipe", "mr-low-field")),
+    Series("mr", "left", 2911, 4, (*MR, "--recipe", "mr-low-field", "--slice-spacing", "0.7")),
 )
 CT_OF_SIDE = {"right": "ct_290[02]_*", "left": "ct_2901_*"}
 """Cases of the series by side: nnU-Net's labels tell none, and one that lacks the fibula does not show it either."""
