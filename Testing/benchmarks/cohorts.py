@@ -103,8 +103,13 @@ def read_failures(out: Path) -> dict[str, str]:
         return {row["name"]: row["error"] for row in csv.DictReader(file) if row["state"] == "failed"}
 
 
+def list_cases(out: Path) -> list[Path]:
+    """Return the finished cases; what a kill leaves has a hidden name."""
+    return list(out.glob("cases/[!.]*/case.json"))
+
+
 def count_cases(out: Path) -> int:
-    return len(list(out.glob("cases/*/case.json")))
+    return len(list_cases(out))
 
 
 def kill_at(scans: Path, out: Path, cases: int) -> None:
@@ -126,7 +131,7 @@ def measure_resume(home: Path, scans: Path, whole: Path) -> None:
     count = count_cases(whole)
     for cases in (count // 3, 2 * count // 3):
         kill_at(scans, out, cases)
-    kept = {path: path.stat().st_mtime_ns for path in out.glob("cases/*/case.json")}
+    kept = {path: path.stat().st_mtime_ns for path in list_cases(out)}
     run_batch(scans, out, "--workers", "2")
     again = sum(path.stat().st_mtime_ns != before for path, before in kept.items())
     print(f"resumed: {compare(whole, out)}; {again} of {len(kept)} finished cases were segmented again")
