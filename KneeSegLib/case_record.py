@@ -174,6 +174,7 @@ def _describe_structure(found: FoundStructure, surface: Mapping[str, Any]) -> di
         "voxels": found.voxels,
         "touches_border": found.touches_border,
         "box_index": describe_box(found.box),
+        "voxels_sha256": found.digest,
         "surface": surface,
         "quality": found.quality,
         "edge": found.edge,

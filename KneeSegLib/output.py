@@ -105,7 +105,9 @@ def read_saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[s
         before = saved.get(entry.structure.key)
         if before is None:
             continue
-        unchanged = (before["voxels"], before["box_index"]) == (entry.voxels, as_strict_json(describe_box(entry.box)))
+        unchanged = before["box_index"] == as_strict_json(describe_box(entry.box))
+        unchanged &= before["voxels"] == entry.voxels
+        unchanged &= before.get("voxels_sha256", entry.digest) == entry.digest  # earlier versions did not write it
         if unchanged and (home / before["surface"]["file"]).is_file():
             surfaces[entry.structure.key] = read_surface(home / before["surface"]["file"])
     return surfaces

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from KneeSegLib.case_reading import list_recorded_files, read_scan_records
 from KneeSegLib.errors import InputError
+from KneeSegLib.measurements.structures import measure_structures
 from KneeSegLib.output import read_saved_surfaces
 from Testing.phantoms.cases import box_labels, case_of
 
@@ -30,6 +32,19 @@ def saved(case, tmp_path_factory) -> Path:
 @pytest.fixture
 def out(saved, tmp_path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "out"))  # with the times of its files
+
+
+def test_an_edit_that_keeps_count_and_box_leaves_no_saved_surface(tmp_path):
+    array = sitk.GetArrayFromImage(box_labels({"patella_right": [slice(2, 6)] * 3}, (8, 8, 8)))
+    patella, array[3, 3, 3] = array.max(), 0
+    case = case_of(sitk.GetImageFromArray(array))
+    case.save(tmp_path / "out")
+    array[3, 3, 3], array[4, 4, 4] = patella, 0
+    (edited,) = measure_structures(sitk.GetImageFromArray(array))
+    (before,) = case.structures
+    assert (edited.voxels, edited.box) == (before.voxels, before.box)
+    assert list(read_saved_surfaces(tmp_path / "out", [before])) == ["patella_right"]
+    assert read_saved_surfaces(tmp_path / "out", [edited]) == {}
 
 
 def change(folder: Path, *path: object, to: object) -> None:

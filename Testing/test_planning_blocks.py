@@ -93,6 +93,17 @@ def test_blocks_are_one_case_of_scans_named_after_their_joints(case, phantoms):
     assert np.median(shaft[:, 2]) == pytest.approx(540.0, abs=60.0)
 
 
+def test_slices_that_are_there_twice_are_told_once(phantoms, tmp_path):
+    for name in ("hip", "knee"):
+        for copy in ("", "again"):
+            write_block(tmp_path / copy / name, phantoms[name].image)
+    volumes = read_scans(tmp_path)
+    count = sum(phantoms[name].image.GetSize()[2] for name in ("hip", "knee"))
+    assert [note.split(" that")[0] for volume in volumes for note in volume.notes if "twice" in note] == [
+        f"{count} slices"
+    ]
+
+
 def test_case_is_saved_with_what_concerns_each_scan(case, tmp_path):
     case.save(tmp_path / "out")
     record = json.loads((tmp_path / "out" / "case.json").read_text(encoding="utf-8"))

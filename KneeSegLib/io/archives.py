@@ -44,7 +44,14 @@ def unpack_study(path: Path) -> Iterator[Path]:
             _unpack(archive, Path(folder, str(number)), name)
         files = list(Walk().files_below(Path(folder)))
         alone = len(files) == 1 and is_image_name(files[0].name)
-        yield _call_like(path, files[0]) if alone else Path(folder)
+        yield _call_like(path, files[0]) if alone else _descend(Path(folder))
+
+
+def _descend(folder: Path) -> Path:
+    """Return the uppermost folder that holds more than one folder: archives begin with one of their own name."""
+    while len(entries := list(folder.iterdir())) == 1 and entries[0].is_dir():
+        (folder,) = entries
+    return folder
 
 
 def _call_like(given: Path, image: Path) -> Path:

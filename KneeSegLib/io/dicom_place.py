@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from unicodedata import normalize
 
 import pydicom
 
+from KneeSegLib.io.dicom_folder import FolderContent
 from KneeSegLib.io.dicom_series import Series
 
 _NAMING_TAGS = ["PatientName", "PatientID", "OtherPatientNames", "PatientBirthDate", "AccessionNumber"]
@@ -16,13 +16,16 @@ _SHORTEST_PART = 3
 """Shorter words of ASCII letters are part of some word in every path by chance."""
 
 
-def locate_series(series: Series) -> Path | None:
-    """Return the deepest folder that holds all files of a series, absolute, or the file where there is only one.
+def locate_series(content: FolderContent, series: Series) -> Path | None:
+    """Return the file or folder that the user gave, absolute, in which a series is found again by its key.
 
-    None where a part of it repeats what the header calls the patient.
+    None where it is an archive, which is unpacked no more, or where a part of the path repeats what the header calls
+    the patient. Names within the folder may be the patient's and are not told.
     """
-    files = {plane.path.absolute() for plane in series.stack}
-    place = Path(os.path.commonpath([path.parent for path in files])) if len(files) > 1 else files.pop()
+    given = content.called.expanduser()
+    if content.folder not in (given, given.parent):  # the folder of a DICOMDIR
+        return None
+    place = content.folder.absolute()
     known = _list_words(series.stack[0].path)
     return None if known is None or _repeats(str(place), known) else place
 

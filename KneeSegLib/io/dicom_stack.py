@@ -55,12 +55,6 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
 
 def _notes_on_slices(series: Series) -> list[str]:
     notes = []
-    if series.doubles:
-        were, counted = ("was", "1 slice") if series.doubles == 1 else ("were", f"{series.doubles} slices")
-        notes.append(
-            f"{counted} that {were} there twice {were} left out: copies equal another one in every pixel, or are cut "
-            "short."
-        )
     frames = {plane.frame_of_reference for plane in series.stack}
     if len(frames) > 1:
         notes.append(

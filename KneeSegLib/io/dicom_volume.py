@@ -32,7 +32,7 @@ def read_chosen(content: FolderContent, found: Sequence[Series], chosen: Series,
             f"The series holds {chosen.blocks} blocks of slices with nothing or other distances between them; one was "
             "read, others by --series. If it is one scan, slices are missing: copy or export it again."
         )
-    return read_series(chosen, [*notes, *list_remarks(content)])
+    return read_series(content, chosen, [*notes, *_note_doubles(chosen), *list_remarks(content)])
 
 
 def read_blocks(content: FolderContent, found: Sequence[Series], blocks: Sequence[Series]) -> list[Volume]:
@@ -50,12 +50,12 @@ def read_blocks(content: FolderContent, found: Sequence[Series], blocks: Sequenc
         "one examination. If they are to be one scan, slices are missing: copy or export it again."
     ]
     notes += [f"Beside this series the folder holds {others} others; they are read by --series."] if others else []
-    notes += list_remarks(content)
+    notes += [*_note_doubles(blocks[0]), *list_remarks(content)]
     volumes: list[Volume] = []
     failures: list[InputError] = []
     for block in blocks:
         try:
-            volumes.append(read_series(block, []))
+            volumes.append(read_series(content, block, []))
         except InputError as error:
             failures.append(error)
             notes.append(f"'{block.name}' was left out. {error}")
@@ -64,7 +64,7 @@ def read_blocks(content: FolderContent, found: Sequence[Series], blocks: Sequenc
     return [replace(volumes[0], notes=(*notes, *volumes[0].notes)), *volumes[1:]]
 
 
-def read_series(chosen: Series, notes: list[str]) -> Volume:
+def read_series(content: FolderContent, chosen: Series, notes: list[str]) -> Volume:
     """Return the volume of a series; ``notes`` come before those on the series itself.
 
     Raises:
@@ -83,9 +83,19 @@ def read_series(chosen: Series, notes: list[str]) -> Volume:
         make_volume(image, chosen.modality, chosen.name, notes, from_header=True),
         side=sides.pop() if len(sides) == 1 else None,
         frame_of_reference=frames.pop() if len(frames) == 1 else "",
-        path=locate_series(chosen),
+        path=locate_series(content, chosen),
         series_key=chosen.key,
     )
+
+
+def _note_doubles(series: Series) -> list[str]:
+    """Return the note on slices that were left out of a series, of all its blocks together."""
+    if not series.doubles:
+        return []
+    were, counted = ("was", "1 slice") if series.doubles == 1 else ("were", f"{series.doubles} slices")
+    return [
+        f"{counted} that {were} there twice {were} left out: copies equal another one in every pixel, or are cut short."
+    ]
 
 
 def list_remarks(content: FolderContent) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from KneeSegLib.io.label_maps import open_label_map
+from KneeSegLib.io.label_maps import OpenedLabelMap, open_label_map
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,11 @@ def read_contents(path: str | Path) -> LabelMapContents:
     Raises:
         InputError: it cannot be read as a label map.
     """
-    opened = open_label_map(path)
+    return list_contents(open_label_map(path))
+
+
+def list_contents(opened: OpenedLabelMap) -> LabelMapContents:
+    """Return the values and names in a label map that was opened."""
     if opened.segments:
         return LabelMapContents(
             tuple(sorted(segment.number for segment in opened.segments)),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from KneeSegLib.io.label_mapping import LabelMapping
+    from KneeSegLib.io.label_maps import OpenedLabelMap
     from KneeSegLib.io.label_segments import Segment
 
 LABELS_HELP = (
@@ -62,17 +63,24 @@ class LabelMeaning:
         Raises:
             InputError: it cannot be read, or a label's side is not known.
         """
-        from KneeSegLib.io.label_maps import open_label_map, translate_label_map
+        from KneeSegLib.io.label_maps import open_label_map
 
-        opened = open_label_map(path)
+        return self.translate(open_label_map(path), side, option)
+
+    def translate(
+        self, opened: OpenedLabelMap, side: Side | None = None, option: str = "--labels"
+    ) -> tuple[sitk.Image, list[str]]:
+        """Return what :meth:`read` does, of a label map that was opened."""
+        from KneeSegLib.io.label_maps import translate_label_map
+
         table = self.table if self.mapping is None else self._resolve(opened.segments, opened.path, side)
         return translate_label_map(opened, table, option)
 
-    def is_about(self, path: Path) -> bool:
+    def is_about(self, opened: OpenedLabelMap) -> bool:
         """Return whether a label map holds one of the values or segments that the meaning names."""
-        from KneeSegLib.io.label_map_contents import read_contents
+        from KneeSegLib.io.label_map_contents import list_contents
 
-        contents = read_contents(path)
+        contents = list_contents(opened)
         if self.mapping is not None:
             return any(self.mapping.target_of(value, contents.names.get(value, "")) for value in contents.values)
         return any(value in (self.table or {}) for value in contents.values)

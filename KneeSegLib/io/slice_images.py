@@ -26,32 +26,36 @@ def find_slice_images(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (_number(path) or 0, path.name))
 
 
-def read_slice_images(folder: Path, geometry: StatedGeometry) -> sitk.Image:
+def read_slice_images(folder: Path, geometry: StatedGeometry, called: str | None = None) -> sitk.Image:
     """Return the volume of a folder's numbered images; without an orientation they lie as transverse slices do, LPS.
+
+    Args:
+        called: what messages call the folder, where it is a temporary one.
 
     Raises:
         InputError: their spacing is not stated, there are none, numbers are missing or come twice, sizes differ, an
             image is damaged or in colour.
         ResourceError: not enough memory.
     """
+    called = called or folder.name
     if geometry.spacing_mm is None:
         raise InputError(
-            f"{folder.name} holds slice images, which do not say how far they lie apart; give their distances in mm "
+            f"{called} holds slice images, which do not say how far they lie apart; give their distances in mm "
             "with --spacing COLUMNS,ROWS,SLICES."
         )
     paths = find_slice_images(folder)
     if len(paths) < 2:
         raise InputError(
-            f"{folder.name} holds {len(paths)} numbered slice images, expected a volume of them as "
+            f"{called} holds {len(paths)} numbered slice images, expected a volume of them as "
             f"{', '.join(SUFFIXES)} with a number at the end of each name; give their folder, or leave the spacing out."
         )
-    _require_all_numbers([_number(path) or 0 for path in paths], folder)
+    _require_all_numbers([_number(path) or 0 for path in paths], called)
     pictures = [_screen(path) for path in paths]
     sizes = [(picture.columns, picture.rows) for picture in pictures]
     if len(set(sizes)) > 1:
         other = next(path for path, size in zip(paths, sizes) if size != sizes[0])
         raise InputError(
-            f"The slice images of {folder.name} differ in size, number {_number(other)} from number "
+            f"The slice images of {called} differ in size, number {_number(other)} from number "
             f"{_number(paths[0])}; give a folder with the slices of one scan."
         )
     pixels = sizes[0][0] * sizes[0][1]
@@ -68,19 +72,19 @@ def _number(path: Path) -> int | None:
     return int(digits[1]) if digits else None
 
 
-def _require_all_numbers(numbers: list[int], folder: Path) -> None:
+def _require_all_numbers(numbers: list[int], called: str) -> None:
     """Raise unless the numbers, in rising order, go up by one."""
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
         raise InputError(
-            f"The slice images of {folder.name} hold the number {twice[0]} twice; give a folder with the slices of one "
+            f"The slice images of {called} hold the number {twice[0]} twice; give a folder with the slices of one "
             "scan alone."
         )
     missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
     if missing:
         named = ", ".join(map(str, missing[:MOST_PLACES_NAMED])) + (", ..." if len(missing) > MOST_PLACES_NAMED else "")
         raise InputError(
-            f"Of the slice images of {folder.name}, numbered {numbers[0]} to {numbers[-1]}, {len(missing)} are missing "
+            f"Of the slice images of {called}, numbered {numbers[0]} to {numbers[-1]}, {len(missing)} are missing "
             f"({named}); copy or export them again."
         )
 

@@ -84,7 +84,7 @@ def _read(
     """Read one volume of a folder's content, or of an image file."""
     if isinstance(source, FolderContent):
         if not source.slices and stated is not None and source.folder.is_dir() and find_slice_images(source.folder):
-            return _read_slices(source.folder, modality or presumed, stated)
+            return _read_slices(source, modality or presumed, stated)
         found = group_series(source, keep_description)
         return _state(read_chosen(source, found, choose_series(found, series), series), modality, stated)
     if series is not None:
@@ -134,13 +134,11 @@ def read_scans(
 def _locate(volume: Volume, given: Path, unpacked: Path) -> Volume:
     """Return a volume that knows what it was read from: the file or folder that the user gave.
 
-    Names within a folder of DICOM may be the patient's and are not kept; its series is found again by its key. Nothing
-    is kept of an archive, which is unpacked no more, and of a place that the header calls like the patient.
+    Nothing is kept of an archive, which is unpacked no more. A series of DICOM knows its place already.
     """
-    if unpacked != given.expanduser() or (volume.series_key and volume.path is None):
-        return replace(volume, path=None)
-    place = given.expanduser().absolute()
-    return replace(volume, path=place.parent if is_directory_file(place) else place)
+    if unpacked != given.expanduser() or volume.series_key:
+        return volume
+    return replace(volume, path=given.expanduser().absolute())
 
 
 def _require_existing(path: str | Path) -> Path:
@@ -175,11 +173,12 @@ def _place(volume: Volume, stated: StatedGeometry | None, has_orientation: bool 
     return replace(volume, image=image, notes=(*volume.notes, *notes))
 
 
-def _read_slices(folder: Path, modality: Modality | None, stated: StatedGeometry) -> Volume:
-    image = read_slice_images(folder, stated)
+def _read_slices(content: FolderContent, modality: Modality | None, stated: StatedGeometry) -> Volume:
+    called = shown_name(content.called)
+    image = read_slice_images(content.folder, stated, called)
     steps = " x ".join(f"{step:g}" for step in image.GetSpacing())
     note = (
         f"Spacing {steps} mm and orientation {stated.orientation or 'LPS'} of the slice images are those that you gave "
         "or, where you gave none, LPS: check that left and right, or head and foot, are not exchanged."
     )
-    return make_volume(image, modality, folder.name, [note])
+    return make_volume(image, modality, called, [note])

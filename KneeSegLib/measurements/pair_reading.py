@@ -7,6 +7,7 @@ import SimpleITK as sitk
 from KneeSegLib.anatomy import Side, structure_of_label
 from KneeSegLib.geometry.boxes import find_label_boxes
 from KneeSegLib.geometry.extend import extend_to
+from KneeSegLib.io.label_maps import open_label_map
 from KneeSegLib.io.label_meaning import OWN_LABELS, LabelMeaning
 from KneeSegLib.measurements.pairs import Pair
 
@@ -26,15 +27,16 @@ def read_pair(
         InputError: a file cannot be read, or nothing says what its values stand for.
     """
     notes = []
+    reference, prediction = open_label_map(pair.reference), open_label_map(pair.prediction)
     only_one = bool(meaning.text) and not of_prediction.text
-    if only_one and not meaning.is_about(pair.reference) and meaning.is_about(pair.prediction):
+    if only_one and not meaning.is_about(reference) and meaning.is_about(prediction):
         notes.append(
             "The reference holds none of the values that --labels names; they were taken for those of the prediction, "
             f"for which there is {PREDICTION_OPTION}."
         )
         meaning, of_prediction = OWN_LABELS, meaning
-    expected, of_expected = meaning.read(pair.reference)
-    predicted, of_predicted = of_prediction.read(pair.prediction, find_only_side(expected), PREDICTION_OPTION)
+    expected, of_expected = meaning.translate(reference)
+    predicted, of_predicted = of_prediction.translate(prediction, find_only_side(expected), PREDICTION_OPTION)
     return expected, extend_to(predicted, expected), [*notes, *of_expected, *of_predicted]
 
 

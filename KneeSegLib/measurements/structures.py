@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ class FoundStructure:
         box: the smallest part ``[k, j, i]`` of the label image's array that holds it.
         touches_border: its box reaches an edge of the scan: volume and surface are those of the part in view.
         warnings: sentences.
+        digest: SHA-256 of which voxels of its box are its own.
         quality: how far it can be relied on; None where no pipeline assessed it.
         edge: how far two conventions of its edge lie apart; None where no pipeline measured it.
     """
@@ -35,6 +37,7 @@ class FoundStructure:
     voxels: int
     box: ArrayBox
     touches_border: bool
+    digest: str = ""
     warnings: list[str] = field(default_factory=list)
     quality: QualityResult | None = None
     edge: EdgeMeasurement | None = None
@@ -58,7 +61,8 @@ def measure_structures(labels: sitk.Image) -> list[FoundStructure]:
     for structure in STRUCTURES:
         box = boxes.get(structure.label_value)
         if box is not None:
-            voxels = int(np.count_nonzero(array[box] == structure.label_value))
+            inside = array[box] == structure.label_value
+            voxels, digest = int(np.count_nonzero(inside)), sha256(np.packbits(inside).tobytes()).hexdigest()
             at_border = any(first or last for first, last in find_border_faces(box, array.shape))
-            found.append(FoundStructure(structure, voxels * voxel_mm3, voxels, box, at_border))
+            found.append(FoundStructure(structure, voxels * voxel_mm3, voxels, box, at_border, digest))
     return found

@@ -13,6 +13,7 @@ from KneeSegLib.errors import InputError, ResourceError
 from KneeSegLib.io import archives
 from KneeSegLib.io.archives import unpack_study
 from KneeSegLib.io.dicom_series import list_series
+from KneeSegLib.io.stated_geometry import StatedGeometry
 from KneeSegLib.io.volume import read_volume
 from Testing.io.dicom.conftest import write_series
 
@@ -47,6 +48,22 @@ def test_a_zipped_image_file_stands_for_the_file(tmp_path):
     volume = read_volume(path)
     assert np.array_equal(sitk.GetArrayFromImage(volume.image), sitk.GetArrayFromImage(image))
     assert (volume.source, read_volume(path.parent).source) == ("scan.nrrd", "sent.nrrd")
+
+
+def test_zipped_slice_images_are_read_with_a_spacing(tmp_path):
+    (tmp_path / "slices").mkdir()
+    for number in range(12):
+        sitk.WriteImage(sitk.Image(16, 16, sitk.sitkUInt8) + number, str(tmp_path / "slices" / f"s{number}.png"))
+    path = zip_folder(tmp_path / "slices", tmp_path / "sent" / "slices.zip")
+    with pytest.raises(InputError, match=r"slices.zip holds no DICOM but 12 numbered images .*with --spacing COLUMNS"):
+        read_volume(path)
+    volume = read_volume(path, modality="MR", stated=StatedGeometry((0.5, 0.6, 0.7)))
+    assert (volume.image.GetSize(), volume.image.GetSpacing()) == ((16, 16, 12), (0.5, 0.6, 0.7))
+    assert (volume.source, volume.path) == ("slices.zip", None)
+    (tmp_path / "slices" / "s5.png").unlink()
+    path = zip_folder(tmp_path / "slices", tmp_path / "sent" / "slices.zip")
+    with pytest.raises(InputError, match=r"slice images of slices.zip, numbered 0 to 11, 1 are missing \(5\)"):
+        read_volume(path, stated=StatedGeometry((0.5, 0.6, 0.7)))
 
 
 def test_messages_name_the_archive_and_no_temporary_folder(tmp_path):
