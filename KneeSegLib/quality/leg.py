@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from KneeSegLib.anatomy import BONES, structure
+from KneeSegLib.anatomy import BONES, Side, structure
 from KneeSegLib.geometry.boxes import crop_box, find_border_faces, find_label_boxes, grow_box, uncrop_box
 from KneeSegLib.geometry.masks import label_components
 from KneeSegLib.inference.settings import MARGIN_SCALE
@@ -22,9 +22,13 @@ from KneeSegLib.quality.ends import measure_continuing_fraction
 from KneeSegLib.quality.features import QualityFeatures
 from KneeSegLib.quality.metal import find_metal, measure_metal_cm3
 from KneeSegLib.quality.outlines import measure_outline_steps
-from KneeSegLib.quality.settings import AROUND_VOXELS
+from KneeSegLib.quality.settings import AROUND_VOXELS, MET_AT_THE_KNEE
 from KneeSegLib.quality.sizes import measure_extent_mm
-from KneeSegLib.quality.uncertainty import measure_refinement_mm, measure_uncertain_band_mm
+from KneeSegLib.quality.uncertainty import (
+    measure_refinement_mm,
+    measure_uncertain_band_mm,
+    measure_uncertain_contact_mm2,
+)
 from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
 
 if TYPE_CHECKING:
@@ -75,6 +79,8 @@ def measure_leg_features(
         steps = measure_outline_steps(own, spacing_mm)
         soft_tissue_hu = measure_soft_tissue_hu(image, bones)
         margin = labelled.margins[bone]
+        leads = margin.values * np.float32(1.0 / MARGIN_SCALE)
+        seen = labels[margin.place]
         residual = residuals.get(bone)
         agreement, certainty = _compare_with_localiser(bone, mask, crop.part(around), leg)
         found[structure(bone, labelled.side).key] = QualityFeatures(
@@ -83,8 +89,9 @@ def measure_leg_features(
             whole=not borders and not any(find_border_faces(box, labels.shape)[0]),
             border_mm2=borders,
             slice_mm=spacing_mm[0],
-            uncertain_band_mm=measure_uncertain_band_mm(
-                margin.values * np.float32(1.0 / MARGIN_SCALE), labels[margin.place] == value, spacing_mm
+            uncertain_band_mm=measure_uncertain_band_mm(leads, seen == value, spacing_mm),
+            uncertain_contact_mm2=measure_uncertain_contact_mm2(
+                leads, seen == value, find_knee_partners(bone, seen, labelled.side), spacing_mm
             ),
             disputed_fraction=disputed.get(bone, nan),
             refined_mm=measure_refinement_mm(residual.values.numpy(), mask, spacing_mm) if residual else nan,
@@ -108,6 +115,11 @@ def measure_leg_features(
             metal_cm3=measure_metal_cm3(metal, mask, around, spacing_mm),
         )
     return found
+
+
+def find_knee_partners(bone: str, labels: np.ndarray, side: Side) -> np.ndarray:
+    """Mark the bones that a bone meets at the knee."""
+    return np.isin(labels, [structure(partner, side).label_value for partner in MET_AT_THE_KNEE.get(bone, ())])
 
 
 def _compare_with_localiser(bone: str, mask: np.ndarray, grid: Grid, leg: Leg | None) -> tuple[float, float]:

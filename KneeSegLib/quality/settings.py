@@ -24,6 +24,8 @@ class QualityLimits:
         side_certainty: less is a toss-up. Scans of one end of a bone are near it.
         cleaned_fraction: cleaning removes fragments; this much is no fragment.
         contact_fraction: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
+        uncertain_contact_mm2: of femur and tibia; with severe osteoarthritis labelled no worse than without, validation
+            knees have up to 920. patellar_contact_mm2: of the patella; they have up to 41.
         edgeless_fraction: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
         air_fraction, blank_fraction: no bone borders on either.
         unseen_fraction: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of
@@ -49,6 +51,8 @@ class QualityLimits:
     side_certainty: float = 0.25
     cleaned_fraction: float = 0.25
     contact_fraction: float = 0.2
+    uncertain_contact_mm2: float = 1500.0
+    patellar_contact_mm2: float = 400.0
     edgeless_fraction: float = 0.25
     air_fraction: float = 0.08
     blank_fraction: float = 0.04
@@ -86,6 +90,12 @@ above 0.85 was mostly below 0.62 mm, that of such menisci below 1.15 mm."""
 UNCERTAIN_MARGIN = 0.5
 """A voxel is uncertain where the most probable class leads by less than this: at best 0.75 against 0.25.
 Not measured."""
+
+MET_AT_THE_KNEE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"femur": ("tibia", "patella"), "tibia": ("femur",), "patella": ("femur",)}
+)
+"""Bones between which an uncertain border is told. At hips and ankles narrow joints touch in good results too: in
+coarse scans of whole legs over up to 30 cm2."""
 
 DISPUTE_STRIDE = 3
 """Every so many voxels of each axis are compared: fractions of a whole bone need no more. Not measured."""

@@ -30,6 +30,27 @@ def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: 
     return float(uncertain * np.prod(spacing_mm) / area_mm2) if area_mm2 else 0.0
 
 
+def measure_uncertain_contact_mm2(
+    margin: np.ndarray, mask: np.ndarray, others: np.ndarray, spacing_mm: Sequence[float]
+) -> float:
+    """Return the area of the faces between a bone's voxels and another bone's at which neither label clearly leads.
+
+    Where disease has closed a joint two bones touch: a network that sees the line between them is certain on both sides
+    of it, one that guesses is not.
+
+    Args:
+        margin, mask, spacing_mm: as for :func:`measure_uncertain_band_mm`.
+        others: bool (Z, Y, X), other bones.
+    """
+    guessed = mask & (margin < UNCERTAIN_MARGIN)
+    area_mm2 = 0.0
+    for axis, step_mm in enumerate(spacing_mm):
+        own, other = np.moveaxis(guessed, axis, 0), np.moveaxis(others, axis, 0)
+        faces = np.count_nonzero(own[1:] & other[:-1]) + np.count_nonzero(own[:-1] & other[1:])
+        area_mm2 += faces * float(np.prod(spacing_mm)) / step_mm
+    return float(area_mm2)
+
+
 def measure_refinement_mm(residual: np.ndarray, mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """Return how far a refinement moved a bone's surface on average: the volume it won or lost over its area.
 

@@ -44,6 +44,7 @@ ONE_AT_A_TIME = {
     "refined_mm": (LIMIT.refined_mm, "refinement moved"),
     "cleaned_fraction": (LIMIT.cleaned_fraction, "removed or relabelled"),
     "contact_fraction": (LIMIT.contact_fraction, "runs into another bone"),
+    "uncertain_contact_mm2": (LIMIT.uncertain_contact_mm2, "the joint may be closed"),
     "edgeless_fraction": (LIMIT.edgeless_fraction, "no edge of bone"),
     "air_fraction": (LIMIT.air_fraction, "borders on air"),
     "blank_fraction": (LIMIT.blank_fraction, "blank"),

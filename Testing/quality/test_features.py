@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from KneeSegLib.anatomy import BONES, SIDES, structure
 from KneeSegLib.ct.joint_slices import JointProbabilities
 from KneeSegLib.ct.leg import JointRoi
 from KneeSegLib.geometry.grid import Axis, Grid
@@ -17,6 +18,7 @@ from KneeSegLib.quality.bays import measure_unlabelled_bone_cm3
 from KneeSegLib.quality.borders import measure_border_areas_mm2
 from KneeSegLib.quality.edges import estimate_noise_hu, measure_edges
 from KneeSegLib.quality.ends import measure_continuing_fraction
+from KneeSegLib.quality.leg import find_knee_partners
 from KneeSegLib.quality.metal import find_metal, measure_metal_cm3
 from KneeSegLib.quality.outlines import measure_outline_steps
 from KneeSegLib.quality.sizes import SIZES, describe_implausible_size
@@ -25,6 +27,7 @@ from KneeSegLib.quality.uncertainty import (
     measure_refinement_mm,
     measure_surface_area_mm2,
     measure_uncertain_band_mm,
+    measure_uncertain_contact_mm2,
 )
 from KneeSegLib.quality.values import find_ceiling_hu, measure_soft_tissue_hu
 from Testing.phantoms.shafts import shaft
@@ -61,6 +64,36 @@ def test_uncertainty_inside_the_bone_counts_too():
     assert measure_uncertain_band_mm(margin, mask, SPACING_MM) == pytest.approx(
         6**3 / measure_surface_area_mm2(mask, SPACING_MM)
     )
+
+
+@pytest.mark.parametrize(("axis", "area_mm2"), [(0, 100.0), (1, 200.0), (2, 50.0)])
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_guessed_border_between_two_bones_is_counted_and_a_clear_one_or_a_gap_is_not(axis, area_mm2, way):
+    """Two cubes of 10 x 10 x 10 voxels of 1 x 0.5 x 2 mm that share 10 x 10 faces."""
+    one = np.zeros((32, 32, 32), bool)
+    one[11:21, 11:21, 11:21] = True
+    other = np.roll(one, 10 * way, axis)
+    guessed, clear = (np.where(one, lead, -lead) for lead in (0.3, 0.8))
+    assert measure_uncertain_contact_mm2(guessed, one, other, SPACING_MM) == pytest.approx(area_mm2)
+    assert measure_uncertain_contact_mm2(clear, one, other, SPACING_MM) == 0.0
+    assert measure_uncertain_contact_mm2(guessed, one, np.roll(other, way, axis), SPACING_MM) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("bone", "partners"),
+    [
+        ("femur", {"tibia_left", "patella_left"}),
+        ("tibia", {"femur_left"}),
+        ("patella", {"femur_left"}),
+        ("talus", set()),
+    ],
+)
+def test_borders_are_judged_between_bones_that_meet_at_the_knee_of_one_leg(bone, partners):
+    keys = [f"{one}_{side}" for side in SIDES for one in BONES]
+    labels = np.array([0, *(structure(key).label_value for key in keys)])
+    marked = find_knee_partners(bone, labels, "left")
+    assert {key for key, found in zip(keys, marked[1:]) if found} == partners
+    assert not marked[0]
 
 
 def predict_knee(femur: float, tibia: float) -> JointProbabilities:
