@@ -37,8 +37,9 @@ CHARTED_METRICS = ("dice", "assd_mm", "hd95_mm", "nsd_1mm")
 MOST_CASES_SHOWN = 3
 """Cases with error maps: the worst one of each system, but no more than this, so that a page stays below 20 MB."""
 
-SYSTEM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f", "#8c564b")
-"""Of systems in charts, in their order: Okabe and Ito's colours, which the colour-blind tell apart, and two more."""
+SYSTEM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f", "#8c564b",
+                 "#882255", "#44aa99", "#999933", "#332288")  # fmt: skip
+"""Of systems in charts, in their order: Okabe and Ito's colours, which the colour-blind tell apart, and six more."""
 
 SIGNIFICANT = 0.05
 """Corrected p values below this are called significant, as is usual."""

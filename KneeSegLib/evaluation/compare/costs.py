@@ -22,7 +22,8 @@ class SystemCost:
 
     Attributes:
         reused: runs that an earlier call had done.
-        training_seconds: of all its networks; NaN where the metadata of one do not hold it.
+        training_seconds: of all its networks, or where some are the user's own of these; NaN where the metadata of one
+            do not hold it.
     """
 
     system: System
@@ -42,14 +43,17 @@ def summarize_costs(systems: Sequence[System], runs: Sequence[Run]) -> list[Syst
 
 
 def find_training_seconds(system: System) -> float:
-    """Return how long the networks of a pipeline were trained; NaN where that is not recorded."""
+    """Return how long the networks of a pipeline were trained, of some of the user's own (``models``) these alone.
+
+    NaN where it is not recorded.
+    """
     if system.pipeline is None:
         return math.nan
     quality = QUALITIES.get(system.options.get("quality", "standard"))
     names = [*PIPELINES[system.pipeline].bundles, *(quality.bundles if quality else ())]
     try:
         own = list_own_bundles(system.options["models"]) if "models" in system.options else {}
-        bundles = [own.get(name) or find_bundle(name) for name in names]
+        bundles = [own[name] for name in names if name in own] or [find_bundle(name) for name in names]
         seconds = [bundle.facts.get(TRAINING_SECONDS, math.nan) for bundle in bundles]
     except (InputError, ModelError):  # the runs say so
         return math.nan

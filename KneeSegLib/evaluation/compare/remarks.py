@@ -58,13 +58,17 @@ def _remark_edges(comparison: Comparison) -> Iterator[str]:
 
 def _remark_cases(results: Results) -> Iterator[str]:
     cases = results.comparison.cases
-    for system in results.comparison.systems:
-        own = sum(system.is_for(case.name) for case in cases)
-        if own < len(cases):
-            yield (
-                f"{system.name} is for {own} of the {len(cases)} cases, those called {system.cases}; its figures are "
-                "over these, and tests against another system over the cases that both are for."
-            )
+    own = [(system, sum(system.is_for(case.name) for case in cases)) for system in results.comparison.systems]
+    some = [
+        f"{system.name} is for {number} of the {len(cases)} cases, those called {system.cases}"
+        for system, number in own
+        if number < len(cases)
+    ]
+    if some:
+        yield (
+            f"{'; '.join(some)}. Figures are over a system's own cases, and tests of two systems over the cases that "
+            "both are for."
+        )
 
 
 def _remark_failures(results: Results) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -35,6 +36,13 @@ def own_models(tmp_path):
 def test_the_training_of_all_networks_counts(own_models):
     system = System("ours", "ct-knee", {"models": str(own_models)})
     assert find_training_seconds(system) == 100.0 * len(PIPELINES["ct-knee"].bundles)
+
+
+def test_of_a_network_trained_apart_its_own_training_counts(own_models):
+    for name in PIPELINES["ct-knee"].bundles:
+        if name != "ct-knee":
+            shutil.rmtree(own_models / name)
+    assert find_training_seconds(System("ours", "ct-knee", {"models": str(own_models)})) == 100.0
 
 
 def test_a_network_without_a_record_leaves_it_open(own_models):
