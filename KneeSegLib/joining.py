@@ -62,8 +62,14 @@ def find_odd_sides(cases: Sequence[Case]) -> tuple[Side, list[int]] | None:
 
 
 def describe_frames(scans: Sequence[ScanResult]) -> list[str]:
-    """Return a warning where the blocks' files name different coordinate systems."""
+    """Return a warning where the blocks' files name different coordinate systems, or none."""
     frames = {scan.volume.frame_of_reference for scan in scans}
+    if frames == {""}:
+        return [
+            f"The {len(scans)} blocks name no frame of reference (FrameOfReferenceUID): that they share one was taken "
+            "from their being of one series. Do not measure lengths and axes from one block to another without "
+            "checking."
+        ]
     if len(frames) < 2:
         return []
     return [

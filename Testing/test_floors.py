@@ -34,6 +34,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "report",
         "second_opinion",
         "joining",
+        "scan_run",
+        "block_runs",
         "segmentation",
     ),
     ("batch", "exporting"),

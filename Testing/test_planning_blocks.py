@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 import KneeSegLib as ks
-from KneeSegLib import segmentation
+from KneeSegLib import block_runs, scan_run
 from KneeSegLib.errors import AnatomyNotFoundError, InputError
 from KneeSegLib.geometry.mesh import points_of
 from KneeSegLib.io.volume import read_scans, read_volume
@@ -154,18 +154,18 @@ def test_block_with_a_damaged_slice_or_unusable_values_is_said_and_the_others_ar
 def test_block_of_the_other_side_is_segmented_anew_and_never_lost(second_finds, phantoms, monkeypatch):
     request, other = Request(device="cpu"), Request(pipeline="ct-femur-vnet", device="cpu")
     volumes = [make_volume(phantoms[name].image, "CT", name, []) for name in ("hip", "knee")]
-    runs, _ = segmentation._prepare_blocks(volumes, request, other, OracleModels())
-    run, opinions = segmentation._run, []
+    runs, _ = block_runs.prepare_blocks(volumes, request, other, OracleModels())
+    run, opinions = scan_run.run_pipeline, []
 
     def refuse_left(request, *rest):
         if request.side == "left" and not second_finds:
             raise AnatomyNotFoundError("No left leg was found.")
         return run(replace(request, side="auto"), *rest)  # the phantom has no left leg
 
-    monkeypatch.setattr(segmentation, "_run", refuse_left)
-    monkeypatch.setattr(segmentation, "_ask", lambda case, first, other, *rest: opinions.append(other.side))
+    monkeypatch.setattr(scan_run, "run_pipeline", refuse_left)
+    monkeypatch.setattr(scan_run, "add_opinion", lambda case, first, other, *rest: opinions.append(other.side))
     monkeypatch.setattr("KneeSegLib.joining.find_odd_sides", lambda cases: ("left", [1]))
-    case = segmentation._segment_blocks(runs, [], no_progress)
+    case = block_runs.segment_blocks(runs, [], no_progress)
     assert len(case.scans) == 2 and "taken for the left one" in case.warnings[-1]
     assert ("kept its side" in case.warnings[-1]) is not second_finds
     assert opinions == ["auto", "auto", *(["left"] if second_finds else [])]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from KneeSegLib.edges.measurement import EDGE_MEANINGS, MEASURED_EDGE
 from KneeSegLib.measurements.settings import OPINION_LIMITS_MM
 from KneeSegLib.progress import Progress, no_progress, split_progress
+from KneeSegLib.report.blocks import describe_gaps, list_legs_over_blocks
 from KneeSegLib.report.cartilage import format_css_gradient
 from KneeSegLib.report.content import collect_warnings, find_shared_limits, show_scan, title_structures
 from KneeSegLib.report.settings import CARTILAGE_SCALE_MM, TILT_TOLD_FROM_DEGREES
@@ -49,6 +50,8 @@ def render_report(case: Case, provenance: Mapping[str, Any], progress: Progress 
         title=title_structures([entry.structure for entry in found]),
         scans=scans,
         all_found=found,
+        legs=list_legs_over_blocks(case),
+        gaps=describe_gaps(case.scans),
         provenance=provenance,
         date=provenance.get("date"),
         warnings=collect_warnings(case),

@@ -105,7 +105,7 @@ def without_networks(monkeypatch) -> None:
         }
         return Case([ScanResult(volume, labels, {}, measure_structures(labels))], [], provenance)
 
-    monkeypatch.setattr("KneeSegLib.segmentation._run", run)
+    monkeypatch.setattr("KneeSegLib.scan_run.run_pipeline", run)
 
 
 def test_of_a_place_only_what_the_user_named_is_kept(tmp_path):

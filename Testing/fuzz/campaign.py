@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -17,7 +18,10 @@ from KneeSegLib.failures import as_known_error
 from Testing.fuzz.doors import DOORS, change
 
 LONGEST_SECONDS = 60
-"""A mutant of some kB that takes longer hangs."""
+"""A mutant of some kB that takes longer hangs: so much of the processor, since others may use it at the same time."""
+
+LONGEST_WAIT_SECONDS = 600
+"""... or so much time, whatever it waits for: more than what is read in another process may take."""
 
 FEWEST_MUTANTS = 3
 """Of each format, however long it takes to begin."""
@@ -77,8 +81,12 @@ def _copy(sound: Path, to: Path) -> Path:
 def _watched() -> Iterator[None]:
     """Raise Hang after too long, and Fetch where a connection is opened."""
 
+    began, used = time.monotonic(), _used_seconds()
+
     def hang(*_: Any) -> None:
-        raise Hang
+        if _used_seconds() - used > LONGEST_SECONDS or time.monotonic() - began > LONGEST_WAIT_SECONDS:
+            raise Hang
+        signal.alarm(LONGEST_SECONDS)
 
     def fetch(*_: Any) -> None:
         raise Fetch
@@ -95,6 +103,12 @@ def _watched() -> Iterator[None]:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
         socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+def _used_seconds() -> float:
+    """Return the processor time of this process and of those that it has started and that have ended."""
+    times = os.times()
+    return sum(times[:4])
 
 
 def run(name: str, first_seed: int, end: float, note: Path) -> list[tuple[int, str, bytes]]:
