@@ -10,6 +10,7 @@ import pydicom
 from pydicom.encaps import generate_frames
 
 from KneeSegLib.io.screening.jpeg import Size, measure_jpeg, measure_jpeg_2000
+from KneeSegLib.io.screening.pictures import count_plausible_pixels
 
 _TAGS = ["Rows", "Columns", "NumberOfFrames", "PixelData"]
 
@@ -24,9 +25,13 @@ def describe_odd_frame(path: Path) -> str | None:
         measure = _choose_measure(str(dataset.file_meta.TransferSyntaxUID))
         expected = (int(dataset.Columns), int(dataset.Rows), 1)
         frames = int(dataset.get("NumberOfFrames") or 1)
-        found = [measure(frame) for frame in generate_frames(dataset.PixelData, number_of_frames=frames)]
+        stored = list(generate_frames(dataset.PixelData, number_of_frames=frames))
+        found = [measure(frame) for frame in stored]
+        tight = next((frame for frame in stored if expected[0] * expected[1] > count_plausible_pixels(frame)), None)
     except Exception:  # a damaged file raises anything: the decoder tells what can be told of it
         return None
+    if tight is not None:
+        return f"its header says {_describe(expected)}, and {len(tight)} bytes are stored for them"
     odd = next((size for size in found if size not in (None, expected)), None)
     return (
         None

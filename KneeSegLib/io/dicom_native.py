@@ -96,6 +96,7 @@ def _as_frames(dataset: Dataset) -> np.ndarray | None:
         and dataset.PhotometricInterpretation in ("MONOCHROME1", "MONOCHROME2")
         and (allocated == 16 or (allocated == 8 and order == "<"))  # two of 8 bits are a word of big endian
         and 1 <= stored <= allocated
+        and min(int(dataset.Rows), int(dataset.Columns)) >= 1
         and int(dataset.get("HighBit", stored - 1)) == stored - 1
         and "RealWorldValueMappingSequence" not in dataset  # the decoder puts it before the rescale tags
     )

@@ -90,7 +90,7 @@ def _needs_copy(plane: Slice) -> bool:
 
 
 def _other_size_sentence(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> str:
-    frames, rows, columns = shape
+    frames, rows, columns = shape[:3]
     return (
         f"The pixels of {describe_place(path)} were decoded as {columns} x {rows} in {frames} frames, and its header "
         f"says {size[0]} x {size[1]}; the file is damaged: copy or export it again."

@@ -61,6 +61,9 @@ def read_slice_images(folder: Path, geometry: StatedGeometry, called: str | None
     pixels = sizes[0][0] * sizes[0][1]
     require_memory(PICTURE_BYTES_PER_VOXEL * len(paths) * pixels, f"Reading {len(paths)} slice images")
     slices = _decode(paths, [picture.reader for picture in pictures], pixels)
+    for path, values in zip(paths, slices, strict=True):
+        if values.shape != sizes[0][::-1]:
+            raise _unreadable(path)  # the library found another size than its header says
     image = sitk.GetImageFromArray(np.stack(slices))
     image.SetSpacing(geometry.spacing_mm)
     image.SetDirection(sitk.DICOMOrientImageFilter.GetDirectionCosinesFromOrientation(geometry.orientation or "LPS"))

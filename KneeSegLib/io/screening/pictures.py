@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from KneeSegLib.io.screening.jpeg import measure_jpeg
-from KneeSegLib.io.screening.settings import DEFLATE_RATIO, PICTURE_RATIO
+from KneeSegLib.io.screening.settings import DEFLATE_RATIO, LARGE_SLICE_PIXELS, PICTURE_RATIO
 
 Reader = Literal["PNGImageIO", "TIFFImageIO", "BMPImageIO", "JPEGImageIO"]
 
@@ -52,9 +52,14 @@ def screen_picture(path: Path) -> Picture:
         picture = screen(content)
     except (struct.error, KeyError) as error:
         raise OddPictureError("it is cut short") from error
-    if min(picture.columns, picture.rows) < 1 or picture.columns * picture.rows > PICTURE_RATIO * len(content):
+    if min(picture.columns, picture.rows) < 1 or picture.columns * picture.rows > count_plausible_pixels(content):
         raise OddPictureError(f"it says that it has {picture.columns} x {picture.rows} pixels")
     return picture
+
+
+def count_plausible_pixels(stored: bytes) -> int:
+    """Return how many pixels compressed bytes may be."""
+    return max(LARGE_SLICE_PIXELS, PICTURE_RATIO * len(stored))
 
 
 def _screen_png(content: bytes) -> Picture:
@@ -91,8 +96,11 @@ def _screen_tiff(content: bytes) -> Picture:
     (following,) = struct.unpack_from(f"{order}{offset}", content, at + fields * field.size)
     columns, rows, channels = tags[256], tags[257], tags.get(277, 1)
     bits = tags.get(258, 1) if channels == 1 else 8  # of several channels the tag holds where they stand
-    room = len(content) * (PICTURE_RATIO if tags.get(259, 1) != 1 else 1)
-    _require(columns * rows * channels * bits <= 8 * room, f"it says that it has {columns} x {rows} pixels")
+    is_packed = tags.get(259, 1) != 1
+    _require(
+        is_packed or columns * rows * channels * bits <= 8 * len(content),
+        f"it says that it has {columns} x {rows} pixels",
+    )
     return Picture("TIFFImageIO", columns, rows, 2 if following else 1)
 
 

@@ -61,5 +61,7 @@ LARGEST_INFLATED = 2**28
 """Bytes of a DICOM file that is deflated as a whole: slices are, which have half a megabyte each. Not measured."""
 
 PICTURE_RATIO = 4096
-"""A picture has no more pixels for each byte of its file: blank ones in the tightest compressions of TIFF have about as
-many. Not measured."""
+"""A large compressed slice has no more pixels for each byte of its file. Not measured."""
+
+LARGE_SLICE_PIXELS = 2**24
+"""... where it has more pixels than this, 4096 x 4096: smaller ones may be blank and take nearly no bytes."""

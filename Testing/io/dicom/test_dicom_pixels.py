@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ImplicitVRLittleEnd
 from KneeSegLib.errors import InputError, ResourceError
 from KneeSegLib.io import decoder, dicom_pixels
 from KneeSegLib.io.dicom_folder import read_folder
+from KneeSegLib.io.dicom_frames import describe_odd_frame
 from KneeSegLib.io.dicom_native import read_native_values
 from KneeSegLib.io.dicom_pixels import read_pixels
 from KneeSegLib.io.screening import child
@@ -109,6 +111,18 @@ def test_compressed_pixels_that_claim_another_size_are_refused(compressor, claim
     compress(sorted(tmp_path.iterdir())[1], compressor, claim)
     with pytest.raises(InputError, match="compressed pixels are 65000 x 65500, and its header says 32 x 32; copy or"):
         read_pixels(read_folder(tmp_path).slices)
+
+
+def test_a_header_that_claims_more_pixels_than_are_stored_is_refused(tmp_path):
+    write_series(tmp_path, range(0, 9, 3))
+    for path in tmp_path.iterdir():
+        compress(path, "JPEG2000", claim_jpeg_2000)
+        dataset = pydicom.dcmread(path)
+        dataset.Rows, dataset.Columns = 65500, 65000
+        dataset.save_as(path)
+    assert re.fullmatch(
+        r"its header says 65000 x 65500, and \d{2,3} bytes are stored for them", describe_odd_frame(path) or ""
+    )
 
 
 def test_compressed_pixels_that_are_cut_short_are_refused_with_their_compression(tmp_path):
