@@ -28,6 +28,8 @@ _TYPES = {
     **dict.fromkeys(("float", "float32"), "f4"),
     **dict.fromkeys(("double", "float64"), "f8"),
 }
+_OTHER_LINES = ("ply", "format", "comment", "obj_info")
+_CORNERS = ("vertex_indices", "vertex_index")
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
 
 
@@ -58,6 +60,9 @@ def require_sound_ply(path: Path) -> None:
     points = next((element.count for element in elements if element.name == "vertex"), 0)
     values = None if byte_order else content[start:].split()
     for element in elements:
+        lists = [name for name, types in element.fields if len(types) == 2]
+        if element.name == "face" and (not lists or lists[0] not in _CORNERS):
+            raise _damaged(path, "its faces have no list of points")
         if element.is_plain and values is None:
             start += element.count * _row_type(element, byte_order, 0).itemsize
             if start > len(content):
@@ -128,7 +133,7 @@ def _read_elements(header: list[list[str]], path: Path) -> list[_Element]:
             if not all(name in _TYPES for name in types):
                 raise _damaged(path, f"its header has a property of an unknown type, {' '.join(types)[:40]!r}")
             elements[-1].fields.append((words[-1], tuple(_TYPES[name] for name in types)))
-        elif words[0] in ("element", "property"):
+        elif words[0] not in _OTHER_LINES:
             raise _damaged(path, f"its header has the line {' '.join(words)[:40]!r}")
     return elements
 
