@@ -208,7 +208,7 @@ def _read_vtp(path: Path) -> tuple[vtkPolyData, str]:
     require_sound_vtp(path)
     polydata = _output_of(vtkXMLPolyDataReader(), path)
     space = polydata.GetFieldData().GetAbstractArray("SPACE")
-    return polydata, f"SPACE={space.GetValue(0)}" if space else ""
+    return polydata, f"SPACE={space.GetValue(0)}" if space and space.GetNumberOfValues() else ""
 
 
 # VTK's readers and writers have no class in common that has these methods.
