@@ -115,7 +115,8 @@ def _find_bone(clefts: np.ndarray, bone: np.ndarray, hu: np.ndarray, spacing_mm:
         return found
     place = grow_box(place, [1, 1, 1], clefts.shape)
     components, voxels = label_components(clefts[place])
-    mean_hu = np.bincount(components.ravel(), hu[place].ravel(), len(voxels)) / np.maximum(voxels, 1)
+    inside = components > 0
+    mean_hu = np.bincount(components[inside], hu[place][inside], len(voxels)) / np.maximum(voxels, 1)
     enclosed, bone_hu = _measure_surroundings(components, len(voxels), bone[place], hu[place])
     is_bone = (mean_hu > CLEFT_HU) & (mean_hu >= LEAST_DENSITY * bone_hu) & (enclosed >= LEAST_ENCLOSED)
     is_bone &= voxels * np.prod(spacing_mm) >= LEAST_CLEFT_MM3

@@ -128,11 +128,11 @@ def test_a_leaf_that_joins_two_parts_of_a_bone_stays(bone):
 
 
 def test_what_hangs_on_a_leaf_goes_with_it(bone):
-    lump = np.zeros((40, 48, 40), np.uint8)
-    lump[:, :40] = bone
-    lump[20:22, 35:43, 15:18] = CALCANEUS.label_value
-    lump[19:23, 43:46, 14:19] = CALCANEUS.label_value
-    assert not cut_spikes(lump, SPACING, [CALCANEUS])[:, 37:].any()
+    knob = np.zeros((40, 48, 40), np.uint8)
+    knob[:, :40] = bone
+    knob[20:22, 35:43, 15:18] = CALCANEUS.label_value
+    knob[19:23, 43:46, 14:19] = CALCANEUS.label_value
+    assert not cut_spikes(knob, SPACING, [CALCANEUS])[:, 37:].any()
 
 
 def test_a_scrap_of_a_bone_is_not_cut_to_nothing():
