@@ -82,7 +82,7 @@ def require_sound_vtp(path: Path) -> None:
     wide = b'header_type="UInt64"' in head
     length_bytes, kind = (8, "Q") if wide else (4, "I")
     order = ">" if b'byte_order="BigEndian"' in head else "<"
-    for tag in re.findall(rb"<DataArray[^>]*>", head):
+    for tag in re.findall(rb"<(?:Data)?Array[^>]*>", head):
         fields = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in re.findall(rb'(\w+)="([^"]*)"', tag)
         }
@@ -98,6 +98,8 @@ def require_sound_vtp(path: Path) -> None:
             if place + (3 + length) * length_bytes > len(content):
                 raise _damaged(path, f"an array of {length} packed blocks lies beyond its end")
             _, block, last, *stored = struct.unpack_from(f"{order}{3 + length}{kind}", content, place)
+            if length and not block:
+                raise _damaged(path, "an array is packed in blocks of no size")
             if place + sum(stored) > len(content) or max(block * length, last) > _MOST_PACKED * len(content):
                 raise _damaged(path, "an array claims more than can be packed in it")
             continue

@@ -1,11 +1,11 @@
-"""Accuracy on people whom no network was trained on: renders each, segments it, prints and saves the table.
+"""Accuracy on subjects that no network was trained on: renders each, segments it, prints and saves the table.
 
     python Testing/benchmarks/held_out.py --prepared work/people --output work/held_out.json
 
 People are those of the group ``test`` among the prepared ones (``kneeseg synthesize --prepare``); every second one is
 rendered as a left leg. The images come from the same renderer as the training images: this measures how well the
 networks learned what they were taught, on new anatomy, and not how well they do on real scans. ``--simulator other``
-renders the same people in another way, which no network has seen. ``--disease osteoarthritis`` gives the same people
+renders the same subjects in another way, which no network has seen. ``--disease osteoarthritis`` gives the same subjects
 severe osteoarthritis of the knee: tissue, noise and scanner stay those of the healthy images, so that pairs compare.
 """
 
@@ -74,15 +74,15 @@ def main() -> None:
 
 
 def measured(joint: str, options: argparse.Namespace) -> Cohort:
-    """Figures of one joint's pipeline over its people, sides pooled by calling every leg a right one.
+    """Figures of one joint's pipeline over its subjects, sides pooled by calling every leg a right one.
 
-    Distances and overlaps are means over the people in whom a structure was found at all; the table says how many.
+    Distances and overlaps are means over the subjects in which a structure was found at all; the table says how many.
     """
     cases: dict[str, dict[str, Agreement]] = {}
-    people = list_prepared_subjects(options.prepared, joint, options.group)
+    subjects = list_prepared_subjects(options.prepared, joint, options.group)
     flagged: dict[str, list[float]] = {}
     silent: dict[str, list[float]] = {}
-    for image, (number, path) in product(range(options.images), enumerate(people)):
+    for image, (number, path) in product(range(options.images), enumerate(subjects)):
         side = ("right", "left")[(number + image) % 2]
         truth = rendered(path, side, options.seed + SEEDS_OF_IMAGE * image + number, options)
         started = time.perf_counter()
@@ -115,7 +115,7 @@ def measured(joint: str, options: argparse.Namespace) -> Cohort:
         images="synthetic",
         description=describe(joint, options),
         unit="subjects" if options.images == 1 else "images",
-        count=len(people) * options.images,
+        count=len(subjects) * options.images,
         weights=checksums_of(
             (*PIPELINES[f"ct-{joint}"].bundles, *QUALITIES[options.quality].bundles), options.models
         ),

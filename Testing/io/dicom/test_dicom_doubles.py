@@ -34,6 +34,6 @@ def test_copies_that_are_compressed_are_known(tmp_path):
 def test_a_copy_that_cannot_be_decoded_is_none(tmp_path):
     write_series(tmp_path / "plain", range(0, 30, 3))
     for number, path in enumerate(sorted(write_series(tmp_path / "packed", range(0, 30, 3)).iterdir())):
-        compress(path, "JPEG", spoil=lambda frame, spoilt=number == 4: frame[:40] if spoilt else frame)
+        compress(path, "JPEG", spoil=lambda frame, damaged=number == 4: frame[:40] if damaged else frame)
     kept, copies = drop_doubles(read_folder(tmp_path).slices)
     assert (len(kept), copies) == (11, 9)
