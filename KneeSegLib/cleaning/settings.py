@@ -77,5 +77,5 @@ LEAST_SPIKE_MM = 1.0
 """They are cut off where they are farther than this from where it fits; sharp edges of bone stay."""
 
 LARGEST_SPIKE_MM3 = 60.0
-"""Larger leaves stay. On two synthetic ankles leaves of up to 32 mm3 were wrong in 91 % of their voxels and more; one of
-198 mm3 on a synthetic knee was right, part of a plateau with a bay below it."""
+"""Larger leaves stay. On two synthetic ankles leaves of up to 32 mm3 were wrong in 91 % of their voxels and more; one
+of 198 mm3 on a synthetic knee was right, part of a plateau with a bay below it."""

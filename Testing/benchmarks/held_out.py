@@ -5,7 +5,7 @@
 People are those of the group ``test`` among the prepared ones (``kneeseg synthesize --prepare``); every second one is
 rendered as a left leg. The images come from the same renderer as the training images: this measures how well the
 networks learned what they were taught, on new anatomy, and not how well they do on real scans. ``--simulator other``
-renders the same subjects in another way, which no network has seen. ``--disease osteoarthritis`` gives the same subjects
+renders the same subjects in another way, which no network has seen. ``--disease osteoarthritis`` gives the same ones
 severe osteoarthritis of the knee: tissue, noise and scanner stay those of the healthy images, so that pairs compare.
 """
 
