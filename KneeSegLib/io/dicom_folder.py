@@ -25,7 +25,7 @@ from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_walk import Walk
 from KneeSegLib.io.file_places import describe_place
 from KneeSegLib.io.image_formats import archive_ending, is_archive, is_image_name
-from KneeSegLib.io.screening.deflated_dicom import inflates_without_end
+from KneeSegLib.io.screening.deflated_dicom import inflates_beyond
 from KneeSegLib.io.screening.settings import LARGEST_INFLATED
 from KneeSegLib.io.slice_images import find_slice_images
 
@@ -102,7 +102,7 @@ def is_directory_file(path: Path) -> bool:
     if not path.is_file() or not is_dicom(path):
         return False
     try:
-        if inflates_without_end(path):
+        if inflates_beyond(path, LARGEST_INFLATED):
             return False
         return _is_directory(pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True))
     except Exception:  # damaged: what reads it next says so
@@ -193,7 +193,7 @@ def _add_file(path: Path, content: FolderContent) -> None:
             content.other_files += 1
         return
     try:
-        if inflates_without_end(path):
+        if inflates_beyond(path, LARGEST_INFLATED):
             content.unreadable[path] = f"it inflates to more than {LARGEST_INFLATED >> 20} MB"
             return
         with open(path, "rb") as file:

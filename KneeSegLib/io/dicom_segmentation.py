@@ -11,14 +11,21 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.anatomy import SIDE_CODES, SIDES, STRUCTURES
-from KneeSegLib.errors import InputError
+from KneeSegLib.errors import InputError, ResourceError
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.label_segments import Segment
+from KneeSegLib.io.screening.child import run_in_child
+from KneeSegLib.io.screening.deflated_dicom import inflates_beyond
+from KneeSegLib.io.screening.settings import (
+    CHILD_BYTES,
+    CHILD_SECONDS,
+    CHILD_SECONDS_PER_SLICE,
+    LARGEST_INFLATED_SEGMENTATION,
+)
 from KneeSegLib.io.settings import FRACTION_INSIDE, LABEL_WORKING_BYTES
 from KneeSegLib.memory import require_memory
 
 if TYPE_CHECKING:
-    from highdicom import Volume
     from highdicom.seg import Segmentation, SegmentDescription
     from pydicom.dataset import Dataset
 
@@ -27,13 +34,25 @@ if TYPE_CHECKING:
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes: Segmentation Storage, and Label Map Segmentation Storage."""
 
+_NUMBERS = "numbers.npy"
+
 _log = logging.getLogger(__name__)
 
 
 def is_dicom_segmentation(path: Path) -> bool:
-    """Return whether a DICOM file holds a segmentation."""
+    """Return whether a DICOM file holds a segmentation.
+
+    Raises:
+        InputError: it is deflated and larger than a segmentation is.
+    """
     import pydicom
 
+    if inflates_beyond(path, LARGEST_INFLATED_SEGMENTATION):
+        raise InputError(
+            f"{shown_name(path)} is DICOM that is deflated as a whole and takes more than "
+            f"{LARGEST_INFLATED_SEGMENTATION >> 20} MB, more than a segmentation of a leg does; save it as .seg.nrrd "
+            "from 3D Slicer, or export it in another transfer syntax."
+        )
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"], force=True)
         return header.get("SOPClassUID") in _SEGMENTATIONS
@@ -68,23 +87,29 @@ def read_dicom_segmentation(path: Path) -> tuple[sitk.Image, list[Segment]]:
         )
     voxels = int(np.prod(geometry.spatial_shape, dtype=np.int64))
     shape = " x ".join(map(str, reversed(geometry.spatial_shape)))
-    require_memory(voxels * (LABEL_WORKING_BYTES + len(numbers)), f"Reading {shape} voxels from {name}")
+    needed = voxels * (LABEL_WORKING_BYTES + len(numbers))
+    require_memory(needed, f"Reading {shape} voxels from {name}")
     try:
-        volume = _read_numbers(segmentation, path)
+        if segmentation.file_meta.TransferSyntaxUID.is_encapsulated:
+            array, affine = _decode_in_child(path, needed, int(segmentation.NumberOfFrames))
+        else:
+            array, affine = _read_numbers(segmentation, path)
+    except ResourceError:
+        raise
     except Exception as error:  # as above
         _log.info("highdicom on %s: %s", name, type(error).__name__)
         raise InputError(
             f"The frames of {name}, a DICOM segmentation, cannot be decoded: it is cut short or damaged; export it "
             "again."
         ) from error
-    layered = volume.number_of_channel_dimensions > 0
+    layered = array.ndim == 4
     segments = [
         Segment(layer, 1, number, *_name(segmentation.get_segment_description(number)))
         if layered
         else Segment(0, number, number, *_name(segmentation.get_segment_description(number)))
         for layer, number in enumerate(numbers)
     ]
-    return _as_image(volume), segments
+    return _as_image(array, affine), segments
 
 
 def _open(path: Path) -> tuple[Segmentation, list[int]]:
@@ -95,26 +120,48 @@ def _open(path: Path) -> tuple[Segmentation, list[int]]:
     return segmentation, [int(number) for number in segmentation.segment_numbers]
 
 
-def _read_numbers(segmentation: Segmentation, path: Path) -> Volume:
-    """Return segment numbers, or where a voxel may belong to several segments, a channel for each."""
+def _decode_in_child(path: Path, bytes_allowed: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return what :func:`_read_numbers` does of frames that are compressed: what crashes a decoder ends it alone."""
+    bytes_allowed += CHILD_BYTES + path.stat().st_size
+    seconds = CHILD_SECONDS + CHILD_SECONDS_PER_SLICE * frames
+    with run_in_child(_leave_numbers, [str(path)], bytes_allowed, seconds) as (affine, folder):
+        return np.load(folder / _NUMBERS), np.array(affine)
+
+
+def _leave_numbers(folder: Path, path: str) -> list[list[float]]:
+    segmentation, _ = _open(Path(path))
+    array, affine = _read_numbers(segmentation, Path(path))
+    np.save(folder / _NUMBERS, array)
+    return affine.tolist()
+
+
+def _read_numbers(segmentation: Segmentation, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return segment numbers [slice, row, column] and the affine matrix of these indices.
+
+    Where a voxel may belong to several segments, there is a fourth axis of a channel for each.
+    """
     if segmentation.segmentation_type.value != "FRACTIONAL":
         try:
-            return segmentation.get_volume(combine_segments=True, allow_missing_positions=True)
+            volume = segmentation.get_volume(combine_segments=True, allow_missing_positions=True)
         except RuntimeError:  # segments overlap, and what highdicom had begun keeps its table locked
             segmentation, _ = _open(path)
-            return segmentation.get_volume(allow_missing_positions=True)
-    fractions = segmentation.get_volume(rescale_fractional=True, allow_missing_positions=True)
-    return fractions.with_array((fractions.array >= FRACTION_INSIDE).astype(np.uint8))
+            volume = segmentation.get_volume(allow_missing_positions=True)
+        return _compact(volume.array), volume.affine
+    volume = segmentation.get_volume(rescale_fractional=True, allow_missing_positions=True)
+    return (volume.array >= FRACTION_INSIDE).astype(np.uint8), volume.affine
 
 
-def _as_image(volume: Volume) -> sitk.Image:
-    array, affine = np.asarray(volume.array), np.array(volume.affine, float)
+def _compact(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(np.uint8 if numbers.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def _as_image(array: np.ndarray, affine: np.ndarray) -> sitk.Image:
+    affine = np.array(affine, float)
     if np.linalg.det(affine[:3, :3][:, ::-1]) < 0:
         array = array[::-1]
         affine[:3, 3] += affine[:3, 0] * (array.shape[0] - 1)
         affine[:3, 0] *= -1.0
-    kind = np.uint8 if array.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array.astype(kind)), isVector=array.ndim == 4)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array), isVector=array.ndim == 4)
     steps = affine[:3, 2::-1]  # of columns, rows, slices
     lengths = np.linalg.norm(steps, axis=0)
     image.SetSpacing(lengths.tolist())

@@ -8,10 +8,17 @@ import pytest
 import SimpleITK as sitk
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
-from pydicom.uid import generate_uid
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
 
 from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError
+from KneeSegLib.io import dicom_segmentation
 from KneeSegLib.io.dicom_segmentation import read_dicom_segmentation
 from KneeSegLib.io.label_maps import read_label_map
 from KneeSegLib.io.label_meaning import LabelMeaning
@@ -63,11 +70,20 @@ def two_boxes() -> np.ndarray:
 DESCRIPTIONS = (describe(1, "thigh", FEMUR), describe(2, "Left tibia"))
 
 
-@pytest.mark.parametrize("kind", [SegmentationTypeValues.BINARY, SegmentationTypeValues.FRACTIONAL])
-def test_segments_are_known_by_codes_or_names_and_lie_where_the_scan_does(kind, scan, tmp_path):
+KINDS = [
+    (SegmentationTypeValues.BINARY, ExplicitVRLittleEndian),
+    (SegmentationTypeValues.FRACTIONAL, ExplicitVRLittleEndian),
+    (SegmentationTypeValues.FRACTIONAL, JPEGLSLossless),
+    (SegmentationTypeValues.LABELMAP, RLELossless),
+]
+
+
+@pytest.mark.parametrize(("kind", "syntax"), KINDS)
+def test_segments_are_known_by_codes_or_names_and_lie_where_the_scan_does(kind, syntax, scan, tmp_path):
     masks = two_boxes()
     stored = masks.astype(float) if kind is SegmentationTypeValues.FRACTIONAL else masks
-    labels = read_label_map(write_seg(tmp_path / "seg.dcm", scan, stored, DESCRIPTIONS, kind))
+    path = write_seg(tmp_path / "seg.dcm", scan, stored, DESCRIPTIONS, kind, transfer_syntax_uid=syntax)
+    labels = read_label_map(path)
     reference = read_volume(scan).image
     expected, predicted = reference, sitk.Cast(labels, sitk.sitkUInt8)
     for value, segment in ((FEMUR.label_value, 0), (TIBIA.label_value, 1)):
@@ -124,6 +140,29 @@ def test_damaged_segmentation_is_refused_in_a_sentence(keep, scan, tmp_path):
     path = write_seg(tmp_path / "seg.dcm", scan, two_boxes(), DESCRIPTIONS)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match="seg.dcm is (a DICOM segmentation that cannot|DICOM but no seg)"):
+        read_label_map(path)
+
+
+def test_compressed_frames_that_end_their_decoder_are_refused_in_a_sentence(scan, tmp_path):
+    masks = two_boxes().astype(float)
+    syntax = {"transfer_syntax_uid": JPEGLSLossless}
+    path = write_seg(tmp_path / "seg.dcm", scan, masks, DESCRIPTIONS, SegmentationTypeValues.FRACTIONAL, **syntax)
+    start_of_frame = b"\xff\xf7\x00\x0b\x08\x00\x20\x00\x20"
+    assert start_of_frame in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(start_of_frame, b"\xff\xf7\x00\x0b\x08\xff\xf0\xff\xf0"))
+    with pytest.raises(InputError, match="The frames of seg.dcm, a DICOM segmentation, cannot be decoded"):
+        read_label_map(path)
+
+
+def test_a_segmentation_that_inflates_without_end_is_refused(monkeypatch, scan, tmp_path):
+    monkeypatch.setattr(dicom_segmentation, "LARGEST_INFLATED_SEGMENTATION", 2**20)
+    path = write_seg(tmp_path / "seg.dcm", scan, two_boxes(), DESCRIPTIONS)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = bytes(2**21)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    assert path.stat().st_size < 2**15
+    with pytest.raises(InputError, match="deflated as a whole and takes more than 1 MB"):
         read_label_map(path)
 
 

@@ -6,15 +6,15 @@ import struct
 import zlib
 from pathlib import Path
 
-from KneeSegLib.io.screening.settings import BLOCK_BYTES, LARGEST_INFLATED
+from KneeSegLib.io.screening.settings import BLOCK_BYTES
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _META = struct.Struct("<HH2sHI")  # group, element, UL, 4, bytes of the other elements of the group
 _META_AT = 132
 
 
-def inflates_without_end(path: Path) -> bool:
-    """Return whether a file is deflated DICOM that takes more memory than a slice or a volume does."""
+def inflates_beyond(path: Path, most_bytes: int) -> bool:
+    """Return whether a file is deflated DICOM that takes more memory than ``most_bytes``."""
     with open(path, "rb") as file:
         start = file.read(1024)
         if _DEFLATED not in start:
@@ -27,6 +27,6 @@ def inflates_without_end(path: Path) -> bool:
             if not packed:
                 return False
             inflated += len(inflate.decompress(packed, BLOCK_BYTES))
-            if inflated > LARGEST_INFLATED:
+            if inflated > most_bytes:
                 return True
     return False

@@ -14,9 +14,9 @@ from pydicom.fileset import FileSet
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io import dicom_folder
 from KneeSegLib.io.dicom_folder import read_folder
 from KneeSegLib.io.dicom_series import list_series
-from KneeSegLib.io.screening import deflated_dicom
 from KneeSegLib.io.volume import read_volume
 
 NINE = range(0, 27, 3)
@@ -192,7 +192,7 @@ def test_slices_that_are_deflated_are_read(dicom_series, tmp_path):
 
 
 def test_a_file_that_inflates_without_end_is_left_out_with_a_note(dicom_series, monkeypatch, tmp_path):
-    monkeypatch.setattr(deflated_dicom, "LARGEST_INFLATED", 2**20)
+    monkeypatch.setattr(dicom_folder, "LARGEST_INFLATED", 2**20)
     deflate(sorted(dicom_series(tmp_path, [*NINE, 27]).iterdir())[-1], 2**21)
     (note,) = read_volume(tmp_path).notes
     assert note.startswith("1 damaged file was left out; the first of them is file 10 of 10: it inflates to more than")
