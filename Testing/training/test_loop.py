@@ -36,12 +36,11 @@ def tiny(name: str, **changes):
 
 def test_a_few_steps_teach_the_slice_network_to_find_bone(tmp_path, prepared):
     plain = {"slab_slices": 4, "neighbour_offsets_mm": [-2.0, 2.0], "losses": {"cross_entropy": 1.0}}
-    recipe = tiny("ct-knee", steps=60, learning_rate=0.02, ema=0.9, seed=4, **plain)
+    recipe = tiny("ct-knee", steps=60, learning_rate=0.01, ema=0.9, seed=4, **plain)
     training = Training(recipe, prepared, tmp_path)
     training.run(report=lambda line: None)
-    losses = [line.split(",")[1] for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
-    assert training.validate()["dice_background"] > 0.8
-    assert float(losses[0]) < 1.0
+    dice = training.validate()  # a network that finds nothing has .82 for the background
+    assert max(dice["dice_femur"], dice["dice_tibia"]) > 0.3, dice  # .39 to .55 with three seeds
 
 
 @pytest.mark.parametrize("name", ["ct-localiser", "ct-naming", "ct-refine"])
