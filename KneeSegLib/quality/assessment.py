@@ -89,9 +89,7 @@ def _reasons(bone: str, features: QualityFeatures, limit: QualityLimits) -> Iter
         yield f"The refinement moved its edge by {features.refined_mm:.1f} mm on average."
     if features.contact_fraction > limit.contact_fraction:
         yield f"Over {features.contact_fraction:.0%} of its surface it runs into another bone; the border may be wrong."
-    elif features.uncertain_contact_mm2 > (
-        limit.patellar_contact_mm2 if bone == "patella" else limit.uncertain_contact_mm2
-    ):
+    elif features.uncertain_contact_mm2 > limit.uncertain_contact_mm2:
         yield (
             f"Over {features.uncertain_contact_mm2 / 100.0:.1f} cm2 it touches another bone of the knee, and the "
             "border between them is uncertain: the joint may be closed."
