@@ -16,6 +16,7 @@ from KneeSegLib.io.image_formats import (
     shown_name,
 )
 from KneeSegLib.io.image_geometry import require_known_spacing
+from KneeSegLib.io.library_messages import log_itk_messages
 from KneeSegLib.io.screening import (
     require_as_screened,
     require_regular_file,
@@ -45,7 +46,7 @@ def read_image_file(path: Path, spacing_stated: bool = False) -> sitk.Image:
         ResourceError: not enough memory.
     """
     require_regular_file(path)
-    with readable_path(path) as readable:
+    with readable_path(path) as readable, log_itk_messages():
         header = screen_image_file(path)
         if header is None:
             return _read_others(readable, path, spacing_stated)

@@ -10,6 +10,10 @@ import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.image_formats import read_start, readable_path, recognise_format, shown_name
+from KneeSegLib.io.library_messages import log_itk_messages
+from KneeSegLib.io.screening.image_file import recognise_image
+from KneeSegLib.io.screening.nifti import read_nifti_header
+from KneeSegLib.io.screening.nifti_placing import check_nifti_placing
 
 _HOLD_SPACING = {
     "NrrdImageIO",
@@ -39,7 +43,7 @@ def require_known_spacing(path: Path, way_out: str = "") -> None:
     """
     name = shown_name(path)
     instead = f"{way_out}, or " if way_out else ""
-    with readable_path(path) as readable:
+    with readable_path(path) as readable, log_itk_messages():
         reader = sitk.ImageFileReader.GetImageIOFromFileName(str(readable))
     if reader not in _HOLD_SPACING:
         kind = reader.removesuffix("ImageIO") or "unknown"
@@ -76,11 +80,21 @@ def describe_missing_orientation(path: Path) -> str | None:
     )
 
 
+def check_placing(path: Path, image: sitk.Image, way_out: str = "correct its header") -> str | None:
+    """Return the sentence for a file that says in two ways how it lies; None for one that says it once, or not.
+
+    Raises:
+        InputError: a NIfTI of which nothing that it says is where ``image`` was read to lie.
+    """
+    is_nifti = recognise_image(path) == "NIfTI" and image.GetDimension() == 3
+    return check_nifti_placing(path, image, way_out) if is_nifti else None
+
+
 def _why_no_orientation(path: Path) -> str | None:
     start = read_start(path)
-    kind = recognise_format(start)
+    kind = recognise_image(path)
     if kind == "NIfTI":
-        return _why_no_nifti_orientation(start)
+        return _why_no_nifti_orientation(read_nifti_header(path).start)
     if kind == "NRRD":
         space = _nrrd_fields(start).get("space", "")
         if _NRRD_PATIENT_SPACES.fullmatch(space):
@@ -99,7 +113,7 @@ def _why_no_nifti_orientation(start: bytes) -> str | None:
     """Return why, of a header laid out as https://nifti.nimh.nih.gov: 348 bytes of version 1, 540 of version 2."""
     order = "<" if start[:4] in (struct.pack("<i", 348), struct.pack("<i", 540)) else ">"
     is_first = struct.unpack_from(order + "i", start)[0] == 348
-    if len(start) < 352:
+    if len(start) < (348 if is_first else 540):
         return None  # cut short: the reader says so
     if is_first and start[344:347] not in (b"n+1", b"ni1"):
         return "Analyze files do not hold it"

@@ -15,7 +15,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.dicom_folder import is_dicom
 from KneeSegLib.io.dicom_segmentation import is_dicom_segmentation, read_dicom_segmentation
 from KneeSegLib.io.image_formats import shown_name
-from KneeSegLib.io.image_geometry import describe_missing_orientation, require_known_spacing
+from KneeSegLib.io.image_geometry import check_placing, describe_missing_orientation, require_known_spacing
 from KneeSegLib.io.label_segments import (
     Segment,
     list_values,
@@ -122,7 +122,9 @@ def translate_label_map(
         np.copyto(ours, translated, where=translated != 0)
     result = sitk.GetImageFromArray(ours)
     result.CopyInformation(opened.image)
-    notes = [] if is_dicom(opened.path) else [describe_missing_orientation(opened.path)]
+    notes: list[str | None] = []
+    if not is_dicom(opened.path):
+        notes = [describe_missing_orientation(opened.path), check_placing(opened.path, opened.image)]
     if labels is not None and present and not ours.any():
         found = list_values([str(value) for value in sorted(present)])
         notes.append(f"{name} holds none of the values that {option} names; it holds {found}.")

@@ -23,7 +23,7 @@ from KneeSegLib.io.dicom_series import choose_series, group_series
 from KneeSegLib.io.dicom_volume import read_blocks, read_chosen, read_multi_frame
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume
 from KneeSegLib.io.image_formats import shown_name
-from KneeSegLib.io.image_geometry import describe_missing_orientation
+from KneeSegLib.io.image_geometry import check_placing, describe_missing_orientation
 from KneeSegLib.io.intensities import Modality, replace_padding_values
 from KneeSegLib.io.screening import require_regular_file
 from KneeSegLib.io.slice_images import find_slice_images, read_slice_images
@@ -95,6 +95,9 @@ def _read(
     unknown = describe_missing_orientation(source)
     says_orientation = stated is not None and stated.orientation is not None
     notes = [unknown] if unknown and not says_orientation else []
+    if stated is None or stated.spacing_mm is None:
+        double = check_placing(source, image, "say the true one with --spacing COLUMNS,ROWS,SLICES")
+        notes += [double] if double else []
     return _place(make_volume(image, modality or presumed, shown_name(source), notes), stated, not unknown)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from KneeSegLib.io.image_formats import read_start, recognise_format
+from KneeSegLib.io.image_formats import Format, read_start, recognise_format
 from KneeSegLib.io.screening.image_header import ImageHeader
 from KneeSegLib.io.screening.metaimage import screen_metaimage
 from KneeSegLib.io.screening.nifti import screen_nifti
@@ -21,7 +21,11 @@ def screen_image_file(path: Path) -> ImageHeader | None:
         InputError: it is no regular file, is damaged, names a file elsewhere, or claims what cannot be.
     """
     require_regular_file(path)
-    kind = recognise_format(read_start(path))
-    if kind is None and path.name.lower().endswith((".img", ".img.gz")):
-        kind = "NIfTI"
+    kind = recognise_image(path)
     return _SCREENINGS[kind](path) if kind is not None else None
+
+
+def recognise_image(path: Path) -> Format | None:
+    """Return the format of a file, of the voxels of a NIfTI or Analyze file too; None for one that is not screened."""
+    kind = recognise_format(read_start(path))
+    return "NIfTI" if kind is None and path.name.lower().endswith((".img", ".img.gz")) else kind

@@ -53,6 +53,7 @@ class ImageHeader:
         size: voxels along each axis, of components too.
         value_type: of one value as stored.
         spacing_mm: of the axes that lie in space, in the file's order; empty where the file does not say it.
+        replaces_nan: whether the reader puts 0 where a voxel is no number, without a word.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class ImageHeader:
     value_type: np.dtype
     spacing_mm: tuple[float, ...]
     voxels: Voxels
+    replaces_nan: bool = False
 
     @property
     def values(self) -> int:

@@ -63,19 +63,49 @@ _SECOND = _Layout(
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class NiftiHeader:
+    """The bytes of a header, and how they are laid out; ``file`` holds them."""
+
+    file: Path
+    start: bytes
+    order: Literal["<", ">"]
+    layout: _Layout
+
+    def get(self, field: tuple[int, str]) -> tuple[float, ...]:
+        """Return the numbers of a field of the layout."""
+        return struct.unpack_from(self.order + field[1], self.start, field[0])
+
+    @property
+    def is_nifti(self) -> bool:
+        """Whether it is a NIfTI and not an Analyze file, which holds no placing."""
+        return self.start[self.layout.magic : self.layout.magic + 3] in (b"n+1", b"n+2", b"ni1", b"ni2")
+
+    @property
+    def unit_mm(self) -> float:
+        """How many mm a unit of its lengths is."""
+        return _MM_OF_UNIT.get(int(self.get(self.layout.units)[0]) & 7, 1.0) if self.is_nifti else 1.0
+
+
+def read_nifti_header(path: Path) -> NiftiHeader:
+    """Return the header of a NIfTI or Analyze file; ``path`` may be that of its voxels (``.img``).
+
+    Raises:
+        InputError: it is cut short, or lies in another file that is missing.
+    """
+    file = path if not _is_voxel_file(path) else _find_partner(path)
+    start = _read_start(file)
+    return NiftiHeader(file, start, *_recognise(start, path))
+
+
 def screen_nifti(path: Path) -> ImageHeader:
     """Return what the header of a NIfTI (or Analyze) file says; ``path`` may be that of its voxels (``.img``).
 
     Raises:
         InputError: it is damaged, the other one of two files is missing, or it claims what cannot be.
     """
-    header_file = path if not _is_voxel_file(path) else _find_partner(path)
-    start = _read_start(header_file)
-    order, layout = _recognise(start, path)
-
-    def get(field: tuple[int, str]) -> tuple[float, ...]:
-        return struct.unpack_from(order + field[1], start, field[0])
-
+    found = read_nifti_header(path)
+    start, order, layout, get = found.start, found.order, found.layout, found.get
     dims = [int(count) for count in get(layout.dim)]
     if not 1 <= dims[0] <= MOST_AXES:
         raise damaged(path, f"it says that it has {dims[0]} axes")
@@ -84,27 +114,25 @@ def screen_nifti(path: Path) -> ImageHeader:
     value_type = np.dtype(_TYPES.get(code, "V1"))
     if code not in _TYPES or bits != 8 * value_type.itemsize:
         raise damaged(path, f"its header names the data type {code} of {bits} bits, which no image has")
-    magic = start[layout.magic : layout.magic + 3]
-    in_one_file, is_nifti = magic in (b"n+1", b"n+2"), magic in (b"n+1", b"n+2", b"ni1", b"ni2")
+    in_one_file = start[layout.magic : layout.magic + 3] in (b"n+1", b"n+2")
     spacing = get(layout.pixdim)[1 : min(dims[0], 3) + 1]
-    unit_mm = _MM_OF_UNIT.get(int(get(layout.units)[0]) & 7, 1.0) if is_nifti else 1.0
-    spacing_mm = tuple(abs(length) * unit_mm for length in spacing)
-    require_spacing(spacing_mm, path)
-    if is_nifti:
-        _require_sound_placing(get(layout.codes), get(layout.quaternion), get(layout.rows), path)
+    require_spacing([abs(length) * found.unit_mm for length in spacing], path)
+    if found.is_nifti:
+        _require_sound_placing(found, path)
         _require_sound_scaling(get(layout.scaling), path)
     begin = get(layout.voxel_start)[0]
     if not (math.isfinite(begin) and 0 <= begin <= MOST_HEADER_BYTES) or (in_one_file and begin < layout.length + 4):
         raise damaged(path, f"it says that its voxels begin at byte {begin:g}")
     if in_one_file:
         _require_sound_extensions(start, order, layout.length, int(begin), path)
-    voxel_file = header_file if in_one_file else _find_partner(header_file)
+    voxel_file = found.file if in_one_file else _find_partner(found.file)
     header = ImageHeader(
         path,
         tuple(size),
         value_type.newbyteorder(order),
         (),  # readers take it from the header's other placings, too, of which none can be without a number
         _describe_voxels(voxel_file, start if in_one_file else b"", int(begin)),
+        replaces_nan=value_type.kind == "f",
     )
     return require_sound_header(header)
 
@@ -158,20 +186,19 @@ def _recognise(start: bytes, path: Path) -> tuple[Literal["<", ">"], _Layout]:
     raise InputError(f"{shown_name(path)} is cut short within its header; copy or export it again.")
 
 
-def _require_sound_placing(
-    codes: Sequence[float], quaternion: Sequence[float], rows: Sequence[float], path: Path
-) -> None:
+def _require_sound_placing(header: NiftiHeader, path: Path) -> None:
     """Raise where one of the two placings that the header may hold is named valid and is no placing."""
-    by_quaternion, by_rows = codes
+    by_quaternion, by_rows = header.get(header.layout.codes)
     if by_quaternion:
+        quaternion = header.get(header.layout.quaternion)
         if not are_finite(quaternion) or sum(value * value for value in quaternion[:3]) > 1.01:
             raise damaged(path, "its orientation (quatern_b, c, d, qoffset) is not made of numbers that can be one")
-        require_place(quaternion[3:], path)
+        require_place([length * header.unit_mm for length in quaternion[3:]], path)
     if by_rows:
-        matrix = np.array(rows, float).reshape(3, 4)
+        matrix = np.array(header.get(header.layout.rows), float).reshape(3, 4)
         if not np.isfinite(matrix).all() or not np.abs(matrix[:, :3]).sum(axis=0).all():
             raise damaged(path, "its orientation (srow_x, srow_y, srow_z) is not made of numbers that can be one")
-        require_place(matrix[:, 3].tolist(), path)
+        require_place((matrix[:, 3] * header.unit_mm).tolist(), path)
 
 
 def _require_sound_scaling(scaling: Sequence[float], path: Path) -> None:

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.image_formats import readable_path, shown_name
+from KneeSegLib.io.library_messages import log_itk_messages
 from KneeSegLib.io.screening.child import read_in_child
 from KneeSegLib.io.screening.image_file import screen_image_file
 from KneeSegLib.io.screening.regular_files import require_regular_file
@@ -27,7 +28,7 @@ def read_stored_image(path: Path, working_bytes: int) -> sitk.Image:
         ResourceError: not enough memory.
     """
     require_regular_file(path)
-    with readable_path(path) as readable:
+    with readable_path(path) as readable, log_itk_messages():
         header = screen_image_file(path)
         if header is not None:
             bytes_needed = header.values * (header.value_type.itemsize + working_bytes)

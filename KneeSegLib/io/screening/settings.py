@@ -12,6 +12,14 @@ FARTHEST_MM = 1e6
 SAME_SPACING = 1e-3
 """By this fraction the spacing that a library found may differ from that of the header: what is less is rounding."""
 
+SAME_PLACING_VOXELS = 0.5
+"""Placings of a NIfTI by which no corner of the image lies farther apart than this part of the smallest distance of
+voxels are the same: they are written in 32 bits, one of them as a quaternion. Not measured."""
+
+SAME_SIZE = 0.01
+"""Sizes of voxels that a NIfTI says twice and that differ by less than this fraction were rounded: they are read with a
+warning, others are refused. Not measured."""
+
 SMALLEST_VOLUME = 0.3
 """The determinant of an image's directions is 1 where they are perpendicular. Slices that lean (tilted gantry) have
 less, 0.87 at 30 degrees; where it is less than this nothing that scans has made the image. Not measured."""

@@ -39,14 +39,50 @@ def require_checksum(header: ImageHeader, image: sitk.Image) -> None:
     """Raise unless the voxels of ``image``, read from the file of ``header``, are those that were compressed.
 
     Raises:
-        InputError: the checksum is another one, or the stream does not unpack or holds too little.
+        InputError: the checksum is another one, or the stream does not unpack or holds too little; or voxels are no
+            numbers, and the reader would not tell.
     """
-    if header.voxels.packing not in ("gzip", "zlib"):
-        return
-    import SimpleITK as sitk
+    if header.voxels.packing in ("gzip", "zlib"):
+        import SimpleITK as sitk
 
-    if not _has_checksum(header.voxels, sitk.GetArrayViewFromImage(image)):
+        if _has_checksum(header.voxels, sitk.GetArrayViewFromImage(image)):
+            return
         require_sound_stream(header)
+    if header.replaces_nan:
+        _require_numbers(header)
+
+
+def _require_numbers(header: ImageHeader) -> None:
+    """Raise where voxels, as they are stored, are no numbers."""
+    left, count, rest = header.value_bytes, 0, b""
+    for block in _stored_blocks(header.voxels):
+        content = (rest + block)[:left]
+        whole = len(content) - len(content) % header.value_type.itemsize
+        values = np.frombuffer(content[:whole], header.value_type)
+        count += values.size - np.count_nonzero(np.isfinite(values))
+        left, rest = left - whole, content[whole:]
+        if not left:
+            break
+    if count:
+        raise InputError(
+            f"{shown_name(header.path)} holds {count} voxels that are not numbers (NaN or infinite), expected numbers "
+            "alone; replace them, in a CT by -1024, in a label map by 0, before giving it."
+        )
+
+
+def _stored_blocks(voxels: Voxels) -> Iterator[bytes]:
+    """Yield the voxels as they are stored, unpacked, without what comes before them."""
+    if voxels.packing == "none":
+        with open(voxels.path, "rb") as file:
+            file.seek(voxels.start)
+            while block := file.read(BLOCK_BYTES):
+                yield block
+        return
+    before = len(voxels.before)
+    for block in _unpack(voxels):
+        if len(block) > before:
+            yield block[before:]
+        before = max(before - len(block), 0)
 
 
 def require_sound_stream(header: ImageHeader) -> None:
