@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from KneeSegLib.batch.scans import BatchScan
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.documents import UnreadableDocument, read_document
 
 INPUT_COLUMN = "input"
 NAME_COLUMN = "name"
@@ -24,39 +27,53 @@ def read_scan_table(path: Path) -> list[BatchScan]:
     empty field leaves the choice to the batch. Other columns are left alone. Commas, semicolons or tabs separate.
 
     Raises:
-        InputError: no such column, no row, a row without an input, or a name that stands twice.
+        InputError: it is no table, has no such column or one twice, no row, a row without an input, or a name twice.
     """
+    scans: list[BatchScan] = []
+    lines: dict[str, int] = {}
+    for line, fields in _read_rows(path):
+        scans.append(_parse_row(fields, path, line))
+        name = fields.get(NAME_COLUMN, "")
+        if name and name.casefold() in lines:
+            raise InputError(
+                f"{path} gives the name {name} in the lines {lines[name.casefold()]} and {line}; give each "
+                "scan a name of its own."
+            )
+        lines[name.casefold()] = line
+    if not scans:
+        raise InputError(f"{path} lists no scan; add a row for each.")
+    return scans
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield of each row that is not empty its line and its fields by the columns that are known."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8; save the table as CSV in UTF-8.") from error
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=separator)
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        text = read_document(path)
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        columns = [name.strip().lower() for name in next(reader, [])]
+        _require_columns(columns, path)
+        for row in reader:
+            values = [*row, *[""] * len(columns)]  # a row may end early
+            fields = {column: value.strip() for column, value in zip(columns, values) if column in COLUMNS}
+            if any(fields.values()):
+                yield reader.line_num, fields
+    except UnreadableDocument as error:
+        raise InputError(f"{path} {error}; save the table as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is no CSV ({error}); save the table once more.") from error
+
+
+def _require_columns(columns: Sequence[str], path: Path) -> None:
     if INPUT_COLUMN not in columns:
         found = ", ".join(filter(None, columns)) or "none"
         raise InputError(
             f"{path} has no column {INPUT_COLUMN} (found: {found}), which names the file or folder of each scan; add "
             "it."
         )
-    scans: list[BatchScan] = []
-    lines: dict[str, int] = {}
-    for row in reader:
-        fields = {column: (value or "").strip() for column, value in zip(columns, row.values()) if column in COLUMNS}
-        if not any(fields.values()):
-            continue
-        scans.append(_parse_row(fields, path, reader.line_num))
-        name = fields.get(NAME_COLUMN, "")
-        if name and name.casefold() in lines:
-            raise InputError(
-                f"{path} gives the name {name} in the lines {lines[name.casefold()]} and {reader.line_num}; give each "
-                "scan a name of its own."
-            )
-        lines[name.casefold()] = reader.line_num
-    if not scans:
-        raise InputError(f"{path} lists no scan; add a row for each.")
-    return scans
+    for column in COLUMNS:
+        if columns.count(column) > 1:
+            raise InputError(f"{path} has {columns.count(column)} columns called {column}; keep one of them.")
 
 
 def _parse_row(fields: dict[str, str], path: Path, line: int) -> BatchScan:

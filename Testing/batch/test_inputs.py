@@ -98,6 +98,15 @@ def test_a_table_names_scans_and_options_of_their_own(scans, separator):
     assert (second.source, dict(second.options)) == (str(scans / "second" / "b.nrrd"), {})
 
 
+@pytest.mark.parametrize("header", ["input,,,side", "comment,input,comment,side", "input,side"])
+def test_columns_that_nobody_knows_move_no_option_to_another_place(tmp_path, header):
+    fields = {"input": "a.nrrd", "side": "left"}
+    row = ",".join(fields.get(column, "?") for column in header.split(","))
+    (tmp_path / "list.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    (scan,) = find_scans([str(tmp_path / "list.csv")], Path("/nowhere"))
+    assert (scan.source, dict(scan.options)) == (str(tmp_path / "a.nrrd"), {"side": "left"})
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -106,6 +115,8 @@ def test_a_table_names_scans_and_options_of_their_own(scans, separator):
         ("input,name\n,a", "Line 2 of .* names no input"),
         ("input,name\na.nrrd,x\nb.nrrd,X", "gives the name X in the lines 2 and 3"),
         ("input,name\na.nrrd,\xfc", "is no text in UTF-8"),
+        ("input,side,side\na.nrrd,left,right", "has 2 columns called side"),
+        ("input,name\n" + "a" * 200_000, "is no CSV .field larger than"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_one_sentence(tmp_path, text, sentence):
