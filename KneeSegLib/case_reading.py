@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from KneeSegLib.case_record import (
     CASE_FORMAT,
@@ -16,10 +16,15 @@ from KneeSegLib.case_record import (
     REPORT_NAME,
     SCAN_NAME,
     SURFACES_NAME,
+    describe_box,
 )
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.documents import UnreadableDocument, read_json
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
+from KneeSegLib.io.strict_json import as_strict_json
+
+if TYPE_CHECKING:
+    from KneeSegLib.measurements.structures import FoundStructure
 
 _LONGEST_NAME = 200
 """Most systems know names of up to 255 bytes."""
@@ -64,6 +69,19 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     for scan in scans:
         _check_scan(scan, path, named="scans" in record)
     return record
+
+
+def is_as_saved(found: FoundStructure, saved: Mapping[str, Any]) -> bool:
+    """Return whether a structure has the very voxels that it was saved with.
+
+    Args:
+        saved: its entry among the ``structures`` of a record; earlier versions wrote no digest of the voxels.
+    """
+    return (
+        saved["box_index"] == as_strict_json(describe_box(found.box))
+        and saved["voxels"] == found.voxels
+        and saved.get("voxels_sha256", found.digest) == found.digest
+    )
 
 
 def list_recorded_files(folder: Path) -> Set[Path]:

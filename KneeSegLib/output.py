@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 
 from KneeSegLib import TRAINING_STATEMENT
-from KneeSegLib.case_reading import list_recorded_files, read_scan_records
+from KneeSegLib.case_reading import is_as_saved, list_recorded_files, read_scan_records
 from KneeSegLib.case_record import (
     MAPS_NAME,
     RECORD_NAME,
     REPORT_NAME,
     SURFACES_NAME,
-    describe_box,
     describe_case,
     describe_software,
     map_file_name,
@@ -103,12 +102,9 @@ def read_saved_surfaces(folder: Path, found: Sequence[FoundStructure]) -> dict[s
     surfaces = {}
     for entry in found:
         before = saved.get(entry.structure.key)
-        if before is None:
+        if before is None or not is_as_saved(entry, before):
             continue
-        unchanged = before["box_index"] == as_strict_json(describe_box(entry.box))
-        unchanged &= before["voxels"] == entry.voxels
-        unchanged &= before.get("voxels_sha256", entry.digest) == entry.digest  # earlier versions did not write it
-        if unchanged and (home / before["surface"]["file"]).is_file():
+        if (home / before["surface"]["file"]).is_file():
             surfaces[entry.structure.key] = read_surface(home / before["surface"]["file"])
     return surfaces
 

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import SimpleITK as sitk
 
-from KneeSegLib.case_reading import is_inside, read_record
-from KneeSegLib.case_record import describe_box
+from KneeSegLib.case_reading import is_as_saved, is_inside, read_record
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.label_maps import read_label_map
-from KneeSegLib.io.strict_json import as_strict_json
 from KneeSegLib.measurements.structures import FoundStructure, measure_structures
 
 if TYPE_CHECKING:
@@ -52,8 +50,7 @@ class SavedScan:
         """Return whether a structure is as it was saved."""
         for entry in self.record.get("structures", ()):
             if entry["key"] == found.structure.key:
-                now = (found.voxels, as_strict_json(describe_box(found.box)))
-                return "AUTOMATIC" if (entry["voxels"], entry["box_index"]) == now else "SEMIAUTOMATIC"
+                return "AUTOMATIC" if is_as_saved(found, entry) else "SEMIAUTOMATIC"
         return "SEMIAUTOMATIC"
 
     def surfaces(self) -> dict[str, vtkPolyData]:

@@ -130,6 +130,7 @@ def save_small(folder: Path, labels: sitk.Image, source: Path, modality: str = "
             "key": entry.structure.key,
             "voxels": entry.voxels,
             "box_index": describe_box(entry.box),
+            "voxels_sha256": entry.digest,
             "surface": {"file": f"surfaces/{entry.structure.key}.stl"},
         }
         for entry in found

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.exporting.export import ExportRequest, export_cases
 from KneeSegLib.exporting.saved_case import read_saved_case
+from KneeSegLib.measurements.structures import measure_structures
 from Testing.exporting.conftest import GRIDS, OBLIQUE, make_labels, save_small, store, write_source
 
 pytest.importorskip("highdicom")
@@ -70,6 +71,18 @@ def test_corrected_cases_become_a_data_set_for_nnunet(saved, tmp_path):
     assert sitk.GetArrayViewFromImage(image).min() >= 100, "the pixels of the source"
     with pytest.raises(InputError, match="nnU-Net takes folders called"):
         export_cases([saved], tmp_path / "knees", ExportRequest("nnunet"))
+
+
+def test_a_voxel_that_moved_within_a_structure_tells_of_a_hand_in_it(saved):
+    scan = read_saved_case(saved).scans[0]
+    femur, *others = scan.found
+    array = sitk.GetArrayFromImage(scan.labels)
+    array[9, 16, 18], array[9, 16, 20] = femur.structure.label_value, 0  # from its wall into its hole
+    labels = sitk.GetImageFromArray(array)
+    labels.CopyInformation(scan.labels)
+    edited = measure_structures(labels)
+    assert (edited[0].voxels, edited[0].box) == (femur.voxels, femur.box)
+    assert [scan.making_of(found) for found in edited] == ["SEMIAUTOMATIC", *["AUTOMATIC"] * len(others)]
 
 
 def test_several_scans_in_frames_of_their_own_become_an_object_each(tmp_path):
