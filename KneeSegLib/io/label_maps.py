@@ -88,8 +88,8 @@ def open_label_map(path: str | Path) -> OpenedLabelMap:
     if is_dicom(path):
         if not is_dicom_segmentation(path):
             raise InputError(
-                f"{shown_name(path)} is DICOM but no segmentation, expected a label map; give a DICOM SEG, or open it "
-                "in 3D Slicer and save the segmentation as .seg.nrrd."
+                f"{shown_name(path)} is DICOM but no segmentation that can be read, expected a label map; give a DICOM "
+                "SEG, or open it in 3D Slicer and save the segmentation as .seg.nrrd."
             )
         image, segments = read_dicom_segmentation(path)
     else:

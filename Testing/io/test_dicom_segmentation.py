@@ -166,6 +166,17 @@ def test_a_segmentation_that_inflates_without_end_is_refused(monkeypatch, scan, 
         read_label_map(path)
 
 
+def test_a_deflated_segmentation_that_is_damaged_is_one_sentence(scan, tmp_path):
+    path = write_seg(tmp_path / "seg.dcm", scan, two_boxes(), DESCRIPTIONS)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:400] + bytes([255] * 40) + content[440:])
+    with pytest.raises(InputError, match="seg.dcm"):
+        read_label_map(path)
+
+
 def test_codes_of_the_older_scheme_are_known(scan, tmp_path):
     path = write_seg(tmp_path / "seg.dcm", scan, two_boxes(), DESCRIPTIONS)
     dataset = pydicom.dcmread(path)

@@ -14,7 +14,14 @@ _META_AT = 132
 
 
 def inflates_beyond(path: Path, most_bytes: int) -> bool:
-    """Return whether a file is deflated DICOM that takes more memory than ``most_bytes``."""
+    """Return whether a file is deflated DICOM that takes more memory than ``most_bytes``, up to where it is damaged."""
+    try:
+        return _inflate(path, most_bytes)
+    except (struct.error, zlib.error):  # what reads it next says so
+        return False
+
+
+def _inflate(path: Path, most_bytes: int) -> bool:
     with open(path, "rb") as file:
         start = file.read(1024)
         if _DEFLATED not in start:
