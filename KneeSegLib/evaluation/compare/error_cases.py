@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KneeSegLib.anatomy import STRUCTURES, Structure
-from KneeSegLib.errors import InputError
+from KneeSegLib.errors import InputError, ResourceError
 from KneeSegLib.evaluation.compare.agreement import WHOLE
 from KneeSegLib.evaluation.compare.running import Comparison, Run, read_prediction, read_reference
 from KneeSegLib.evaluation.settings import MOST_CASES_SHOWN
 from KneeSegLib.io.volume import read_volume
+from KneeSegLib.measurements.comparison import check_same_grid
 from KneeSegLib.progress import Progress, report_each
 from KneeSegLib.report.error_maps import ErrorCase, draw_error_case
 from KneeSegLib.report.error_slices import JudgedPrediction
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import SimpleITK as sitk
 
     from KneeSegLib.io.volume import Volume
 
@@ -38,7 +41,7 @@ def draw_error_cases(comparison: Comparison, runs: Sequence[Run], progress: Prog
             if run.case == name and not run.failure
         ]
         title = f"{name}: the worst case of {' and '.join(worst[name])}"
-        drawn.append(draw_error_case(title, reference, predictions, _read_image(case.image)))
+        drawn.append(draw_error_case(title, reference, predictions, _read_image(case.image, reference)))
     return drawn
 
 
@@ -82,9 +85,12 @@ def _dices(run: Run, structures: frozenset[Structure]) -> list[float]:
     return [0.0 if math.isnan(value) else value for value in values]
 
 
-def _read_image(path: Path | None) -> Volume | None:
-    """The image of a case; None where it cannot be read or there is none: the errors are drawn without it."""
+def _read_image(path: Path | None, reference: sitk.Image) -> Volume | None:
+    """The image of a case, to draw on; None where there is none, it cannot be read, or its voxels are others."""
     try:
-        return read_volume(path) if path is not None else None
-    except InputError:
+        volume = read_volume(path) if path is not None else None
+        if volume is not None:
+            check_same_grid(reference, volume.image, "image")
+        return volume
+    except (InputError, ResourceError):
         return None
