@@ -48,7 +48,7 @@ def unpack_study(path: Path) -> Iterator[Path]:
 
 
 def _descend(folder: Path) -> Path:
-    """Return the uppermost folder that holds more than one folder: archives begin with one of their own name."""
+    """Return the uppermost folder that holds more than a folder: archives begin with one of their own name."""
     while len(entries := list(folder.iterdir())) == 1 and entries[0].is_dir():
         (folder,) = entries
     return folder

@@ -1,4 +1,4 @@
-"""ArrayBox of a volume in the body's planes, cut one by one and never resampled.
+"""Slices of a volume in the body's planes, cut one by one and never resampled.
 
 Works on grids as :func:`~KneeSegLib.geometry.orientation.reorient_to_lps` leaves them: arrays run ``[S, P, L]``,
 inferior to superior, anterior to posterior, patient's right to left. What is left of an oblique direction matrix stays:
