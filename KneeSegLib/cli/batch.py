@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ from KneeSegLib.cli.choices import (
 from KneeSegLib.cli.options import CancelOnStdinClose, KeepDescription, Progress, stream_of
 from KneeSegLib.cli.stream import ProgressMode
 from KneeSegLib.errors import Cancelled, InputError, PartialFailure
-from KneeSegLib.pipelines.table import AUTO, NNUNET
+from KneeSegLib.pipelines.table import AUTO, NNUNET, PIPELINES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,6 +85,7 @@ def batch(
     from KneeSegLib.batch.inputs import find_scans
     from KneeSegLib.batch.plan import open_plan
     from KneeSegLib.batch.running import run_batch
+    from KneeSegLib.io.label_mapping import shipped_mappings
     from KneeSegLib.io.writing import reserve_folder
 
     folder = output.expanduser().resolve()
@@ -97,8 +99,8 @@ def batch(
         "keep_description": keep_description,
         "edge": edge,
         "nnunet": str(nnunet.resolve()) if nnunet is not None else None,
-        "mapping": mapping,
-        "second_opinion": second_opinion,
+        "mapping": _make_absolute(mapping, shipped_mappings()),
+        "second_opinion": _make_absolute(second_opinion, PIPELINES),
         "models": str(models.resolve()) if models is not None else None,
     }
     plan = open_plan(folder, find_scans(inputs, folder, all_series, stream.progress), options)
@@ -119,6 +121,14 @@ def batch(
             f"{failed} of {len(plan.scans)} scans could not be segmented; why stands in {folder / 'summary.csv'}, and "
             "the same command tries them again."
         )
+
+
+def _make_absolute(place: str | None, names: Container[str]) -> str | None:
+    """Return the absolute path of what is there, since workers may stand in another folder; a name as it is."""
+    if place is None or place in names:
+        return place
+    path = Path(place).expanduser()
+    return str(path.resolve()) if path.exists() else place
 
 
 def _describe(summary: BatchSummary) -> dict[str, Any]:

@@ -102,8 +102,13 @@ def _is_wanted(member: zipfile.ZipInfo, name: str) -> bool:
     if member.is_dir() or stat.S_ISLNK(member.external_attr >> 16) or _SYSTEM_FOLDER in member.filename:
         return False
     parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-    if not parts or ".." in parts or parts[0] == "/" or ":" in "".join(parts) or "\0" in member.filename:
+    if not parts or ".." in parts or parts[0] == "/" or "\0" in member.filename:
         raise InputError(f"{name} holds a file that would lie outside its folder; unpack it yourself, with care.")
+    if ":" in "".join(parts):  # which leads to another drive or into another file on Windows
+        raise InputError(
+            f"{name} holds a file or folder with a colon in its name, which not every system can have; unpack it "
+            "yourself and give the folder that comes out."
+        )
     if member.flag_bits & _ENCRYPTED:
         raise InputError(f"{name} is encrypted with a password; unpack it and give the folder that comes out.")
     return True

@@ -19,6 +19,20 @@ def test_a_missing_scheduler_and_an_address_that_is_none_are_one_sentence(kneese
     assert outcome.status == 2 and "is no address of a dask scheduler" in outcome.sentence
 
 
+def test_files_are_named_to_workers_that_stand_elsewhere(kneeseg, label_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("KneeSegLib.batch.cluster.CONNECT_SECONDS", 0.1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "ours.json").touch()
+    nobody = ("--scheduler", "tcp://127.0.0.1:1", "--progress", "none")
+    for mapping, opinion in (("ours.json", "model"), ("oai-zib", "ct-hip")):
+        options = ("--pipeline", "ct-knee", "--second-opinion", opinion, "--mapping", mapping)
+        kneeseg("batch", label_file("scan.nrrd", "femur_left"), "-o", tmp_path / opinion / "out", *options, *nobody)
+    kept = [json.loads((tmp_path / name / "out" / "batch.json").read_text("utf-8")) for name in ("model", "ct-hip")]
+    named = [(record["options"]["mapping"], record["options"]["second_opinion"]) for record in kept]
+    assert named == [(str(tmp_path / "ours.json"), str(tmp_path / "model")), ("oai-zib", "ct-hip")]
+
+
 def test_options_are_refused_before_anything_is_started(kneeseg, label_file, tmp_path):
     scan = label_file("scan.nrrd", "femur_left")
     options = ("-o", tmp_path / "out", "--progress", "none")
