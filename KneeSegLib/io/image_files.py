@@ -8,8 +8,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError, OutputError
+from KneeSegLib.io.image_axes import drop_single_axes
 from KneeSegLib.io.image_formats import (
     begins_like_archive,
+    describe_stand_in,
     read_start,
     readable_path,
     recognise_format,
@@ -52,7 +54,7 @@ def read_image_file(path: Path, spacing_stated: bool = False) -> sitk.Image:
             return _read_others(readable, path, spacing_stated)
         image = _read(readable, path, spacing_stated)
     require_as_screened(header, image)
-    return image
+    return drop_single_axes(image)
 
 
 def _read_others(readable: Path, path: Path, spacing_stated: bool) -> sitk.Image:
@@ -155,6 +157,8 @@ def _no_image_sentence(path: Path, said: str = "") -> str:
         return f"The axes of {name} are not perpendicular, expected a rectangular grid; resample the image to one."
     if path.stat().st_size == 0:
         return f"{name} is empty, expected an image; copy or export it again."
+    if (stand_in := describe_stand_in(path)) is not None:
+        return stand_in
     start = read_start(path)
     if recognise_format(start) == "NIfTI" and _NIFTI_2 in (start[:4], start[3::-1]):
         return f"{name} is NIfTI of version 2, which is not read here; save it as NIfTI-1, NRRD or MetaImage."

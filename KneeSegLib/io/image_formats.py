@@ -57,6 +57,23 @@ def begins_like_archive(path: Path) -> bool:
     return start.startswith(_ARCHIVES) or path.name.lower().endswith(_ARCHIVE_ENDINGS)
 
 
+def describe_stand_in(path: Path) -> str | None:
+    """Return the sentence for a file that stands where an image should be and was never fetched; None for others."""
+    with open(path, "rb") as file:
+        start = file.read(256).lstrip().lower()
+    if start.startswith((b"version https://git-lfs", b"/annex/objects/")):
+        return (
+            f"{shown_name(path)} is a pointer of Git LFS or git-annex and not the image itself; fetch it (git lfs "
+            "pull, git annex get) and try again."
+        )
+    if start.startswith((b"<!doctype html", b"<html")):
+        return (
+            f"{shown_name(path)} is a web page and no image, such as a download leaves that needs a login; download it "
+            "again."
+        )
+    return None
+
+
 def is_archive(path: Path, start: bytes) -> bool:
     """Return whether a file that begins with these bytes, and is called like no image, is an archive or compressed."""
     return start.startswith((*_ARCHIVES, _GZIP)) or path.name.lower().endswith(_ARCHIVE_ENDINGS)

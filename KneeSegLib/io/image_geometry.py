@@ -26,6 +26,21 @@ _HOLD_SPACING = {
 }
 """Formats that hold the distances of their voxels in three directions, by SimpleITK's names of them."""
 
+_OTHER_LENGTHS = (
+    "m",
+    "cm",
+    "um",
+    "\N{MICRO SIGN}m",
+    "nm",
+    "meter",
+    "metre",
+    "centimeter",
+    "centimetre",
+    "micron",
+    "inch",
+)
+"""Units that lengths may be in beside mm, as NRRD's ``units`` and MetaImage's ``DistanceUnits`` name them."""
+
 _HOLD_NO_ORIENTATION = {"VTKImageIO": "VTK", "GiplImageIO": "GIPL"}
 
 _NRRD_PATIENT_SPACES = re.compile(r"(left|right)-(posterior|anterior)-superior(-time)?|(lps|ras|las)t?", re.IGNORECASE)
@@ -62,7 +77,15 @@ def require_known_spacing(path: Path, way_out: str = "") -> None:
             f"{name} does not say how far its voxels are apart ({_spacing_field(kind)} is missing), expected mm; "
             f"{instead}add it to the header, or save the volume again with its true spacing."
         )
+    directions = fields.get("space directions", "")
+    if directions.split().count("none") > max(int(fields.get("dimension", "3")) - 3, 0):
+        raise InputError(
+            f"{name} does not say how far its voxels are apart along one of its axes ('none' in 'space directions'), "
+            f"expected mm; {instead}save the volume again with its true spacing."
+        )
     unit = next((unit for unit in re.findall(r'"([^"]*)"', fields.get("space units", "")) if unit), "mm")
+    other = [unit for unit in re.findall(r"[^\s\"]+", fields.get("units", "")) if unit.casefold() in _OTHER_LENGTHS]
+    unit = fields["DistanceUnits"] if fields.get("DistanceUnits") in _OTHER_LENGTHS else next(iter(other), unit)
     if unit.casefold() not in ("mm", "millimeter", "millimetre", "???"):
         raise InputError(
             f"The spacing of {name} is in {unit}, expected mm; {instead}save it again with a spacing in mm."

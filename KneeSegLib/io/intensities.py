@@ -18,11 +18,13 @@ from KneeSegLib.io.settings import (
     BONE_ABOVE_HU,
     FAT_BELOW_HU,
     LOWEST_HU,
+    LOWEST_PADDING_HU,
 )
 
 Modality = Literal["CT", "MR"]
 
 _INT16 = np.iinfo(np.int16)
+_WRAP = 2**16
 
 
 def convert_to_compact_type(image: sitk.Image, name: str) -> sitk.Image:
@@ -52,16 +54,34 @@ def convert_to_compact_type(image: sitk.Image, name: str) -> sitk.Image:
 def replace_padding_values(image: sitk.Image) -> sitk.Image:
     """Return a CT image whose padding, what scanners write outside their field of view (-2000, -3024...), is -1024.
 
-    Values above 32767 (63536) are padding too: negative numbers of 16 bits that were read as positive ones.
+    Values above 32767 become what they are: negative numbers of 16 bits that were read as positive ones, padding
+    (63536) or HU (65436 is -100).
     """
     values = sitk.GetArrayViewFromImage(image)
     if values.min() >= LOWEST_HU and values.max() <= _INT16.max:
         return image
-    array = np.maximum(values, LOWEST_HU)
-    array[array > _INT16.max] = LOWEST_HU
+    array = values.copy()
+    if values.max() > _INT16.max:
+        array[values > _INT16.max] -= _WRAP
+        array[values >= _WRAP] = LOWEST_HU
+    array = np.maximum(array, LOWEST_HU)
     replaced = sitk.GetImageFromArray(array)
     replaced.CopyInformation(image)
     return convert_to_compact_type(replaced, "the image")
+
+
+def describe_wrapped_values(image: sitk.Image, name: str) -> list[str]:
+    """Return the note on a CT of which :func:`replace_padding_values` makes HU out of numbers above 32767."""
+    values = sitk.GetArrayViewFromImage(image)
+    if values.max() <= _INT16.max:
+        return []
+    count = np.count_nonzero((values > _WRAP + LOWEST_HU) & (values < _WRAP))
+    if not count:
+        return []
+    return [
+        f"Negative numbers of {name} are stored as if 16 bits had no sign (65436 for -100): {count} voxels were read "
+        "as the negative numbers that they stand for. Check that fat is darker than muscle."
+    ]
 
 
 def guess_modality(image: sitk.Image) -> Modality | None:
@@ -70,11 +90,21 @@ def guess_modality(image: sitk.Image) -> Modality | None:
     Air gathers at -1000 HU. Values that grow rarer the darker they are, are what resampling an MR with splines leaves
     beside bright fat.
     """
+    values = sitk.GetArrayViewFromImage(image)
+    if _are_wrapped(values):
+        image = replace_padding_values(image)
+        values = sitk.GetArrayViewFromImage(image)
     if not looks_like_hounsfield(image):
         return None
-    values = sitk.GetArrayViewFromImage(image)
     dark = np.count_nonzero(values <= AIR_BELOW_HU)
     return "CT" if np.count_nonzero(values <= AIR_CENTRE_BELOW_HU) >= AIR_FRACTION * dark else None
+
+
+def _are_wrapped(values: np.ndarray) -> bool:
+    """Return whether numbers can be HU of which the negative ones were read as positive: nothing lies between."""
+    if values.min() < 0 or not _INT16.max < values.max() < _WRAP:
+        return False
+    return not ((values > _INT16.max) & (values < _WRAP + LOWEST_PADDING_HU)).any()
 
 
 def looks_like_hounsfield(image: sitk.Image) -> bool:

@@ -181,7 +181,9 @@ def parse_labels(text: str) -> dict[int, Structure]:
 def _layers(image: sitk.Image, path: Path) -> list[np.ndarray]:
     """Return the image's components as arrays (z, y, x) of whole numbers; a segmentation with overlaps has several."""
     if image.GetDimension() != 3:
-        raise InputError(f"{path} has {image.GetDimension()} dimensions; a label map has three.")
+        raise InputError(
+            f"{path} has {image.GetDimension()} dimensions, expected three; give the label map of one volume."
+        )
     voxels = sitk.GetArrayViewFromImage(image)
     if image.GetNumberOfComponentsPerPixel() > 1:
         components = [voxels[..., number] for number in range(voxels.shape[-1])]

@@ -16,6 +16,9 @@ LARGEST_PIXEL_MM = 10.0
 LOWEST_HU = -1024
 """Lower values in a CT are no Hounsfield units but padding, what the scanner did not see; they become this one."""
 
+LOWEST_PADDING_HU = -4096
+"""No padding of a CT is lower: scanners write -2000 to -3024. Not measured."""
+
 AIR_BELOW_HU = -500
 """An image that holds values this low and bone is taken for a CT: air has -1000. Not measured."""
 

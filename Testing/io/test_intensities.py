@@ -7,7 +7,13 @@ import pytest
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.intensities import check_hounsfield, convert_to_compact_type, guess_modality, replace_padding_values
+from KneeSegLib.io.intensities import (
+    check_hounsfield,
+    convert_to_compact_type,
+    describe_wrapped_values,
+    guess_modality,
+    replace_padding_values,
+)
 
 
 def image_of(*values, dtype=np.float64) -> sitk.Image:
@@ -77,3 +83,19 @@ def test_values_that_are_not_hounsfield_units_are_refused(low, high, reason):
 
 def test_ct_cut_out_within_the_limb_has_no_air_and_passes():
     check_hounsfield(image_of(-110, 40, 1400), "it")
+
+
+def test_negative_numbers_that_were_read_as_positive_are_restored():
+    wrapped = image_of(*np.array([-1000, -100, -2000, 0, 40, 800], np.int16).view(np.uint16))
+    clean = replace_padding_values(wrapped)
+    assert sitk.GetArrayFromImage(clean).ravel().tolist() == [-1000, -100, -1024, 0, 40, 800]
+    (note,) = describe_wrapped_values(wrapped, "it")
+    assert note.startswith("Negative numbers of it are stored as if 16 bits had no sign") and "2 voxels" in note
+    assert guess_modality(wrapped) == "CT"
+
+
+def test_large_numbers_are_not_taken_for_negative_ones():
+    assert describe_wrapped_values(image_of(0, 63536, 800), "it") == []  # padding alone
+    assert guess_modality(image_of(0, 20000, 40000, 64000, 65000, 65000)) is None  # an MR in 16 bits
+    clean = replace_padding_values(image_of(-1000, 800, 70000, 1e30))
+    assert sitk.GetArrayFromImage(clean).ravel().tolist() == [-1000, 800, -1024, -1024]

@@ -21,7 +21,7 @@ from KneeSegLib.io.screening.image_header import (
     require_sound_header,
 )
 from KneeSegLib.io.screening.regular_files import find_data_file
-from KneeSegLib.io.screening.settings import LONGEST_LINE, MOST_AXES
+from KneeSegLib.io.screening.settings import LONGEST_LINE, MOST_AXES, SMALLEST_VOLUME
 from KneeSegLib.io.screening.text_headers import add_field, read_header_bytes, split_lines
 
 _TYPES = {
@@ -81,12 +81,13 @@ def _read_fields(path: Path) -> tuple[dict[str, str], str, int]:
     if last is None:
         raise damaged(path, "its header has no line ElementDataFile, which ends it")
     fields: dict[str, str] = {}
-    for line in split_lines(start[: last.end()].rstrip(b"\r\n"), LONGEST_LINE, path)[:-1]:
+    lines = split_lines(start[: last.end()].rstrip(b"\r\n"), LONGEST_LINE, path)[:-1]
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         key, equals, value = line.partition("=")
         if not equals:
-            raise damaged(path, f"its header has the line {line[:40]!r}")
+            raise damaged(path, f"line {number} of its header is no field")
         add_field(fields, key.strip(), value.strip(), path)
     return fields, last[1].decode("utf-8", "surrogateescape").strip(), last.end()
 
@@ -103,6 +104,8 @@ def _require_sound_axes(fields: Mapping[str, str], axes: int, path: Path) -> Non
             found = parse_numbers(fields[key], path, key)
             if len(found) != axes * axes or not are_finite(found):
                 raise damaged(path, f"its field {key} is {fields[key][:60]!r}, expected {axes * axes} numbers")
+            if abs(np.linalg.det(np.reshape(found, (axes, axes)))) < SMALLEST_VOLUME:
+                raise damaged(path, f"its field {key} is {fields[key][:60]!r}, and no three axes lie like that")
     for key in _PLACES:
         if key in fields:
             found = parse_numbers(fields[key], path, key)

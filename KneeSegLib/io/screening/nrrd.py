@@ -73,6 +73,8 @@ def screen_nrrd(path: Path) -> ImageHeader:
     type_name = " ".join(_get(fields, "type", path).split()).lower()
     if type_name not in _TYPE_BY_NAME:
         raise damaged(path, f"its header names the type {type_name[:40]!r}, which no image has")
+    if "endian" not in fields and _TYPE_BY_NAME[type_name][1] != "1" and fields.get("encoding", "")[:1] in "rgRG":
+        raise damaged(path, "its header lacks the field 'endian', the order of the bytes of a voxel")
     order = ">" if fields.get("endian", "little").lower() == "big" else "<"
     origin = _vectors(fields.get("space origin", ""), path, "space origin")
     for vector in origin:
@@ -97,12 +99,12 @@ def _read_fields(path: Path) -> tuple[dict[str, str], int]:
     fields: dict[str, str] = {}
     lines = split_lines(header, LONGEST_NRRD_LINE, path)
     keys: dict[str, str] = {}
-    for line in lines[1:]:
+    for number, line in enumerate(lines[1:], start=2):
         if line.startswith("#") or not line.strip():
             continue
         name, colon, value = line.partition(":")
         if not colon:
-            raise damaged(path, f"its header has the line {line[:40]!r}")
+            raise damaged(path, f"line {number} of its header is no field")
         if value.startswith("="):
             if len(name) > LONGEST_KEY:
                 raise damaged(path, f"its header has a key of {len(name)} characters")
@@ -110,10 +112,12 @@ def _read_fields(path: Path) -> tuple[dict[str, str], int]:
             continue
         name = " ".join(name.lower().split())
         if _SAME.get(name, name) not in _FIELDS:
-            raise damaged(path, f"its header has the field {name[:40]!r}, which the format does not know")
+            raise damaged(path, f"line {number} of its header is a field that the format does not know")
         if len(value) > LONGEST_LINE:
             raise damaged(path, f"its field {name} has {len(value)} characters")
         add_field(fields, _SAME.get(name, name), value.strip(), path)
+        if "data file" in fields and fields["data file"].upper().startswith("LIST"):
+            break  # names of files follow
     return fields, end.end() if end else len(start)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from KneeSegLib.errors import InputError
-from KneeSegLib.io.image_formats import readable_path, shown_name
+from KneeSegLib.io.image_axes import drop_single_axes
+from KneeSegLib.io.image_formats import begins_like_archive, describe_stand_in, readable_path, shown_name
 from KneeSegLib.io.library_messages import log_itk_messages
 from KneeSegLib.io.screening.child import read_in_child
 from KneeSegLib.io.screening.image_file import screen_image_file
@@ -35,7 +36,7 @@ def read_stored_image(path: Path, working_bytes: int) -> sitk.Image:
             require_memory(bytes_needed, f"Reading {' x '.join(map(str, header.size))} voxels from {shown_name(path)}")
             image = _read(readable, path)
             require_as_screened(header, image)
-            return image
+            return drop_single_axes(image)
         if not sitk.ImageFileReader.GetImageIOFromFileName(str(readable)):
             raise _no_image(path)
         image = read_in_child(_read, readable, path)
@@ -53,6 +54,10 @@ def _read(readable: Path, path: Path) -> sitk.Image:
 
 
 def _no_image(path: Path) -> InputError:
+    if (stand_in := describe_stand_in(path)) is not None:
+        return InputError(stand_in)
+    if begins_like_archive(path):
+        return InputError(f"{shown_name(path)} is an archive, expected a label map; unpack it and give what comes out.")
     return InputError(
         f"{shown_name(path)} cannot be read as an image; it is damaged, cut short or of an unknown format. Label maps "
         "are given as .seg.nrrd, .nrrd, .nii.gz or .mha."

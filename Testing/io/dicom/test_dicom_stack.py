@@ -243,3 +243,14 @@ def test_enhanced_multi_frame_file_is_sorted_by_frame_positions(as_folder, enhan
     assert sitk.GetArrayFromImage(volume.image)[:, 0, 0].tolist() == [z - 24 for z in sorted(heights_mm)]
     assert (volume.image.GetOrigin(), volume.image.GetSpacing()) == ((-30, -40, 0), (2, 2, 3))
     assert (volume.modality, volume.source) == ("CT", "CT series")
+
+
+def test_signed_pixels_that_are_called_unsigned_keep_their_hounsfield_units(dicom_slice, tmp_path):
+    for k in range(9):
+        stored = np.full((32, 32), -1000, np.int16)
+        stored[8:16], stored[16:] = -100, 800
+        dicom_slice(tmp_path / f"{k}.dcm", stored.view(np.uint16), (0, 0, 3 * k), RescaleIntercept="0")
+    volume = read_volume(tmp_path)
+    values = sitk.GetArrayFromImage(volume.image)
+    assert (values[:, 8:16] == -100).all() and values.min() == -1000 and values.max() == 800
+    assert "stored as if 16 bits had no sign" in volume.notes[0]
