@@ -17,11 +17,11 @@ from typing import Any
 
 from KneeSegLib import __version__
 from KneeSegLib.bundles import find_bundle
-from KneeSegLib.errors import InputError, ModelError, OutputError
+from KneeSegLib.errors import ModelError, OutputError
 from KneeSegLib.evaluation.compare.agreement import PartAgreement
 from KneeSegLib.evaluation.compare.process import Cost
 from KneeSegLib.evaluation.compare.systems import System
-from KneeSegLib.io.screening import screen_image_file
+from KneeSegLib.io.screening import list_image_files
 from KneeSegLib.io.writing import write_whole
 from KneeSegLib.measurements.metrics import METRICS
 from KneeSegLib.pipelines.table import PIPELINES, QUALITIES
@@ -91,23 +91,13 @@ def fingerprint_measuring(reference: Path, prediction: Path, meanings: tuple[str
 def hash_path(path: Path) -> str:
     """Return the SHA-256 of an image's file or files, or of the names and contents of all files in a folder."""
     digest = hashlib.sha256()
-    files = sorted(entry for entry in path.rglob("*") if entry.is_file()) if path.is_dir() else _list_files(path)
-    for file in files:
+    for file in list_image_files(path):
         if path.is_dir():
             digest.update(file.relative_to(path).as_posix().encode("utf-8", "surrogateescape"))
         with open(file, "rb") as content:
             while block := content.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _list_files(path: Path) -> list[Path]:
-    """Return a file, and the one that holds its voxels where it is a header alone."""
-    try:
-        header = screen_image_file(path)
-    except InputError:  # damaged: what reads it says so
-        header = None
-    return [path] if header is None or header.voxels.path == path else [path, header.voxels.path]
 
 
 def read_record(output: Path, system: System, case: str) -> RunRecord | None:

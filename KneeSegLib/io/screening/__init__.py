@@ -10,13 +10,14 @@ spacing is no number, and hand out voxels of a stream whose checksum is wrong.
 
 from __future__ import annotations
 
-from KneeSegLib.io.screening.image_file import screen_image_file
+from KneeSegLib.io.screening.image_file import list_image_files, screen_image_file
 from KneeSegLib.io.screening.image_header import ImageHeader
 from KneeSegLib.io.screening.regular_files import require_regular_file
 from KneeSegLib.io.screening.result import require_as_screened, require_sound_geometry
 
 __all__ = [
     "ImageHeader",
+    "list_image_files",
     "require_as_screened",
     "require_regular_file",
     "require_sound_geometry",

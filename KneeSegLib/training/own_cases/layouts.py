@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.documents import UnreadableDocument, read_document
 from KneeSegLib.training.own_cases.collections_of_others import Collection, find_collection_cases
 from KneeSegLib.training.own_cases.files import CaseFiles, CaseFolder, LabelFile, list_named, strip_ending
 
@@ -156,8 +158,11 @@ def _take_table(found: CaseFolder) -> CaseFolder:
     path = found.path / TABLE
     if not path.is_file():
         return found
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_document(path), newline="")))
+    except (UnreadableDocument, csv.Error) as error:
+        what = error if isinstance(error, UnreadableDocument) else f"is no CSV ({error})"
+        raise InputError(f"{path} {what}; save the table as CSV in UTF-8.") from error
     if not rows or not {"case", "subject"} <= set(rows[0]):
         raise InputError(f"{path} has no columns case and subject; see docs/own_cases.md.")
     by_name = {case.name: case for case in found.cases}

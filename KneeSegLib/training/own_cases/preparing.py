@@ -10,6 +10,7 @@ from typing import Any
 from KneeSegLib.anatomy import KNEE_MR_CLASSES, MENISCUS_OF_COMPARTMENT, SIDES
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import Modality
+from KneeSegLib.io.screening import list_image_files
 from KneeSegLib.mr.slices import scan_percentile
 from KneeSegLib.progress import Progress
 from KneeSegLib.training.own_cases.checks import fingerprint, require_different
@@ -93,18 +94,24 @@ def _cut(case: OwnCase, recipe: Recipe, store: Path, first: int) -> list[Part]:
 
 def _describe(found: CaseFolder, labelling: Labelling, recipe: Recipe) -> dict[str, Any]:
     """What the sets depend on: files by size and time, how labels are understood, and what is cut."""
-
-    def stamp(case: CaseFiles) -> list[Any]:
-        paths = [case.image, *(file.path for file in case.labels)]
-        return [case.name, case.subject, *(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths)]
-
     return {
-        "cases": [stamp(case) for case in found.cases],
+        "cases": [_stamp_case(case) for case in found.cases],
         "mappings": {name: repr(mapping) for name, mapping in labelling.mappings.items()},
         "side": labelling.side,
         "kind": recipe.kind.startswith(MR_PREFIX),
         "joints": list(recipe.joints),
     }
+
+
+def _stamp_case(case: CaseFiles) -> list[str]:
+    paths = [case.image, *(file.path for file in case.labels)]
+    return [case.name, case.subject, *map(_stamp_image, paths)]
+
+
+def _stamp_image(path: Path) -> str:
+    found = [file.stat() for file in list_image_files(path)]
+    size, changed_ns = sum(stat.st_size for stat in found), max((stat.st_mtime_ns for stat in found), default=0)
+    return f"{path} {size} {changed_ns}"
 
 
 def _describe_missing(parts: Sequence[Part], recipe: Recipe) -> list[str]:

@@ -18,3 +18,10 @@ def test_voxels_count_that_lie_beside_their_header(tmp_path, name):
     array[1, 2, 3] = 1
     sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / name))
     assert hash_path(tmp_path / name) != before
+
+
+def test_a_damaged_file_is_known_by_its_content_too(tmp_path):
+    (tmp_path / "labels.nrrd").write_text("NRRD0004\nsizes: many\n", encoding="utf-8")
+    before = hash_path(tmp_path / "labels.nrrd")
+    (tmp_path / "labels.nrrd").write_text("NRRD0004\nsizes: few\n", encoding="utf-8")
+    assert hash_path(tmp_path / "labels.nrrd") != before

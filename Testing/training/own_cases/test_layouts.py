@@ -90,11 +90,12 @@ def test_table_names_subjects_and_splits(tmp_path):
         ("case,subject,split\nz,P,train\n", "lists the case z, which is not in the folder"),
         ("case,subject,split\na,P,later\n", "puts a into the split 'later', expected one of train, validation, test"),
         ("name,who\na,P\n", "has no columns case and subject"),
+        ("case,subject\na,M\xfcller\n", "is no text in UTF-8; save the table as CSV in UTF-8"),
     ],
 )
 def test_tables_that_are_refused(tmp_path, table, sentence):
     touch(tmp_path, *(f"{kind}/{name}.nrrd" for kind in ("images", "labels") for name in "abc"))
-    (tmp_path / "cases.csv").write_text(table, encoding="utf-8")
+    (tmp_path / "cases.csv").write_text(table, encoding="latin-1")
     with pytest.raises(InputError, match=sentence):
         find_cases(tmp_path)
 

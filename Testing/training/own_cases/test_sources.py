@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -67,6 +68,11 @@ class TestCuttingLegs:
     @pytest.mark.parametrize("joint", ["hip", "ankle"])
     def test_hip_and_ankle_are_found(self, joint):
         assert cut_joint(leg(**WHOLE), LEG, "right", joint) is not None
+
+
+def count_voxels(groups) -> Counter[int]:
+    """Return the labelled voxels of all sets by label value."""
+    return sum((Counter(part.counts) for parts in groups.values() for part in parts), Counter())
 
 
 @pytest.fixture
@@ -136,6 +142,22 @@ class TestCt:
         knees.write(folder / "images" / "case1.nrrd", folder / "labels" / "case1.nrrd", seed=5)
         prepare(tiny_knee, folder)
         assert index.stat().st_mtime_ns != written
+
+    @pytest.mark.parametrize(
+        ("labels", "voxels"),
+        [("case1.mhd", "case1.raw"), ("case1/segmentation.seg.nrrd", "case1/segmentation.seg.nrrd")],
+    )
+    def test_labels_that_are_changed_in_place_are_read_again(self, knees, tmp_path, tiny_knee, prepare, labels, voxels):
+        folder = knees.write_plain(tmp_path, 2)
+        (folder / "labels" / "case1.nrrd").unlink()
+        knees.write(folder / "images" / "case1.nrrd", folder / "labels" / labels, seed=1)
+        before = prepare(tiny_knee, folder).groups
+        content = bytearray((folder / "labels" / voxels).read_bytes())
+        content[content.rindex(structure("femur_right").label_value)] = 0
+        (folder / "labels" / voxels).write_bytes(content)
+        after = prepare(tiny_knee, folder).groups
+        lost = [count_voxels(before)[value] - count_voxels(after)[value] for value in count_voxels(before)]
+        assert sorted(lost) == [0, 0, 0, 1]
 
     def test_a_structure_that_only_some_have_is_said(self, knees, tmp_path, tiny_knee, prepare):
         folder = knees.write_plain(tmp_path, 2)
