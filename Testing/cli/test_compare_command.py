@@ -189,6 +189,11 @@ def test_values_of_others_are_given_a_meaning(kneeseg, cohort):
         (("nowhere", "--system", "smooth"), 2, "There is no folder nowhere"),
         (("cases",), 2, "Say what to compare"),
         (("cases", "--system", "ct-knee,quality=best"), 2, "The system ct-knee cannot be run"),
+        (
+            ("cases", "--system", "ct-knee,qualty=fast"),
+            2,
+            "--modality, --quality). Its options are those of kneeseg segment --help.",
+        ),
         (("cases", "--system", "ct-knee,colour=red"), 2, "No such option: --colour"),
         (("cases", "--system", "smooth", "--labels", "7=thigh"), 2, 'No structure is called "thigh"'),
         (("cases", "--system", "smooth", "-o", "full"), 5, "holds no comparison to go on with"),

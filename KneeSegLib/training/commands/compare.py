@@ -103,8 +103,9 @@ def check_segment_options(system: System) -> None:
         known = as_known_error(error)
         if known is None:
             raise
+        complaint = str(known).removesuffix(" See the command's --help.")
         raise InputError(
-            f"The system {system.name} cannot be run. {str(known).removesuffix(' See the command--help.')}"
+            f"The system {system.name} cannot be run. {complaint} Its options are those of kneeseg segment --help."
         ) from error
 
 

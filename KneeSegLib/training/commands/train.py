@@ -163,7 +163,8 @@ def train(
         if bundle is not None:
             console.print(f"Bundle: {bundle}", soft_wrap=True, markup=False)
             if cases is not None:
-                console.print(f"Use it: kneeseg segment IMAGE -o RESULT --models {bundle.parent}", soft_wrap=True)
+                use = f"Use it: kneeseg segment IMAGE -o RESULT --models {bundle.parent}"
+                console.print(use, soft_wrap=True, markup=False)
 
     stream.result({"folder": str(output.resolve()), "recipe": chosen.name, "steps": training.step}, show)
 
