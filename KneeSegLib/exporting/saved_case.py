@@ -13,6 +13,7 @@ from KneeSegLib.case_reading import is_as_saved, is_inside, read_record
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.label_maps import read_label_map
+from KneeSegLib.measurements.pairs import case_name
 from KneeSegLib.measurements.structures import FoundStructure, measure_structures
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def read_saved_case(place: Path) -> SavedCase:
     provenance = record.get("provenance")
     return SavedCase(
         place,
-        shown_name(place.absolute()) if place.is_dir() else shown_name(place).split(".")[0],
+        shown_name(place.absolute()) if place.is_dir() else case_name(Path(shown_name(place))),
         tuple(scan for scan in scans if scan.found),
         provenance if isinstance(provenance, dict) else {},
     )

@@ -99,7 +99,9 @@ def _choose(scan: SavedScan, place: Path, every: Sequence[Series]) -> SourceSeri
     holding = [source for source in sources if lies_within(scan.labels, source.grid)]
     same = [source for source in holding if find_turn(scan.labels, source.grid) is not None]
     chosen = same or holding
-    if len(chosen) == 1 or (chosen and wanted):  # echoes of one series lie at the same places
+    if wanted:  # echoes of one series lie at the same places
+        chosen = (_find_called(chosen, scan) or chosen)[:1]
+    if len(chosen) == 1:
         return chosen[0]
     if chosen:
         raise InputError(
@@ -110,6 +112,12 @@ def _choose(scan: SavedScan, place: Path, every: Sequence[Series]) -> SourceSeri
         f"The structures of {scan.place} do not lie within a CT or MR series in {place}; give the folder of the "
         "series that they were made from with --source."
     )
+
+
+def _find_called(sources: Sequence[SourceSeries], scan: SavedScan) -> list[SourceSeries]:
+    """Return those whose echo, time point or the like is the one by which the record calls the scan."""
+    called = str(scan.input.get("source") or "")
+    return [source for source in sources if source.series.told_by and called.endswith(f", {source.series.told_by}")]
 
 
 def _has_grid(source: SourceSeries) -> bool:

@@ -12,11 +12,14 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.uid import generate_uid
 from scipy.spatial import cKDTree
 
 from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.exporting.export import ExportRequest, export_cases
 from KneeSegLib.exporting.saved_case import read_saved_case
+from KneeSegLib.exporting.source import find_source
+from KneeSegLib.io.dicom_series import list_series
 from KneeSegLib.measurements.structures import measure_structures
 from Testing.exporting.conftest import GRIDS, OBLIQUE, make_labels, save_small, store, write_source
 
@@ -83,6 +86,29 @@ def test_a_voxel_that_moved_within_a_structure_tells_of_a_hand_in_it(saved):
     edited = measure_structures(labels)
     assert (edited[0].voxels, edited[0].box) == (femur.voxels, femur.box)
     assert [scan.making_of(found) for found in edited] == ["SEMIAUTOMATIC", *["AUTOMATIC"] * len(others)]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_case_of_one_echo_leads_back_to_that_echo(tmp_path, number):
+    common = {"Modality": "MR", **{f"{what}UID": generate_uid() for what in ("SeriesInstance", "StudyInstance")}}
+    echoes = [
+        write_source(tmp_path / f"scan/{time}", EchoTime=time, FrameOfReferenceUID="1.2.3", **common)
+        for time in ("5.0", "15.0")
+    ]
+    case = save_small(tmp_path / "case", make_labels(), echoes[number], "MR")
+    record = json.loads((case / "case.json").read_text(encoding="utf-8"))
+    record["input"] |= {"path": str(tmp_path / "scan"), "source": list_series(tmp_path / "scan")[number].name}
+    (case / "case.json").write_text(json.dumps(record), encoding="utf-8")
+    source = find_source(read_saved_case(case).scans[0], None)
+    assert {str(header.EchoTime) for header in source.headers} == {("5.0", "15.0")[number]}
+
+
+def test_files_of_one_case_in_parts_keep_names_of_their_own(tmp_path):
+    for part in ("left", "right"):
+        sitk.WriteImage(make_labels(), str(tmp_path / f"P1.{part}.nii.gz"))
+    places = [tmp_path / f"P1.{part}.nii.gz" for part in ("left", "right")]
+    written = export_cases(places, tmp_path / "out", ExportRequest("nrrd"))
+    assert {name.split("/")[0] for name in written.files} == {"P1.left", "P1.right"}
 
 
 def test_several_scans_in_frames_of_their_own_become_an_object_each(tmp_path):
