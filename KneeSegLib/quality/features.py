@@ -18,7 +18,7 @@ class QualityFeatures:
         border_mm2: area in which it touches each border of the scan, by the border's name; only those that it touches.
         slice_mm: distance of the scan's slices: across the leg in CT, from one side of a knee to the other in MR.
         uncertain_band_mm: thickness of the layer along its surface in which no class clearly leads.
-        uncertain_contact_mm2: area in which it touches another bone of the knee and neither label clearly leads.
+        uncertain_contact_mm2: area in which it touches another bone of the knee and its label does not clearly lead.
         disputed_fraction: fraction of its probability that slices and fusion give to other bones.
         refined_mm: how far the refinement moved its surface, on average; NaN where there was none.
         localiser_agreement: Dice of its labels and the localiser's coarse region, with one coarse voxel of tolerance.

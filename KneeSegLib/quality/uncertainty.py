@@ -33,7 +33,7 @@ def measure_uncertain_band_mm(margin: np.ndarray, mask: np.ndarray, spacing_mm: 
 def measure_uncertain_contact_mm2(
     margin: np.ndarray, mask: np.ndarray, others: np.ndarray, spacing_mm: Sequence[float]
 ) -> float:
-    """Return the area of the faces between a bone's voxels and another bone's at which neither label clearly leads.
+    """Return the area of the faces between a bone's voxels and another bone's at which its label does not clearly lead.
 
     Where disease has closed a joint two bones touch: a network that sees the line between them is certain on both sides
     of it, one that guesses is not.

@@ -57,12 +57,12 @@ def list_legs_over_blocks(case: Case) -> list[LegOverBlocks]:
 
 
 def describe_gaps(scans: Sequence[ScanResult]) -> list[str]:
-    """Return how much lies between each block and the next, of which nothing was recorded."""
+    """Return how much lies between each block and the next; blocks that could not be used may have shown it."""
     sentences = []
     for upper, lower in zip(scans, scans[1:]):
         gap_mm = min(_heights_mm(upper.labels)) - max(_heights_mm(lower.labels))
         if gap_mm > 0.0:
-            sentences.append(f"Between the {upper.name} and the {lower.name} scan {gap_mm:.0f} mm were not recorded.")
+            sentences.append(f"Between the {upper.name} and the {lower.name} scan lie {gap_mm:.0f} mm that none shows.")
     return sentences
 
 

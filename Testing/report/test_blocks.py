@@ -41,7 +41,7 @@ def test_each_bone_of_a_leg_says_in_which_scan_it_is_and_how_much_of_it(case):
 
 def test_what_lies_between_the_scans_is_told(case):
     (sentence,) = describe_gaps(case.scans)
-    assert re.fullmatch(r"Between the hip and the knee scan (9\d|10\d) mm were not recorded\.", sentence)
+    assert re.fullmatch(r"Between the hip and the knee scan lie (9\d|10\d) mm that none shows\.", sentence)
 
 
 def test_the_report_shows_each_leg_over_the_scans(case):
