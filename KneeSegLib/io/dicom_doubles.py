@@ -64,7 +64,8 @@ def _find_copies(planes: Sequence[Slice], pixels: _Pixels) -> set[tuple[Path, in
 def _header_key(plane: Slice) -> tuple:
     """What copies have in common, also where an anonymiser or an export gave each a name of its own."""
     place = tuple(round(value / SAME_POSITION_MM) for value in plane.position)
-    plain = replace(plane, path=_NOWHERE, frame=None, position=place, variant={}, instance_number=0, cut_short=False)
+    named = {"path": _NOWHERE, "frame": None, "instance_number": 0, "acquired_s": 0.0, "cut_short": False}
+    plain = replace(plane, position=place, variant={}, **named)
     return plain, tuple(sorted(plane.variant.items()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,7 +145,7 @@ def _told_apart(stack: list[Slice]) -> list[tuple[str, tuple, list[Slice]]]:
             alike = 2 * min(sizes) >= max(sizes) or names in _OTHER_SERIES
             if alike and not any(map(has_repeats, parts.values())):
                 return _named(names, parts)
-        return _told_apart_by_number(stack)
+        return _told_apart_by_order(stack)
     if len(stack) < 2 * FEWEST_SLICES:
         return [("", (), stack)]
     even = is_even(stack)
@@ -157,21 +157,32 @@ def _told_apart(stack: list[Slice]) -> list[tuple[str, tuple, list[Slice]]]:
     return [("", (), stack)]
 
 
-def _told_apart_by_number(stack: list[Slice]) -> list[tuple[str, tuple, list[Slice]]]:
-    """Split slices that no tag tells apart by the order of their instance numbers: one pass after the other."""
-    ordered = sorted(stack, key=lambda plane: plane.instance_number)
-    numbers = [plane.instance_number for plane in ordered]
-    if len(set(numbers)) < len(numbers):
-        return [("", (), stack)]
-    positions = np.round(measure_positions_mm(ordered) / SAME_POSITION_MM).astype(np.int64)
-    places = len(np.unique(positions))
+def _told_apart_by_order(stack: list[Slice]) -> list[tuple[str, tuple, list[Slice]]]:
+    """Split slices that no tag tells apart: one pass after the other, by instance numbers or by acquisition times."""
+    by_number = _find_passes(stack, lambda plane: plane.instance_number)
+    if by_number:
+        return [
+            (f"images {part[0].instance_number} to {part[-1].instance_number}", (number,), part)
+            for number, part in enumerate(by_number)
+        ]
+    by_time = _find_passes(stack, lambda plane: plane.acquired_s)
+    if by_time:
+        return [
+            (f"pass {number} of {len(by_time)} by acquisition time", (number,), part)
+            for number, part in enumerate(by_time, start=1)
+        ]
+    return [("", (), stack)]
+
+
+def _find_passes(stack: list[Slice], order: Callable[[Slice], float]) -> list[list[Slice]]:
+    """Return the passes, each with a slice at every position and after the one before; none where there are none."""
+    ordered = sorted(stack, key=order)
+    places = len(np.unique(np.round(measure_positions_mm(ordered) / SAME_POSITION_MM).astype(np.int64)))
+    if places < 2 or len(ordered) % places:
+        return []
     passes = [ordered[first : first + places] for first in range(0, len(ordered), places)]
-    if len(passes[-1]) < places or any(map(has_repeats, passes)):
-        return [("", (), stack)]
-    return [
-        (f"images {part[0].instance_number} to {part[-1].instance_number}", (number,), part)
-        for number, part in enumerate(passes)
-    ]
+    apart = all(order(one[-1]) < order(other[0]) for one, other in zip(passes, passes[1:]))
+    return passes if apart and not any(map(has_repeats, passes)) else []
 
 
 def _interleave(parts: Sequence[Sequence[Slice]]) -> bool:

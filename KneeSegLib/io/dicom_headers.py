@@ -7,6 +7,7 @@ Pixels are not touched here. Only technical tags are read. What somebody may hav
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +34,8 @@ HEADER_TAGS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "FrameOfReferenceUID", "InstanceNumber",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime",
+    "SpacingBetweenSlices", "SliceThickness", "ConvolutionKernel", "TriggerTime", "AcquisitionTime", "ContentTime",
+    "GantryDetectorTilt",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PixelRepresentation",
     "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "RescaleType",
     "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber",
@@ -56,6 +58,9 @@ _MODALITY_OF: Mapping[str, Modality] = MappingProxyType(
     }
 )
 """SOP classes of images that can be nothing else: plain, enhanced, and converted to enhanced."""
+_LOOSE_MODALITIES = ("XA", "RF", "DX", "IO", "PX", "OT", "other")
+"""What C-arms, dental scanners and anonymisers call images whose class says that they are slices of CT or MR."""
+
 ODD_LENGTH = "its pixels take another length than Rows, Columns and BitsAllocated say"
 """What :func:`is_cut_short` says of such a file."""
 
@@ -69,16 +74,20 @@ def ignored_as(header: Dataset) -> str | None:
         return f"{modality} objects without an image"
     if modality not in get_args(Modality):
         return f"{modality} images"
-    if int(header.get("SamplesPerPixel", 1)) != 1:
+    if int(header.get("SamplesPerPixel", 1)) != 1 or header.get("PhotometricInterpretation") == "PALETTE COLOR":
         return "colour images"
     if "LOCALIZER" in _image_type(header):
         return "localisers"
+    if "MOSAIC" in _image_type(header):
+        return "mosaics of several slices in one image"
     return None
 
 
 def find_modality(header: Dataset) -> str:
-    """Return the modality as the standard names it; where the tag is missing, that of the kind of image."""
-    return name_modality(header.get("Modality") or _MODALITY_OF.get(str(header.get("SOPClassUID") or "")))
+    """Return the modality as the standard names it; where the tag is missing or loose, that of the kind of image."""
+    named = name_modality(header.get("Modality")) if header.get("Modality") else ""
+    of_class = _MODALITY_OF.get(str(header.get("SOPClassUID") or ""))
+    return of_class or named or name_modality(None) if named in ("", *_LOOSE_MODALITIES) else named
 
 
 def is_cut_short(header: Dataset, file: BinaryIO) -> bool:
@@ -115,6 +124,7 @@ def is_cut_short(header: Dataset, file: BinaryIO) -> bool:
 def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
     """Yield the slices of a CT or MR file: one, or one per frame; none where it has no position in space."""
     modality: Modality = "MR" if find_modality(header) == "MR" else "CT"
+    told = name_modality(header.get("Modality") or modality)
     description, original = _description(header), "ORIGINAL" in _image_type(header)
     for frame, places in _planes(header):
         position = _numbers(places, "ImagePositionPatient", 3)
@@ -152,6 +162,9 @@ def parse_slices(header: Dataset, path: Path) -> Iterator[Slice]:
             has_rescale=_first(places, "RescaleIntercept") is not None,
             rescale_type=name_unit(_first(places, "RescaleType")),
             frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
+            told_modality=told if told != modality else "",
+            acquired_s=_seconds(header),
+            gantry_tilt_degrees=_telling_number([header], "GantryDetectorTilt"),
             instance_number=int(_telling_number([header], "InstanceNumber")) if frame is None else frame + 1,
         )
 
@@ -166,6 +179,9 @@ def describe_missing_place(header: Dataset) -> str:
         if missing:
             return f"{find_modality(header)} images without {', '.join(missing)}"
     for _, places in _planes(header):
+        missing = [keyword for keyword, count in _PLACE_TAGS.items() if _numbers(places, keyword, count) is None]
+        if missing:
+            return f"{find_modality(header)} images without {', '.join(missing)}"
         if (found := _find_odd_place_tag(places)) is not None:
             return f"{find_modality(header)} images whose {found}"
     return f"{find_modality(header)} images whose position, orientation or pixel spacing cannot be used"
@@ -250,6 +266,13 @@ def _telling_number(places: list[Dataset], keyword: str) -> float:
         if "," in str(error):  # a decimal comma, which is repaired in the whole header
             raise
         return 0.0
+
+
+def _seconds(header: Dataset) -> float:
+    """Return the time of day at which a slice was recorded; 0 where none is told."""
+    time = re.fullmatch(r"(\d\d)(\d\d)(\d\d(?:\.\d*)?)", str(_first([header], "AcquisitionTime") or "").strip())
+    time = time or re.fullmatch(r"(\d\d)(\d\d)(\d\d(?:\.\d*)?)", str(_first([header], "ContentTime") or "").strip())
+    return 3600.0 * int(time[1]) + 60.0 * int(time[2]) + float(time[3]) if time else 0.0
 
 
 def _side(header: Dataset, places: list[Dataset]) -> Side | None:

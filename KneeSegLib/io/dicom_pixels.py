@@ -31,13 +31,15 @@ def read_pixels(stack: Sequence[Slice]) -> sitk.Image:
         raise InputError(
             f"The pixels of {describe_place(cut_short)} cannot be read: the file is cut short; copy it again."
         )
+    values = read_native_values(stack)
+    if values is not None:
+        return sitk.GetImageFromArray(values)
     if any(plane.frame is not None for plane in stack) and len({plane.encoding for plane in stack}) > 1:
         raise InputError(
-            f"The frames of {describe_place(stack[0].path)} have different rescale values, expected one for all; "
-            "export the series as single-frame DICOM."
+            f"The frames of {describe_place(stack[0].path)} are compressed and have different rescale values, expected "
+            "one for all; export the series uncompressed, or as single-frame DICOM."
         )
-    values = read_native_values(stack)
-    return sitk.GetImageFromArray(values if values is not None else _decode_values(stack))
+    return sitk.GetImageFromArray(_decode_values(stack))
 
 
 def _decode_values(stack: Sequence[Slice]) -> np.ndarray:

@@ -43,6 +43,11 @@ def fit_grid(stack: list[Slice], series: Series) -> tuple[np.ndarray, np.ndarray
     shown_mm = along * _sign_of_main_axis(stack[0].normal)
     gaps = np.diff(along)
     doubled = np.flatnonzero(gaps < SAME_POSITION_MM)
+    if len(doubled) == len(gaps):
+        raise InputError(
+            f"All {len(stack)} slices of '{series.name}' name the same position (ImagePositionPatient), expected one "
+            "for each; export the series again with its positions."
+        )
     if len(doubled):
         raise InputError(
             f"'{series.name}' holds more than one slice at {_places([f'{shown_mm[i]:.2f} mm' for i in doubled])}, "

@@ -31,6 +31,9 @@ class Slice:
         rescale_type: the unit of these, as the header names it; ``"other"`` where nothing is called that.
         frame_of_reference: UID of the coordinate system that the position is in; empty where the header names none.
         instance_number: the place in the series that the scanner counts; 0 where it does not.
+        told_modality: what the header calls the modality, where the kind of image says another one.
+        acquired_s: time of day at which it was recorded; 0 where the header tells none.
+        gantry_tilt_degrees: as the header tells it.
         derived: whether the position was derived from the file's first frame and SpacingBetweenSlices.
     """
 
@@ -56,6 +59,9 @@ class Slice:
     rescale_type: str = ""
     frame_of_reference: str = ""
     instance_number: int = 0
+    told_modality: str = ""
+    acquired_s: float = 0.0
+    gantry_tilt_degrees: float = 0.0
 
     @property
     def normal(self) -> np.ndarray:

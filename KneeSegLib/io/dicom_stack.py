@@ -12,7 +12,7 @@ from KneeSegLib.io.dicom_series import Series
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_units import check_units
 from KneeSegLib.io.intensities import describe_wrapped_values, find_value_range, replace_padding_values
-from KneeSegLib.io.settings import DICOM_BYTES_PER_VOXEL, LOWEST_HU
+from KneeSegLib.io.settings import DICOM_BYTES_PER_VOXEL, LOWEST_HU, SMALLEST_TILT_DEGREES
 from KneeSegLib.memory import require_memory
 
 
@@ -46,7 +46,7 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     notes = [*_notes_on_slices(series), *on_units, *_notes_on_inversion(stack), *_notes_on_positions(stack, length_mm)]
     if not lean:
         follow_normal(image, stack)
-        return image, notes
+        return image, [*notes, *_notes_on_tilt(stack)]
     return straight, [
         *notes,
         f"The slices lean by {lean:.1f} degrees (tilted gantry); they were shifted by position onto a rectangular grid "
@@ -70,6 +70,17 @@ def _notes_on_positions(stack: list[Slice], length_mm: float) -> list[str]:
     if len(stack) < 3 or not is_rounded(measure_positions_mm(stack)):
         return []
     return [f"The slices' positions are rounded or drift; they were placed evenly, {length_mm:.4g} mm apart."]
+
+
+def _notes_on_tilt(stack: list[Slice]) -> list[str]:
+    """Return the note on slices that lie straight above each other and whose header tells of a tilted gantry."""
+    tilt = max((plane.gantry_tilt_degrees for plane in stack), key=abs)
+    if abs(tilt) <= SMALLEST_TILT_DEGREES:
+        return []
+    return [
+        f"The header says that the gantry was tilted by {tilt:g} degrees (GantryDetectorTilt), and the slices lie "
+        "straight above each other: they were taken for straightened already. Check that no bone is sheared."
+    ]
 
 
 def _notes_on_inversion(stack: list[Slice]) -> list[str]:

@@ -77,6 +77,12 @@ def read_series(content: FolderContent, chosen: Series, notes: list[str]) -> Vol
             "The file holds one position for all its frames; the others were derived from SpacingBetweenSlices along "
             "the normal of the frames. Check that head and foot, or left and right, are not exchanged."
         )
+    told = sorted({plane.told_modality for plane in chosen.stack} - {""})
+    if told:
+        notes.append(
+            f"The header calls the modality {', '.join(told)}; it was read as {chosen.modality}, which is the kind of "
+            "image that it is (SOPClassUID). Check what its values are."
+        )
     sides = {plane.side for plane in chosen.stack}
     frames = {plane.frame_of_reference for plane in chosen.stack}
     return replace(

@@ -79,6 +79,9 @@ BLOCK_GAPS = 3.0
 SIDEWAYS_PIXELS = 0.5
 """A slice may miss the line on which the others lie by this much: more would be seen. Not measured."""
 
+SMALLEST_TILT_DEGREES = 1.0
+"""A gantry that a header says is tilted by less stands upright: scanners measure some tenths. Not measured."""
+
 DICOM_BYTES_PER_VOXEL = 6
 """Memory that reading takes: a voxel as stored, in 16 bits, and as float32."""
 

@@ -51,13 +51,13 @@ def test_a_list_of_one_component_is_a_volume(axes, read, tmp_path):
     found = read(write(tmp_path / "a.nrrd", *axes))
     image = found if isinstance(found, sitk.Image) else found.image
     assert image.GetSpacing() == (1.25, 1.5, 2.0)
-    assert (sitk.GetArrayViewFromImage(image) == VALUES).all()
+    assert (sitk.GetArrayFromImage(image) == VALUES).all()
 
 
 def test_one_time_point_of_labels_is_a_label_map(tmp_path):
     image = sitk.JoinSeries([sitk.GetImageFromArray(VALUES.astype(np.uint8))])
     sitk.WriteImage(image, str(tmp_path / "a.mha"))
-    assert (sitk.GetArrayViewFromImage(read_label_map(tmp_path / "a.mha")) == VALUES).all()
+    assert (sitk.GetArrayFromImage(read_label_map(tmp_path / "a.mha")) == VALUES).all()
     sitk.WriteImage(sitk.JoinSeries([image[..., 0]] * 2), str(tmp_path / "b.mha"))
     with pytest.raises(InputError, match="b.mha has 4 dimensions, expected three; give the label map of one volume"):
         read_label_map(tmp_path / "b.mha")
