@@ -13,6 +13,7 @@ from KneeSegLib.batch.plan import BatchPlan
 from KneeSegLib.batch.rows import STRUCTURES_NAME, SUMMARY_NAME, ScanRow
 from KneeSegLib.batch.scans import Outcome, State
 from KneeSegLib.case_record import RECORD_NAME
+from KneeSegLib.errors import InputError
 from KneeSegLib.io.tables import write_table
 
 SUMMARY_COLUMNS = (
@@ -69,24 +70,39 @@ class BatchSummary:
         scan = self.plan.scans[number]
         if scan.name not in self._rows:
             outcome = self.outcomes.get(scan.name, Outcome(scan.name, "waiting"))
-            known = _read_case(self.plan.case_folder(scan.name)) if outcome.state == "done" else {}
-            row = ScanRow(scan.name, scan.source, scan.series, outcome, **known)
             if outcome.state == "waiting":
-                return row
-            self._rows[scan.name] = row
+                return ScanRow(scan.name, scan.source, scan.series, outcome)
+            known = {}
+            if outcome.state == "done":
+                try:
+                    known = _read_case(self.plan.case_folder(scan.name))
+                except InputError as error:
+                    outcome = self.outcomes[scan.name] = Outcome(scan.name, "failed", str(error), error.exit_status)
+            self._rows[scan.name] = ScanRow(scan.name, scan.source, scan.series, outcome, **known)
         return self._rows[scan.name]
 
 
 def _read_case(folder: Path) -> dict[str, Any]:
-    record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-    scans = record.get("scans", [record])
-    return {
-        "structures": [entry for scan in scans for entry in scan["structures"]],
-        "warnings": record["warnings"],
-        "pipeline": record["provenance"]["pipeline"],
-        "seconds": sum(record["provenance"]["timings"].values()),
-        "modality": scans[0]["input"]["modality"] or "",
-    }
+    """Return what rows show of a case that someone may have changed.
+
+    Raises:
+        InputError: its record is damaged.
+    """
+    try:
+        record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        scans = record.get("scans", [record])
+        return {
+            "structures": [entry for scan in scans for entry in scan["structures"]],
+            "warnings": record["warnings"],
+            "pipeline": record["provenance"]["pipeline"],
+            "seconds": sum(record["provenance"]["timings"].values()),
+            "modality": scans[0]["input"]["modality"] or "",
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"The record of the case in {folder} is damaged ({type(error).__name__}); take the folder away and run the "
+            "batch again."
+        ) from error
 
 
 def _describe_row(row: ScanRow) -> list[Any]:

@@ -95,6 +95,19 @@ def test_the_gallery_shows_what_is_to_be_checked_first_and_links_to_reports(whol
     assert '<img src="thumbnails/a.svg"' in page and "Not segmented yet" in page and "<script" not in page
 
 
+def test_a_case_whose_record_is_damaged_costs_its_row_alone(tmp_path):
+    plan = BatchPlan(tmp_path, (BatchScan("/a.nrrd", name="a"), BatchScan("/b.nrrd", name="b")), {})
+    plan.case_folder("a").mkdir(parents=True)
+    (plan.case_folder("a") / "case.json").write_text('{"structures": [', encoding="utf-8")
+    summary = BatchSummary(plan)
+    summary.add(Outcome("a", "done"))
+    summary.write()
+    damaged, waiting = read_rows(tmp_path)
+    assert (damaged["state"], damaged["exit_status"], waiting["state"]) == ("failed", "2", "waiting")
+    assert damaged["error"].startswith("The record of the case in") and "take the folder away" in damaged["error"]
+    assert summary.count("failed") == 1 and damaged["error"] in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_batch_is_not_mixed_with_other_options_or_other_things(scans, tmp_path):
     plan_batch(scans, tmp_path / "out")
     with pytest.raises(InputError, match="was begun with quality fast and now standard is asked for"):
