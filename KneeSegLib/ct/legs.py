@@ -46,18 +46,36 @@ def find_legs(coarse: CoarseProbabilities | None, scan: Grid, asked: str | None 
     field = Box.of_grid(scan)
     either = coarse.bones["right"] + coarse.bones["left"]
     labelled = np.concatenate([coarse.none[None], coarse.other[None], either]).argmax(axis=0) - 2
-    line = _line_between_legs(coarse)
-    on_left = (np.arange(coarse.grid.x.count) >= line[:, None])[:, None, :]
-    halves: dict[Side, dict[str, np.ndarray]] = {
-        side: _find_regions(np.where(on_left == (side == "left"), labelled, -1), either, coarse.grid, least)
-        for side in SIDES
-    }
-    if all(halves.values()) and _are_two_legs(halves, coarse.grid):
-        legs = [_describe_leg(halves[side], coarse, field, asked, known_side=side) for side in SIDES]
+    two = _part_legs(labelled, either, coarse, least)
+    if two is not None:
+        legs = [_describe_leg(two[side], coarse, field, asked, known_side=side) for side in SIDES]
     else:
         whole = _find_regions(labelled, either, coarse.grid, least)
         legs = [_describe_leg(whole, coarse, field, asked)] if whole else []
     return [leg for leg in legs if leg.joints]
+
+
+def _part_legs(
+    labelled: np.ndarray, either: np.ndarray, coarse: CoarseProbabilities, least: Mapping[str, float]
+) -> dict[Side, dict[str, np.ndarray]] | None:
+    """Return the bones of both legs, None where there is one leg alone.
+
+    A line parts them. Where it cuts bones the legs may be crossed: then they are two where the localiser names both
+    sides of two bones and more, apart from each other.
+    """
+    line = _line_between_legs(coarse)
+    beyond = (np.arange(coarse.grid.x.count) >= line[:, None])[:, None, :]
+    own = coarse.bones["left"].sum(axis=0) > coarse.bones["right"].sum(axis=0)
+    for on_left, least_common in ((beyond, 1), (own, 2)):
+        halves: dict[Side, dict[str, np.ndarray]] = {
+            side: _find_regions(np.where(on_left == (side == "left"), labelled, -1), either, coarse.grid, least)
+            for side in SIDES
+        }
+        if not all(halves.values()):
+            return None
+        if _are_two_legs(halves, coarse.grid, least_common):
+            return halves
+    return None
 
 
 def _line_between_legs(coarse: CoarseProbabilities) -> np.ndarray:
@@ -91,16 +109,20 @@ def _find_regions(
     return regions
 
 
-def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid) -> bool:
-    """Two legs lie side by side and have a bone in common, but none that the line between them cuts in two; else the
-    localiser is undecided about one leg."""
+def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid, least_common: int) -> bool:
+    """Two legs lie side by side and have a bone in common, but none that is cut in two between them; else the localiser
+    is undecided about one leg."""
     boxes = {side: Box.enclosing([Box.of_mask(mask, grid) for mask in halves[side].values()]) for side in SIDES}
     if boxes["left"].x[0] - boxes["right"].x[1] > SEPARATE_LEGS_MM:
         return True
     heights = [np.logical_or.reduce(list(halves[side].values())).any(axis=(1, 2)) for side in SIDES]
     side_by_side = np.logical_and(*heights).sum() >= SIDE_BY_SIDE * min(height.sum() for height in heights)
     common = set(halves["right"]) & set(halves["left"])
-    return side_by_side and bool(common) and not any(_one_bone(halves, bone, grid) for bone in common - {"hip_bone"})
+    return (
+        side_by_side
+        and len(common) >= least_common
+        and not any(_one_bone(halves, bone, grid) for bone in common - {"hip_bone"})
+    )
 
 
 def _one_bone(halves: dict[Side, dict[str, np.ndarray]], bone: str, grid: Grid) -> bool:

@@ -163,6 +163,20 @@ def test_a_sliver_on_the_wrong_side_of_the_line_does_not_make_two_legs_one():
     assert legs_with_tali_apart(4, sliver=True) == 2
 
 
+@pytest.mark.parametrize(("named", "legs"), [(("right", "left"), 2), (("right", "right"), 1)])
+def test_crossed_legs_are_two_where_the_localiser_names_both(named, legs):
+    grid = Grid(*(Axis(0.0, 4.0, 40) for _ in range(3)))
+    bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
+    talus, tibia = BONES.index("talus"), BONES.index("tibia")
+    for side, depth, step in zip(named, (10, 24), (1, -1)):  # the first leg in front of the second
+        for z in range(6, 36):
+            column = 17 + step * (21 - z) // 2
+            bones[side][talus if z < 12 else tibia, z, depth : depth + 6, column : column + 6] = 0.9
+    none = 1.0 - bones["right"].sum(axis=0) - bones["left"].sum(axis=0)
+    found = find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
+    assert len(found) == legs and all({"talus", "tibia"} <= set(leg.bones) for leg in found)
+
+
 def test_a_mirrored_leg_is_uncertain():
     # All bones are called right, but the fibula lies on the left of the tibia.
     to_right = {f"{bone}_left": f"{bone}_right" for bone in SOLIDS}
