@@ -68,12 +68,18 @@ def state_from_bytes(content: bytes) -> dict[str, torch.Tensor]:
     """Return the tensors in ``content``, floating-point ones in single precision.
 
     Raises:
-        ModelError: the bytes are not safetensors.
+        ModelError: the bytes are not safetensors, or a tensor holds NaN or infinity, which silences what it feeds.
     """
     try:
         stored = safetensors.torch.load(content)
     except SafetensorError as error:
         raise ModelError(f"The weights are not a safetensors file ({error}); install KneeSeg again.") from None
+    broken = [name for name, tensor in stored.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise ModelError(
+            f"The weights {broken[0]} hold NaN or infinity: they were saved with too small a range of numbers, or the "
+            "training failed; export the network again, beyond 65504 in single precision."
+        )
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
 
 

@@ -47,6 +47,8 @@ def measure_edge_mm(surface: vtkPolyData, mask: np.ndarray, labels: np.ndarray, 
         within = at - [side.start for side in box]
         free &= ndimage.map_coordinates(away_mm, within.T, order=1, mode="nearest") > FREE_MM
     points, normals = points[free], normals[free]
+    if not len(points):
+        return None
     places = points[:, None] + ALONG_MM[None, :, None] * normals[:, None]
     index = ((places - image.GetOrigin()) @ to_index.T)[..., ::-1].reshape(-1, 3)
     values = sitk.GetArrayViewFromImage(image).astype(np.float32)

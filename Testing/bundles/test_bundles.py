@@ -8,6 +8,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from KneeSegLib.bundles import Bundle, find_bundle, list_bundles, load_model
@@ -211,6 +212,12 @@ def test_weights_beyond_half_precision_keep_single_precision_and_integers_stay()
     assert read["large"].tolist() == pytest.approx([1e6, 1e-3])
     assert read["small"].item() == 0.5
     assert read["count"].item() == 70000 and read["count"].dtype == torch.int64
+
+
+def test_weights_that_left_the_range_of_half_precision_are_not_read():
+    content = safetensors.torch.save({"norm.running_var": torch.tensor([7e4, 1.0]).half()})
+    with pytest.raises(ModelError, match=r"The weights norm\.running_var hold NaN or infinity"):
+        state_from_bytes(content)
 
 
 def test_nan_in_the_weights_is_not_written(models):
