@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from KneeSegLib.cli.options import Overwrite, Progress, require_existing, stream_of
 from KneeSegLib.cli.stream import ProgressMode
+from KneeSegLib.io.label_meaning import LABELS_HELP
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,6 +87,7 @@ def case(
         bool,
         typer.Option("--anonymise", help="DICOM: leave out who the patient is; a new study, apart from the images."),
     ] = False,
+    labels: Annotated[str | None, typer.Option(help=LABELS_HELP)] = None,
     overwrite: Overwrite = False,
     progress: Progress = ProgressMode.bar,
 ) -> None:
@@ -101,8 +103,10 @@ def case(
 
     context.with_resource(reserve_folder(output, overwrite))
     from KneeSegLib.exporting.export import ExportRequest, export_cases
+    from KneeSegLib.io.label_meaning import LabelMeaning
 
-    request = ExportRequest(to.value, source, segments.value, onto_source, anonymise, overwrite)
+    meaning = LabelMeaning.parse(labels)
+    request = ExportRequest(to.value, source, segments.value, onto_source, anonymise, overwrite, meaning)
     written = export_cases(cases, output, request, stream.progress)
     for note in written.notes:
         stream.warning(note)

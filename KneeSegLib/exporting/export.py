@@ -21,6 +21,7 @@ from KneeSegLib.exporting.rtstruct import build_structure_set
 from KneeSegLib.exporting.saved_case import SavedCase, SavedScan, read_saved_case
 from KneeSegLib.exporting.source import SourceSeries, find_source
 from KneeSegLib.io.identity import IDENTITY_STATEMENT, Anonymiser, names_patient
+from KneeSegLib.io.label_meaning import OWN_LABELS, LabelMeaning
 from KneeSegLib.io.writing import write_folder
 from KneeSegLib.nnunet.dataset import require_dataset_name
 from KneeSegLib.progress import Progress, no_progress, report_each, split_progress
@@ -40,6 +41,7 @@ class ExportRequest:
         segments: how a segmentation object holds its voxels.
         onto_source: bring label maps that have other voxels than their source onto those of the source.
         anonymise: leave patient and study out of DICOM objects.
+        labels: what the values of the label maps stand for.
     """
 
     format: ExportFormat
@@ -48,6 +50,7 @@ class ExportRequest:
     onto_source: bool = False
     anonymise: bool = False
     overwrite: bool = False
+    labels: LabelMeaning = OWN_LABELS
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,9 @@ def export_cases(
     if request.format == "nnunet":
         require_dataset_name(folder)
     reading, writing = split_progress(progress, (1, 4))
-    cases = [read_saved_case(place) for place in report_each(places, reading, "Reading")]
+    cases = [read_saved_case(place, request.labels) for place in report_each(places, reading, "Reading")]
     _require_different_names(cases)
-    notes: dict[str, None] = {}
+    notes = dict.fromkeys(note for case in cases for scan in case.scans for note in scan.notes)
     with write_folder(folder, request.overwrite) as unfinished:
         if request.format == "nnunet":
             written = write_nnunet_cases(cases, request.source, unfinished, folder.name, writing)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from KneeSegLib.case_reading import is_as_saved, is_inside, read_record
 from KneeSegLib.errors import InputError
 from KneeSegLib.io.image_formats import shown_name
-from KneeSegLib.io.label_maps import read_label_map
+from KneeSegLib.io.label_meaning import OWN_LABELS, LabelMeaning
 from KneeSegLib.measurements.pairs import case_name
 from KneeSegLib.measurements.structures import FoundStructure, measure_structures
 
@@ -33,6 +33,7 @@ class SavedScan:
         labels: uint8; values of :mod:`KneeSegLib.anatomy`.
         found: what ``labels`` hold now.
         record: its entry in ``case.json``; empty where there is none.
+        notes: what its file leaves open, such as what its values stand for.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SavedScan:
     labels: sitk.Image
     found: list[FoundStructure]
     record: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def input(self) -> Mapping[str, Any]:
@@ -85,8 +87,11 @@ class SavedCase:
         return f"{scan.name}/" if scan.name else ""
 
 
-def read_saved_case(place: Path) -> SavedCase:
+def read_saved_case(place: Path, meaning: LabelMeaning = OWN_LABELS) -> SavedCase:
     """Return the case in a result folder, or that of a segmentation file alone.
+
+    Args:
+        meaning: of the values of its label maps.
 
     Raises:
         InputError: no such folder or file, a damaged record, label maps that cannot be read, or no structure in them.
@@ -100,8 +105,8 @@ def read_saved_case(place: Path) -> SavedCase:
         if name and not is_inside(place, name):
             raise InputError(f"{place} has a record that names a scan outside its folder; segment again.")
         home = place / name if name else place
-        labels = read_label_map(home)
-        scans.append(SavedScan(name, home, labels, measure_structures(labels), entry))
+        labels, notes = meaning.read(home)
+        scans.append(SavedScan(name, home, labels, measure_structures(labels), entry, tuple(notes)))
     if not any(scan.found for scan in scans):
         raise InputError(f"{place} holds no structure, so there is nothing to export; segment again or draw one.")
     provenance = record.get("provenance")

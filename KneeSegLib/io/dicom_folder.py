@@ -27,7 +27,7 @@ from KneeSegLib.io.file_places import describe_place
 from KneeSegLib.io.image_formats import archive_ending, is_archive, is_image_name
 from KneeSegLib.io.screening.deflated_dicom import inflates_beyond
 from KneeSegLib.io.screening.settings import LARGEST_INFLATED
-from KneeSegLib.io.slice_images import find_slice_images
+from KneeSegLib.io.slice_images import SUFFIXES, find_slice_images
 
 
 @dataclass
@@ -45,7 +45,8 @@ class FolderContent:
         closed: folders that may not be opened.
         image_files: volumes of other formats.
         archives: zip files and others, which are not looked into.
-        other_files: how many there are.
+        pictures: how many files are called like pictures (PNG, TIFF...).
+        other_files: how many others there are.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class FolderContent:
     closed: list[Path] = field(default_factory=list)
     image_files: list[Path] = field(default_factory=list)
     archives: list[Path] = field(default_factory=list)
+    pictures: int = 0
     other_files: int = 0
 
 
@@ -165,8 +167,17 @@ def describe_missing_slices(content: FolderContent) -> str:
             f"{folder} holds {count} {'archive' if count == 1 else 'archives'}{of_kinds} and no image "
             f"beside, {expected}; unpack {'it' if count == 1 else 'them'} and give the folder that comes out."
         )
+    if content.pictures:
+        count = "1 picture" if content.pictures == 1 else f"{content.pictures} pictures"
+        return (
+            f"{folder} holds no DICOM but {count} (PNG, TIFF, BMP or JPEG), {expected}; if they are the slices of a "
+            "scan, give the folder in which they lie, each with its number at the end of its name (slice_001.png), and "
+            "--spacing COLUMNS,ROWS,SLICES."
+        )
     if content.other_files:
-        return f"{folder} holds {content.other_files} files but no image, {expected}; give the folder of the images."
+        count = content.other_files
+        files = "1 file" if count == 1 else f"{count} files"
+        return f"{folder} holds {files} but no image, {expected}; give the folder of the images."
     return f"{folder} is empty, {expected}; give the folder of the images."
 
 
@@ -189,6 +200,8 @@ def _add_file(path: Path, content: FolderContent) -> None:
             content.archives.append(path)
         elif path.suffix.lower() in (".dcm", ".dicom"):
             content.unreadable[path] = "it is empty" if not start else "it does not begin like DICOM"
+        elif path.suffix.lower() in SUFFIXES:
+            content.pictures += 1
         else:
             content.other_files += 1
         return

@@ -104,10 +104,9 @@ def read_dicom_segmentation(path: Path) -> tuple[sitk.Image, list[Segment]]:
         ) from error
     layered = array.ndim == 4
     segments = [
-        Segment(layer, 1, number, *_name(segmentation.get_segment_description(number)))
-        if layered
-        else Segment(0, number, number, *_name(segmentation.get_segment_description(number)))
+        Segment(layer if layered else 0, 1 if layered else number, number, *_name(description), is_guarded=True)
         for layer, number in enumerate(numbers)
+        for description in (segmentation.get_segment_description(number),)
     ]
     return _as_image(array, affine), segments
 

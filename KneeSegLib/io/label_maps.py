@@ -18,6 +18,7 @@ from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.image_geometry import check_placing, describe_missing_orientation, require_known_spacing
 from KneeSegLib.io.label_segments import (
     Segment,
+    describe_renamed,
     list_values,
     read_segments,
     tables_by_name,
@@ -125,6 +126,8 @@ def translate_label_map(
     notes: list[str | None] = []
     if not is_dicom(opened.path):
         notes = [describe_missing_orientation(opened.path), check_placing(opened.path, opened.image)]
+    if labels is None:
+        notes += describe_renamed(segments, name)
     if labels is not None and present and not ours.any():
         found = list_values([str(value) for value in sorted(present)])
         notes.append(f"{name} holds none of the values that {option} names; it holds {found}.")

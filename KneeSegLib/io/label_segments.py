@@ -26,6 +26,8 @@ class Segment:
         layer: component of the image.
         value: of its voxels there.
         number: by which a user names it: the value, or in files without values its place in the list, from 1.
+        is_guarded: whether its name was typed into a DICOM header, where it may name the patient: it is compared, and
+            not shown.
     """
 
     layer: int
@@ -33,6 +35,12 @@ class Segment:
     number: int
     identity: str
     name: str
+    is_guarded: bool = False
+
+    @property
+    def called(self) -> str:
+        """How a sentence names it, beside its number."""
+        return "" if self.is_guarded else f' ("{self.name}")'
 
 
 def read_segments(image: sitk.Image, name: str) -> list[Segment]:
@@ -76,26 +84,46 @@ def read_segments(image: sitk.Image, name: str) -> list[Segment]:
 
 
 def tables_by_name(segments: list[Segment], layers: int, name: str, option: str) -> list[Table]:
-    """Return for each layer which value stands for which structure, by the segments' identifiers and names.
+    """Return for each layer which value stands for which structure, by the segments' names and identifiers.
 
     Raises:
-        InputError: a segment that is no structure; ``option`` is what the sentence names for a way out.
+        InputError: a segment that is no structure, or a value that stands for two; ``option`` is what the sentence
+            names for a way out.
     """
-    by_identity = {_plain(word): entry for entry in STRUCTURES for word in (entry.key, entry.name)}
     tables: list[Table] = [{} for _ in range(layers)]
     unknown = []
     for segment in segments:
-        found = by_identity.get(_plain(segment.identity)) or by_identity.get(_plain(segment.name))
+        found = _BY_WORD.get(_plain(segment.name)) or _BY_WORD.get(_plain(segment.identity))
         if found:
-            tables[segment.layer][segment.value] = found
+            before = tables[segment.layer].setdefault(segment.value, found)
+            if before != found:
+                raise InputError(
+                    f"The value {segment.number} of {name} stands for two segments, {before.name} and {found.name}; "
+                    "open it in 3D Slicer and save it again."
+                )
         else:
-            unknown.append(f'{segment.number} ("{segment.name}")')
+            unknown.append(f"{segment.number}{segment.called}")
     if unknown:
         raise InputError(
             f"{name} has segments that are no structure of KneeSeg: {list_values(unknown)}. Name them like "
             f'"Right femur", or say what the values stand for with {option} "5=femur_right,6=tibia_right".'
         )
     return tables
+
+
+def describe_renamed(segments: list[Segment], name: str) -> list[str]:
+    """Return the note on segments whose name, which 3D Slicer shows, is another structure than their identifier."""
+    renamed = []
+    for segment in segments:
+        meant, identified = _BY_WORD.get(_plain(segment.name)), _BY_WORD.get(_plain(segment.identity))
+        if meant and identified and meant != identified:
+            renamed.append(f'"{segment.name}" ({identified.key})')
+    if not renamed:
+        return []
+    return [
+        f"Segments of {name} are named otherwise than their identifiers say, {', '.join(renamed)}: the names were "
+        "taken."
+    ]
 
 
 def tables_by_number(segments: list[Segment], layers: int, labels: Mapping[int, Structure], name: str) -> list[Table]:
@@ -112,9 +140,9 @@ def tables_by_number(segments: list[Segment], layers: int, labels: Mapping[int, 
     for number, entry in labels.items():
         meant = [segment for segment in segments if segment.number == number]
         if len(meant) > 1:
-            called = " and ".join(f'"{segment.name}"' for segment in meant)
+            called = " and".join(segment.called for segment in meant)
             raise InputError(
-                f"The value {number} of {name} stands for several segments, {called}; name them like "
+                f"The value {number} of {name} stands for several segments{called}; name them like "
                 '"Right femur" in 3D Slicer instead.'
             )
         for segment in meant:
@@ -140,15 +168,18 @@ def list_values(names: list[str]) -> str:
     return f"{'the value' if len(names) == 1 else 'the values'} {', '.join(shown)}{more}"
 
 
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]+", " ", word).strip().casefold()
+
+
+_BY_WORD = {_plain(word): entry for entry in STRUCTURES for word in (entry.key, entry.name)}
+
+
 def _nameless_layers_sentence(name: str, layers: int) -> str:
     return (
         f"{name} has {layers} layers and does not say what they are, expected one layer or named segments; "
         "save it from 3D Slicer as .seg.nrrd, or as one label map."
     )
-
-
-def _plain(word: str) -> str:
-    return re.sub(r"[\s_-]+", " ", word).strip().casefold()
 
 
 def _whole(text: str, field: str, name: str) -> int:

@@ -100,6 +100,11 @@ def _screen(path: Path) -> Picture:
         raise _unreadable(path) from error
     if picture.images > 1:
         raise _several(path)
+    if picture.has_transparency:
+        raise InputError(
+            f"Slice image number {_number(path)} holds transparency beside its shades of grey, which is not read; "
+            "export it without (no alpha channel)."
+        )
     return picture
 
 

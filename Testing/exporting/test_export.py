@@ -15,11 +15,13 @@ import SimpleITK as sitk
 from pydicom.uid import generate_uid
 from scipy.spatial import cKDTree
 
+from KneeSegLib.anatomy import structure
 from KneeSegLib.errors import InputError, OutputError
 from KneeSegLib.exporting.export import ExportRequest, export_cases
 from KneeSegLib.exporting.saved_case import read_saved_case
 from KneeSegLib.exporting.source import find_source
 from KneeSegLib.io.dicom_series import list_series
+from KneeSegLib.io.label_meaning import LabelMeaning
 from KneeSegLib.measurements.structures import measure_structures
 from Testing.exporting.conftest import GRIDS, OBLIQUE, make_labels, save_small, store, write_source
 
@@ -118,8 +120,8 @@ def test_several_scans_in_frames_of_their_own_become_an_object_each(tmp_path):
         source = write_source(tmp_path / name, grid)
         save_small(home / name, make_labels(grid.direction), source)
         record = json.loads((home / name / "case.json").read_text(encoding="utf-8"))
-        for structure in record["structures"]:
-            structure["surface"]["file"] = f"{name}/{structure['surface']['file']}"
+        for entry in record["structures"]:
+            entry["surface"]["file"] = f"{name}/{entry['surface']['file']}"
         records.append({"name": name, "input": record["input"], "structures": record["structures"]})
     record.update(scans=records)
     (home / "case.json").write_text(json.dumps(record), encoding="utf-8")
@@ -175,7 +177,7 @@ def test_a_source_of_another_scan_is_refused(saved, tmp_path):
     apart = save_small(tmp_path / "apart", moved, tmp_path / "source")
     with pytest.raises(InputError, match="do not lie within a CT or MR series"):
         export_cases([apart], tmp_path / "out", ExportRequest("rtstruct"))
-    with pytest.raises(InputError, match="holds 1 files but no image|no image|is empty"):
+    with pytest.raises(InputError, match="holds 1 file but no image|no image|is empty"):
         (tmp_path / "nothing").mkdir()
         export_cases([saved], tmp_path / "out", ExportRequest("rtstruct", tmp_path / "nothing"))
 
@@ -233,3 +235,23 @@ def test_cases_of_one_name_and_cases_without_structures_are_refused(saved, tmp_p
     sitk.WriteImage(make_labels() * 0, str(tmp_path / "empty.nrrd"))
     with pytest.raises(InputError, match="holds no structure"):
         export_cases([tmp_path / "empty.nrrd"], tmp_path / "out", ExportRequest("nrrd"))
+
+
+def test_values_of_other_programs_are_given_a_meaning(tmp_path):
+    mask = np.zeros((8, 9, 10), np.uint8)
+    mask[2:6, 2:6, 2:6] = 255
+    sitk.WriteImage(sitk.GetImageFromArray(mask), str(tmp_path / "mask.nrrd"))
+    with pytest.raises(InputError, match='the value 255, .* with --labels "255=femur_right"'):
+        export_cases([tmp_path / "mask.nrrd"], tmp_path / "out", ExportRequest("nrrd"))
+    request = ExportRequest("nrrd", labels=LabelMeaning.parse("255=femur_right"))
+    export_cases([tmp_path / "mask.nrrd"], tmp_path / "out", request)
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "segmentation.nrrd")))
+    assert np.array_equal(written == structure("femur_right").label_value, mask == 255)
+
+
+def test_numbers_that_were_taken_for_ours_are_told(tmp_path):
+    values = np.zeros((8, 9, 10), np.uint8)
+    values[2:6, 2:6, 2:6] = structure("femur_right").label_value
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / "labels.nrrd"))
+    (note,) = export_cases([tmp_path / "labels.nrrd"], tmp_path / "out", ExportRequest("nrrd")).notes
+    assert "KneeSeg's own numbers were taken (2 Right femur)" in note

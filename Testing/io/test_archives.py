@@ -72,7 +72,7 @@ def test_messages_name_the_archive_and_no_temporary_folder(tmp_path):
     path = zip_folder(tmp_path / "letters", tmp_path / "letters.zip")
     with pytest.raises(InputError) as refused:
         read_volume(path)
-    assert "letters.zip holds 1 files but no image" in str(refused.value)
+    assert "letters.zip holds 1 file but no image" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -162,3 +162,21 @@ def test_an_orientation_alone_leaves_the_spacing_of_slices_open(tmp_path):
 def test_geometry_that_is_none_is_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         _ = Request(**options).stated_geometry
+
+
+@pytest.mark.parametrize("name", ["{:03d}_bone.png", "IMG ({}).png", "inner/slice_{}.png"])
+def test_pictures_that_are_not_numbered_as_slices_are_called_pictures(name, tmp_path):
+    (tmp_path / "inner").mkdir()
+    for number in range(9):
+        sitk.WriteImage(sitk.Image(8, 8, sitk.sitkUInt8), str(tmp_path / name.format(number)))
+    with pytest.raises(InputError, match="no DICOM but 9 pictures .*number at the end of its name .slice_001.png."):
+        read_volume(tmp_path, stated=GEOMETRY)
+
+
+def test_transparency_beside_grey_is_called_so(tmp_path):
+    from PIL import Image
+
+    for number in range(9):
+        Image.new("LA", (8, 8), (7, 255)).save(tmp_path / f"{number}.png")
+    with pytest.raises(InputError, match="Slice image number 0 holds transparency beside its shades of grey"):
+        read_volume(tmp_path, stated=GEOMETRY)

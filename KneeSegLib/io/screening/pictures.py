@@ -16,6 +16,7 @@ from KneeSegLib.io.screening.settings import DEFLATE_RATIO, LARGE_SLICE_PIXELS, 
 Reader = Literal["PNGImageIO", "TIFFImageIO", "BMPImageIO", "JPEGImageIO"]
 
 _TIFF_SHORT = 3
+_GREY_AND_ALPHA = 4
 
 
 class OddPictureError(Exception):
@@ -30,12 +31,14 @@ class Picture:
         reader: of ITK for its format.
         columns, rows: of pixels.
         images: that the file holds; no more than two are counted.
+        has_transparency: whether grey values have an alpha beside them, which ITK does not read.
     """
 
     reader: Reader
     columns: int
     rows: int
     images: int = 1
+    has_transparency: bool = False
 
 
 def screen_picture(path: Path) -> Picture:
@@ -76,7 +79,7 @@ def _screen_png(content: bytes) -> Picture:
         at += 12 + length
     needed = rows * (1 + ceil(columns * channels * depth / 8))
     _require(channels > 0 and needed <= DEFLATE_RATIO * packed, f"it says that it has {columns} x {rows} pixels")
-    return Picture("PNGImageIO", columns, rows)
+    return Picture("PNGImageIO", columns, rows, has_transparency=colour == _GREY_AND_ALPHA)
 
 
 def _screen_tiff(content: bytes) -> Picture:

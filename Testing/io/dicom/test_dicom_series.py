@@ -111,7 +111,7 @@ def test_empty_folder_is_called_empty(tmp_path):
 
 def test_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no image here" * 20)
-    with pytest.raises(InputError, match="holds 1 files but no image"):
+    with pytest.raises(InputError, match="holds 1 file but no image"):
         read_volume(tmp_path)
 
 
