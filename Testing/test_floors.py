@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("io", "networks", "shape"),
     ("bundles",),
     ("inference",),
-    ("ct", "mr", "nnunet", "cleaning", "edges", "quality", "surfaces", "measurements", "planning"),
+    ("ct", "mr", "nnunet", "cleaning", "edges", "quality", "surfaces", "measurements"),
     ("pipelines",),
     (
         "case",

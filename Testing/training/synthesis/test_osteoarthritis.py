@@ -168,3 +168,10 @@ def test_a_subject_without_a_tibia_stays_as_it_is(geometric_knee):
     lone = replace(geometric_knee, nearest=np.where(geometric_knee.nearest == TIBIA_CLASS, 1, geometric_knee.nearest))
     scene = draw_scene(PreparedSubject(lone), *WHOLE, worn(), seeded(1))
     assert torch.equal(scene.distance_mm, draw_scene(PreparedSubject(lone), *WHOLE, HEALTHY, seeded(1)).distance_mm)
+
+
+@pytest.mark.parametrize("size", [96, 99, 101])
+def test_the_rim_of_a_joint_lies_where_it_is_whatever_the_size_of_the_picture(size):
+    space_mm = torch.clamp(torch.arange(float(size)) - 60.0, min=0.0).expand(12, 12, size)  # beside it from 60 mm on
+    outside = module._find_outside(space_mm, 1.0)
+    assert int((outside[6, 6] > 0.5).nonzero()[0]) in (60, 61, 62)

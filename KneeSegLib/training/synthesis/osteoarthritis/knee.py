@@ -100,11 +100,14 @@ def _find_outside(space_mm: torch.Tensor, spacing_mm: float) -> torch.Tensor:
     """
     # Over some voxels at once: the distances of prepared files are in steps that a voxel's slope would show.
     step = [max(1, min(round(SLOPE_MM / spacing_mm), size // 2)) for size in space_mm.shape]
-    coarse = functional.avg_pool3d(space_mm[None, None], step)
+    filling = [-size % voxels for size, voxels in zip(space_mm.shape, step)]  # so that each step is whole
+    pads = [pad for voxels in reversed(filling) for pad in (0, voxels)]
+    coarse = functional.avg_pool3d(functional.pad(space_mm[None, None], pads, mode="replicate"), step)
     along = torch.gradient(coarse[0, 0], spacing=[spacing_mm * voxels for voxels in step])
     slope = torch.stack(along).square().sum(dim=0)
-    outside = functional.interpolate(slope[None, None], size=space_mm.shape, mode="trilinear", align_corners=False)
-    return smoothstep(outside[0, 0], *OUTSIDE_SLOPES)
+    filled = [size + voxels for size, voxels in zip(space_mm.shape, filling)]
+    outside = functional.interpolate(slope[None, None], size=filled, mode="trilinear", align_corners=False)[0, 0]
+    return smoothstep(outside[tuple(slice(size) for size in space_mm.shape)], *OUTSIDE_SLOPES)
 
 
 def _find_rim(opposite_mm: torch.Tensor) -> torch.Tensor:
