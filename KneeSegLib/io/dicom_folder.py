@@ -178,6 +178,11 @@ def describe_missing_slices(content: FolderContent) -> str:
         count = content.other_files
         files = "1 file" if count == 1 else f"{count} files"
         return f"{folder} holds {files} but no image, {expected}; give the folder of the images."
+    if content.folder.is_dir() and any(content.folder.iterdir()):
+        return (
+            f"{folder} holds nothing but empty folders or names that begin with a dot, which are left out, {expected}; "
+            "give the folder of the images."
+        )
     return f"{folder} is empty, {expected}; give the folder of the images."
 
 

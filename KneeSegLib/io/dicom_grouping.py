@@ -113,7 +113,10 @@ def _part_by_frame(group: list[Slice]) -> list[tuple[str, list[Slice]]]:
 
 
 def _series_keys(slices: Sequence[Slice]) -> list[tuple]:
-    """Return for each slice what its series is known by: UID, or number and description where that tells nothing."""
+    """Return for each slice what its series is known by: UID, or number and description where that tells nothing.
+
+    Slices that each have a UID and a number of their own are known by description and frame of reference.
+    """
     by_uid = [(plane.series_uid, plane.modality, plane.size) for plane in slices]
     by_number = [(plane.series_number, plane.description, plane.modality, plane.size) for plane in slices]
     of_uid = Counter(by_uid)
@@ -122,9 +125,16 @@ def _series_keys(slices: Sequence[Slice]) -> list[tuple]:
     for uid, number in zip(by_uid, by_number, strict=True):
         largest[number] = max(largest[number], of_uid[uid])
         alone[number] += 1
-    return [
+    lone = [of_uid[uid] == 1 and alone[number] == 1 for uid, number in zip(by_uid, by_number, strict=True)]
+    by_kind = [(*number[1:], plane.frame_of_reference) for number, plane in zip(by_number, slices, strict=True)]
+    of_kind = Counter(kind for kind, is_lone in zip(by_kind, lone, strict=True) if is_lone)
+    keys = [
         number if not uid[0] or (largest[number] == 1 and alone[number] >= FEWEST_SLICES) else uid
         for uid, number in zip(by_uid, by_number, strict=True)
+    ]
+    return [
+        kind if is_lone and of_kind[kind] >= FEWEST_SLICES else key
+        for kind, is_lone, key in zip(by_kind, lone, keys, strict=True)
     ]
 
 

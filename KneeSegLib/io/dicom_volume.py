@@ -70,7 +70,10 @@ def read_series(content: FolderContent, chosen: Series, notes: list[str]) -> Vol
     Raises:
         InputError, ResourceError: as :func:`KneeSegLib.io.dicom_stack.read_stack`.
     """
-    image, on_stack = read_stack(chosen)
+    try:
+        image, on_stack = read_stack(chosen)
+    except InputError as error:  # a slice that lacks may be one of those that were left out
+        raise InputError(" ".join([str(error), *list_remarks(content)])) from error
     notes = [*notes, *on_stack]
     if any(plane.derived for plane in chosen.stack):
         notes.append(
@@ -111,6 +114,11 @@ def list_remarks(content: FolderContent) -> list[str]:
         (first, reason), count = next(iter(content.unreadable.items())), len(content.unreadable)
         counted = "1 damaged file was" if count == 1 else f"{count} damaged files were"
         found.append(f"{counted} left out; the first of them is {describe_place(first)}: {reason}.")
+    placeless = [
+        f"{count} {kind}" for kind, count in content.ignored.items() if " without " in kind or " whose " in kind
+    ]
+    if placeless:
+        found.append(f"Images that do not say where they lie were left out: {', '.join(placeless)}.")
     if content.broken_links:
         found.append(f"Links to files that are not there were left out: {len(content.broken_links)}.")
     if content.closed:

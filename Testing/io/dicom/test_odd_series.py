@@ -91,3 +91,28 @@ def test_frames_without_positions_are_called_so(enhanced_ct, tmp_path):
     save(dataset, path)
     with pytest.raises(InputError, match="1 CT images without ImagePositionPatient.*or export the images with what"):
         read_volume(tmp_path)
+
+
+def test_slices_with_a_uid_and_a_number_each_are_one_series(dicom_series, tmp_path):
+    for number, z in enumerate(NINE, start=1):
+        dicom_series(tmp_path, (z,), SeriesInstanceUID=f"1.2.3.{100 + number}", SeriesNumber=number)
+    dicom_series(tmp_path, (100,), SeriesInstanceUID="1.2.3.200", SeriesNumber=50, SeriesDescription="Other")
+    assert sorted(series.slices for series in list_series(tmp_path)) == [1, 9]
+    assert read_volume(tmp_path).image.GetSize() == (32, 32, 9)
+
+
+def test_slices_without_a_position_are_told(dicom_series, tmp_path):
+    dicom_series(tmp_path / "end", NINE)
+    dicom_series(tmp_path / "end" / "last", (27,), ImagePositionPatient=None)
+    (note,) = read_volume(tmp_path / "end").notes
+    assert note == "Images that do not say where they lie were left out: 1 CT images without ImagePositionPatient."
+    dicom_series(tmp_path / "middle", [z for z in NINE if z != 12])
+    dicom_series(tmp_path / "middle" / "fifth", (12,), ImagePositionPatient=None)
+    with pytest.raises(InputError, match="lacks 1 of 9 slices, those at 12.00 mm.*complete series. Images that do not"):
+        read_volume(tmp_path / "middle")
+
+
+def test_a_folder_of_hidden_files_is_not_called_empty(dicom_series, tmp_path):
+    dicom_series(tmp_path / ".hidden", NINE)
+    with pytest.raises(InputError, match="holds nothing but empty folders or names that begin with a dot"):
+        read_volume(tmp_path)
