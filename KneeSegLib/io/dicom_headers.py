@@ -58,7 +58,7 @@ _MODALITY_OF: Mapping[str, Modality] = MappingProxyType(
     }
 )
 """SOP classes of images that can be nothing else: plain, enhanced, and converted to enhanced."""
-_LOOSE_MODALITIES = ("XA", "RF", "DX", "IO", "PX", "OT", "other")
+_LOOSE_MODALITIES = ("XA", "RF", "DX", "IO", "PX", "OT")
 """What C-arms, dental scanners and anonymisers call images whose class says that they are slices of CT or MR."""
 
 ODD_LENGTH = "its pixels take another length than Rows, Columns and BitsAllocated say"
@@ -180,7 +180,7 @@ def describe_missing_place(header: Dataset) -> str:
             return f"{find_modality(header)} images without {', '.join(missing)}"
     for _, places in _planes(header):
         missing = [keyword for keyword, count in _PLACE_TAGS.items() if _numbers(places, keyword, count) is None]
-        if missing:
+        if missing and "PerFrameFunctionalGroupsSequence" in header:
             return f"{find_modality(header)} images without {', '.join(missing)}"
         if (found := _find_odd_place_tag(places)) is not None:
             return f"{find_modality(header)} images whose {found}"

@@ -38,12 +38,11 @@ def test_passes_with_the_same_instance_numbers_are_told_by_their_times(dicom_sli
     assert [int(sitk.GetArrayFromImage(read_volume(tmp_path, n).image).max()) for n in "12"] == [-24, 976]
 
 
-@pytest.mark.parametrize("modality", ["XA", "OT", "DX", "CBCT of the foot"])
+@pytest.mark.parametrize("modality", ["XA", "OT", "DX"])
 def test_a_ct_by_its_class_is_read_whatever_a_loose_modality_says(modality, dicom_series, tmp_path):
     volume = read_volume(dicom_series(tmp_path, NINE, Modality=modality))
-    told = modality if len(modality) == 2 else "other"
     assert volume.modality == "CT"
-    assert volume.notes[0].startswith(f"The header calls the modality {told}; it was read as CT")
+    assert volume.notes[0].startswith(f"The header calls the modality {modality}; it was read as CT")
 
 
 def test_images_of_other_modalities_stay_left_out(dicom_series, tmp_path):
