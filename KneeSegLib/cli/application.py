@@ -91,6 +91,8 @@ def _failed(session: Session, error: BaseException, placed: Sequence[Path]) -> i
     known = as_known_error(error)
     if known is None and not isinstance(error, Exception):
         raise error  # SystemExit and the like: not a failure of ours
+    if session.stop.is_requested and (known is None or isinstance(error, ImportError)):
+        known = Cancelled()  # an import that was interrupted fails in whatever way
     if session.debug:
         traceback.print_exception(type(error), error, error.__traceback__)
     if known is not None:

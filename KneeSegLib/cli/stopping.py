@@ -28,6 +28,11 @@ class Stop:
         self._postponing = False
         self._postponed = False
 
+    @property
+    def is_requested(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._requested
+
     def check(self) -> None:
         """Raise :class:`Cancelled` if a stop was asked for, in case some code in between swallowed the interrupt."""
         if self._requested:

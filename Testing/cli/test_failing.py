@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from KneeSegLib import failures
-from KneeSegLib.errors import AnatomyNotFoundError, ModelError
+from KneeSegLib.cli.application import _failed
+from KneeSegLib.cli.options import Session
+from KneeSegLib.errors import AnatomyNotFoundError, Cancelled, ModelError
 from KneeSegLib.failures import as_known_error
 
 
@@ -146,3 +150,11 @@ def test_our_own_missing_module_is_not_blamed_on_the_installation():
 @pytest.mark.parametrize("path", [None, Path(failures.__file__).parent / "bundles" / "table.json"])
 def test_file_that_is_no_input_is_no_input_that_was_taken_away(path):
     assert as_known_error(FileNotFoundError(errno.ENOENT, "No such file or directory", path)) is None
+
+
+def test_an_import_that_was_interrupted_is_a_cancelled_run(capsys):
+    session = Session()
+    with session.stop.listening(), suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert _failed(session, ImportError("half a module"), []) == Cancelled.exit_status
+    assert "Cancelled; nothing was written." in capsys.readouterr().err
