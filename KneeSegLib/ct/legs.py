@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +12,7 @@ from KneeSegLib.ct.joints import find_joints
 from KneeSegLib.ct.leg import FoundBone, Leg
 from KneeSegLib.ct.localise import CoarseProbabilities
 from KneeSegLib.ct.settings import (
+    LEAST_BONES_APART,
     LEAST_PROBABILITY,
     LEAST_PROBABILITY_ASKED,
     LEAST_VOLUME_CM3,
@@ -60,22 +61,49 @@ def _part_legs(
 ) -> dict[Side, dict[str, np.ndarray]] | None:
     """Return the bones of both legs, None where there is one leg alone.
 
-    A line parts them. Where it cuts bones the legs may be crossed: then they are two where the localiser names both
-    sides of two bones and more, apart from each other.
+    A line parts them. Where it cuts bones the legs may be crossed: then they are two where two bones and more have a
+    side each, apart from each other.
     """
+
+    def halve(on_left: np.ndarray) -> dict[Side, dict[str, np.ndarray]]:
+        parts = {side: np.where(on_left == (side == "left"), labelled, -1) for side in SIDES}
+        return {side: _find_regions(part, either, coarse.grid, least) for side, part in parts.items()}
+
     line = _line_between_legs(coarse)
-    beyond = (np.arange(coarse.grid.x.count) >= line[:, None])[:, None, :]
-    own = coarse.bones["left"].sum(axis=0) > coarse.bones["right"].sum(axis=0)
-    for on_left, least_common in ((beyond, 1), (own, 2)):
-        halves: dict[Side, dict[str, np.ndarray]] = {
-            side: _find_regions(np.where(on_left == (side == "left"), labelled, -1), either, coarse.grid, least)
-            for side in SIDES
-        }
-        if not all(halves.values()):
-            return None
-        if _are_two_legs(halves, coarse.grid, least_common):
-            return halves
-    return None
+    halves = halve((np.arange(coarse.grid.x.count) >= line[:, None])[:, None, :])
+    if not all(halves.values()):
+        return None
+    if _are_two_legs(halves, coarse.grid):
+        return halves
+    on_left = coarse.bones["left"].sum(axis=0) > coarse.bones["right"].sum(axis=0)
+    halves = halve(on_left)
+    common = set(halves["right"]) & set(halves["left"]) - {"hip_bone"}
+    apart = {bone for bone in common if not _one_bone(halves, bone, coarse.grid)}
+    if len(apart) < LEAST_BONES_APART or not _are_side_by_side(halves):
+        return None
+    sure = {side: np.logical_or.reduce([halves[side][bone] for bone in sorted(apart)]) for side in SIDES}
+    return halve(_take_nearer_side(labelled, on_left, apart, sure, coarse.grid))
+
+
+def _take_nearer_side(
+    labelled: np.ndarray, on_left: np.ndarray, apart: Set[str], sure: Mapping[Side, np.ndarray], grid: Grid
+) -> np.ndarray:
+    """Return ``on_left`` with whole components of all bones but those ``apart`` on the side whose bones are nearer.
+
+    Args:
+        sure: the bones apart, of each side.
+    """
+    away_mm = {side: measure_distance_mm(mask, grid.spacing_mm) for side, mask in sure.items()}
+    on_left = on_left.copy()
+    for index, bone in enumerate(BONES):
+        if bone in apart or bone == "hip_bone":  # hip bones touch each other
+            continue
+        components, voxels = label_components(labelled == index, _TOUCHING)
+        numbers = np.arange(1, len(voxels))
+        right, left = (ndimage.mean(away_mm[side], components, numbers) for side in SIDES)
+        is_left = np.concatenate([[False], np.less(left, right)])
+        on_left = np.where(components > 0, is_left[components], on_left)
+    return on_left
 
 
 def _line_between_legs(coarse: CoarseProbabilities) -> np.ndarray:
@@ -109,20 +137,23 @@ def _find_regions(
     return regions
 
 
-def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid, least_common: int) -> bool:
-    """Two legs lie side by side and have a bone in common, but none that is cut in two between them; else the localiser
-    is undecided about one leg."""
+def _are_two_legs(halves: dict[Side, dict[str, np.ndarray]], grid: Grid) -> bool:
+    """Two legs lie side by side and have a bone in common, but none that the line between them cuts in two; else the
+    localiser is undecided about one leg."""
     boxes = {side: Box.enclosing([Box.of_mask(mask, grid) for mask in halves[side].values()]) for side in SIDES}
     if boxes["left"].x[0] - boxes["right"].x[1] > SEPARATE_LEGS_MM:
         return True
-    heights = [np.logical_or.reduce(list(halves[side].values())).any(axis=(1, 2)) for side in SIDES]
-    side_by_side = np.logical_and(*heights).sum() >= SIDE_BY_SIDE * min(height.sum() for height in heights)
     common = set(halves["right"]) & set(halves["left"])
     return (
-        side_by_side
-        and len(common) >= least_common
+        _are_side_by_side(halves)
+        and bool(common)
         and not any(_one_bone(halves, bone, grid) for bone in common - {"hip_bone"})
     )
+
+
+def _are_side_by_side(halves: dict[Side, dict[str, np.ndarray]]) -> bool:
+    heights = [np.logical_or.reduce(list(halves[side].values())).any(axis=(1, 2)) for side in SIDES]
+    return bool(np.logical_and(*heights).sum() >= SIDE_BY_SIDE * min(height.sum() for height in heights))
 
 
 def _one_bone(halves: dict[Side, dict[str, np.ndarray]], bone: str, grid: Grid) -> bool:

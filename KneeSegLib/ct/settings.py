@@ -62,6 +62,10 @@ SIDE_BY_SIDE = 0.3
 ONE_BONE_MM = 8.0
 """Two components of one label this near, one in either leg, are one bone: legs have skin and fat between them."""
 
+LEAST_BONES_APART = 2
+"""Legs that no line parts are crossed where so many bones have a side each, apart from each other. One leg of which the
+localiser takes a part for the other side's has none. Not measured."""
+
 # Joints
 
 

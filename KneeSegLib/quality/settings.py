@@ -24,8 +24,8 @@ class QualityLimits:
         side_certainty: less is a toss-up. Scans of one end of a bone are near it.
         cleaned_fraction: cleaning removes fragments; this much is no fragment.
         contact_fraction: bones of a worn joint touch over up to a sixth of their surface at the resolution of CT.
-        uncertain_contact_mm2: where severe osteoarthritis has closed the joint, femur and tibia of validation knees have
-            700 to 920; healthy ones, and patellae of both, have up to 41.
+        uncertain_contact_mm2: where severe osteoarthritis has closed the joint, femur and tibia of validation knees
+            have 700 to 920; healthy ones, and patellae of both, have up to 41.
         edgeless_fraction: subchondral bone and thin cortices have weak edges over a tenth of the surface and more.
         air_fraction, blank_fraction: no bone borders on either.
         unseen_fraction: of both together; a bone with more goes on where the scan shows nothing: a cone beam's field of

@@ -5,6 +5,7 @@ import torch
 
 from KneeSegLib.anatomy import BONES, SIDES
 from KneeSegLib.ct.joints import find_joints
+from KneeSegLib.ct.leg import Leg
 from KneeSegLib.ct.legs import find_legs
 from KneeSegLib.ct.localise import CoarseProbabilities, localise_bones
 from KneeSegLib.ct.sides import find_parting_line, infer_sides, vote_on_side
@@ -163,18 +164,33 @@ def test_a_sliver_on_the_wrong_side_of_the_line_does_not_make_two_legs_one():
     assert legs_with_tali_apart(4, sliver=True) == 2
 
 
-@pytest.mark.parametrize(("named", "legs"), [(("right", "left"), 2), (("right", "right"), 1)])
-def test_crossed_legs_are_two_where_the_localiser_names_both(named, legs):
-    grid = Grid(*(Axis(0.0, 4.0, 40) for _ in range(3)))
+def crossed_legs(*named: str) -> list[Leg]:
+    """Tibia, fibula and talus of two legs, one in front of the other, each called after one side; half of the second
+    talus after the first leg's."""
+    grid = Grid(*(Axis(0.0, 4.0, 48) for _ in range(3)))
     bones = {side: np.zeros((len(BONES), *grid.shape), np.float32) for side in SIDES}
-    talus, tibia = BONES.index("talus"), BONES.index("tibia")
-    for side, depth, step in zip(named, (10, 24), (1, -1)):  # the first leg in front of the second
-        for z in range(6, 36):
-            column = 17 + step * (21 - z) // 2
-            bones[side][talus if z < 12 else tibia, z, depth : depth + 6, column : column + 6] = 0.9
+    for side, depth, step in zip(named, (8, 28), (1, -1)):
+        for z in range(6, 40):
+            column = 20 + step * (22 - z) // 2
+            bones[side][BONES.index("talus" if z < 12 else "tibia"), z, depth : depth + 6, column : column + 6] = 0.9
+            bones[side][BONES.index("fibula"), z, depth + 8 : depth + 12, column : column + 4] = 0.9 * (z >= 12)
+    talus = BONES.index("talus")
+    for side, other in ((named[1], named[0]),) if named[0] != named[1] else ():
+        bones[other][talus, 6:9, 28:34] += bones[side][talus, 6:9, 28:34]
+        bones[side][talus, 6:9, 28:34] = 0.0
     none = 1.0 - bones["right"].sum(axis=0) - bones["left"].sum(axis=0)
-    found = find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
-    assert len(found) == legs and all({"talus", "tibia"} <= set(leg.bones) for leg in found)
+    return find_legs(CoarseProbabilities(grid, bones, np.zeros_like(none), none), grid)
+
+
+def test_crossed_legs_are_two_where_the_localiser_names_both():
+    legs = crossed_legs("right", "left")
+    assert [leg.side for leg in legs] == ["right", "left"]
+    assert [leg.bones["talus"].volume_cm3 for leg in legs] == pytest.approx([6**3 * 0.064] * 2, rel=0.01)
+    assert [set(leg.bones) for leg in legs] == [{"talus", "tibia", "fibula"}] * 2
+
+
+def test_crossed_legs_of_one_side_are_one():
+    assert len(crossed_legs("right", "right")) == 1
 
 
 def test_a_mirrored_leg_is_uncertain():
