@@ -19,6 +19,9 @@ from KneeSegLib.io.guarded_text import GuardedText
 from KneeSegLib.io.intensities import Modality
 from KneeSegLib.io.settings import LARGEST_SERIES_NUMBER, MOST_SERIES_NAMED, SAME_POSITION_MM
 
+_PROJECTIONS = {"MIP", "MINIP"}
+"""Values of ImageType."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -69,6 +72,12 @@ class Series:
         if self.keep_description and self.described:
             return self.description
         return ", ".join(filter(None, (f"{self.modality} series", self.told_by)))
+
+    @property
+    def is_projection(self) -> bool:
+        """Whether each image shows the brightest or darkest values of a thick slab (MIP, MinIP)."""
+        image_type = self.stack[0].variant["image type"]
+        return isinstance(image_type, GuardedText) and bool(_PROJECTIONS & set(image_type.shown.split("\\")))
 
     @property
     def key(self) -> str:
@@ -173,10 +182,12 @@ def _names(series: Series) -> str:
     return ", ".join(filter(None, (series.described.reveal(), series.told_by)))
 
 
-def rank_series(series: Series) -> tuple[bool, bool, int, bool, int]:
-    """Return what :func:`choose_series` compares: a stack of slices, CT, the number of voxels, an original image."""
+def rank_series(series: Series) -> tuple[bool, bool, bool, int, bool, int]:
+    """Return what :func:`choose_series` compares: a stack of slices, no projections, CT, the number of voxels, an
+    original image."""
     voxels = series.size[0] * series.size[1] * series.size[2]
-    return series.slices > 1, series.modality == "CT", voxels, series.stack[0].original, -series.number
+    is_stack, is_ct = series.slices > 1, series.modality == "CT"
+    return is_stack, not series.is_projection, is_ct, voxels, series.stack[0].original, -series.number
 
 
 def _listed(found: Sequence[Series]) -> str:

@@ -11,7 +11,7 @@ from KneeSegLib.io.dicom_placement import fit_grid, follow_normal, is_rounded, p
 from KneeSegLib.io.dicom_series import Series
 from KneeSegLib.io.dicom_slice import Slice
 from KneeSegLib.io.dicom_units import check_units
-from KneeSegLib.io.intensities import describe_wrapped_values, find_value_range, replace_padding_values
+from KneeSegLib.io.intensities import describe_replaced_values, find_value_range, replace_padding_values
 from KneeSegLib.io.settings import DICOM_BYTES_PER_VOXEL, LOWEST_HU, SMALLEST_TILT_DEGREES
 from KneeSegLib.memory import require_memory
 
@@ -40,7 +40,7 @@ def read_stack(series: Series) -> tuple[sitk.Image, list[str]]:
     on_units = []
     if series.modality == "CT":
         on_units = check_units(stack, image, f"'{series.name}'")
-        on_units += describe_wrapped_values(image, f"'{series.name}'")
+        on_units += describe_replaced_values(image, f"'{series.name}'")
         image = replace_padding_values(image)
     straight, lean = straighten_gantry_tilt(image, LOWEST_HU if series.modality == "CT" else find_value_range(image)[0])
     notes = [*_notes_on_slices(series), *on_units, *_notes_on_inversion(stack), *_notes_on_positions(stack, length_mm)]

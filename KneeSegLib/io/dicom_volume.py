@@ -24,8 +24,11 @@ def read_chosen(content: FolderContent, found: Sequence[Series], chosen: Series,
     """
     notes = []
     if len(found) > 1 and wanted is None:
+        passed_over = not chosen.is_projection and any(series.is_projection for series in found)
+        no_projection = " that is no projection" if passed_over else ""
         notes.append(
-            f"Of {len(found)} series the largest {chosen.modality} was read, number {chosen}; others by --series."
+            f"Of {len(found)} series the largest {chosen.modality}{no_projection} was read, number {chosen}; others by "
+            "--series."
         )
     if chosen.blocks > 1:
         notes.append(
@@ -79,6 +82,11 @@ def read_series(content: FolderContent, chosen: Series, notes: list[str]) -> Vol
         notes.append(
             "The file holds one position for all its frames; the others were derived from SpacingBetweenSlices along "
             "the normal of the frames. Check that head and foot, or left and right, are not exchanged."
+        )
+    if chosen.is_projection:
+        notes.append(
+            "The images of the series are projections of thick slabs (MIP or MinIP), which show bones larger than they "
+            "are; give the series that they were made of."
         )
     told = sorted({plane.told_modality for plane in chosen.stack} - {""})
     if told:

@@ -16,6 +16,7 @@ from KneeSegLib.io.settings import (
     AIR_CENTRE_BELOW_HU,
     AIR_FRACTION,
     BONE_ABOVE_HU,
+    BRIGHT_PADDING_HU,
     FAT_BELOW_HU,
     LOWEST_HU,
     LOWEST_PADDING_HU,
@@ -55,12 +56,15 @@ def replace_padding_values(image: sitk.Image) -> sitk.Image:
     """Return a CT image whose padding, what scanners write outside their field of view (-2000, -3024...), is -1024.
 
     Values above 32767 become what they are: negative numbers of 16 bits that were read as positive ones, padding
-    (63536) or HU (65436 is -100).
+    (63536) or HU (65436 is -100). So does the highest value where corners have it (:func:`find_bright_padding`).
     """
     values = sitk.GetArrayViewFromImage(image)
-    if values.min() >= LOWEST_HU and values.max() <= _INT16.max:
+    bright = find_bright_padding(image)
+    if values.min() >= LOWEST_HU and values.max() <= _INT16.max and bright is None:
         return image
     array = values.copy()
+    if bright is not None:
+        array[array == bright] = LOWEST_HU
     if values.max() > _INT16.max:
         array[values > _INT16.max] -= _WRAP
         array[values >= _WRAP] = LOWEST_HU
@@ -70,9 +74,25 @@ def replace_padding_values(image: sitk.Image) -> sitk.Image:
     return convert_to_compact_type(replaced, "the image")
 
 
-def describe_wrapped_values(image: sitk.Image, name: str) -> list[str]:
-    """Return the note on a CT of which :func:`replace_padding_values` makes HU out of numbers above 32767."""
+def find_bright_padding(image: sitk.Image) -> float | None:
+    """Return the highest value of a CT where most of its corners have it, as bright as bone: that is padding too."""
     values = sitk.GetArrayViewFromImage(image)
+    corners = values[np.ix_(*([0, -1] for _ in range(values.ndim)))]
+    high = values.max()
+    is_padding = BRIGHT_PADDING_HU <= high <= _INT16.max and 2 * np.count_nonzero(corners == high) > corners.size
+    return float(high) if is_padding else None
+
+
+def describe_replaced_values(image: sitk.Image, name: str) -> list[str]:
+    """Return the notes on a CT of which :func:`replace_padding_values` replaces numbers that are no HU, but for dark
+    padding."""
+    values = sitk.GetArrayViewFromImage(image)
+    bright = find_bright_padding(image)
+    if bright is not None:
+        return [
+            f"The highest value of {name}, {bright:g}, stands in its corners: it was read as padding, what the scanner "
+            "did not see. Check that no bone is missing."
+        ]
     if values.max() <= _INT16.max:
         return []
     count = np.count_nonzero((values > _WRAP + LOWEST_HU) & (values < _WRAP))

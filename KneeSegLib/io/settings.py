@@ -16,6 +16,10 @@ LARGEST_PIXEL_MM = 10.0
 LOWEST_HU = -1024
 """Lower values in a CT are no Hounsfield units but padding, what the scanner did not see; they become this one."""
 
+BRIGHT_PADDING_HU = 1500
+"""The highest value of a CT is padding where most corners of the image have it and it is no less than this: in corners
+lies air, or a table. Not measured."""
+
 LOWEST_PADDING_HU = -4096
 """No padding of a CT is lower: scanners write -2000 to -3024. Not measured."""
 

@@ -12,7 +12,7 @@ from KneeSegLib.geometry.orientation import straighten_gantry_tilt
 from KneeSegLib.io.intensities import (
     Modality,
     convert_to_compact_type,
-    describe_wrapped_values,
+    describe_replaced_values,
     find_value_range,
     guess_modality,
     replace_padding_values,
@@ -65,7 +65,7 @@ def make_volume(
         notes = [*notes, f"The values of '{source}' look like those of a CT; it was taken for an MR, as you said."]
     modality = modality or guess_modality(image)
     if modality == "CT":
-        notes = [*notes, *describe_wrapped_values(image, f"'{source}'")]
+        notes = [*notes, *describe_replaced_values(image, f"'{source}'")]
         image = replace_padding_values(image)
     image, lean = straighten_gantry_tilt(image, LOWEST_HU if modality == "CT" else find_value_range(image)[0])
     if lean:

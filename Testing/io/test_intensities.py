@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -10,7 +12,7 @@ from KneeSegLib.errors import InputError
 from KneeSegLib.io.intensities import (
     check_hounsfield,
     convert_to_compact_type,
-    describe_wrapped_values,
+    describe_replaced_values,
     guess_modality,
     replace_padding_values,
 )
@@ -89,13 +91,26 @@ def test_negative_numbers_that_were_read_as_positive_are_restored():
     wrapped = image_of(*np.array([-1000, -100, -2000, 0, 40, 800], np.int16).view(np.uint16))
     clean = replace_padding_values(wrapped)
     assert sitk.GetArrayFromImage(clean).ravel().tolist() == [-1000, -100, -1024, 0, 40, 800]
-    (note,) = describe_wrapped_values(wrapped, "it")
+    (note,) = describe_replaced_values(wrapped, "it")
     assert note.startswith("Negative numbers of it are stored as if 16 bits had no sign") and "2 voxels" in note
     assert guess_modality(wrapped) == "CT"
 
 
 def test_large_numbers_are_not_taken_for_negative_ones():
-    assert describe_wrapped_values(image_of(0, 63536, 800), "it") == []  # padding alone
+    assert describe_replaced_values(image_of(0, 63536, 800), "it") == []  # padding alone
     assert guess_modality(image_of(0, 20000, 40000, 64000, 65000, 65000)) is None  # an MR in 16 bits
     clean = replace_padding_values(image_of(-1000, 800, 70000, 1e30))
     assert sitk.GetArrayFromImage(clean).ravel().tolist() == [-1000, 800, -1024, -1024]
+
+
+@pytest.mark.parametrize(("corners", "high", "is_padding"), [(8, 3071, True), (3, 3071, False), (8, 1200, False)])
+def test_a_highest_value_in_the_corners_is_padding(corners, high, is_padding):
+    values = np.full((4, 5, 6), -1000, np.int16)
+    values[1:3, 1:4, 1:5] = 700
+    places = list(itertools.product((0, -1), repeat=3))
+    for place in places[:corners]:
+        values[place] = high
+    values[2, 2, 2] = high
+    image = sitk.GetImageFromArray(values)
+    clean = sitk.GetArrayFromImage(replace_padding_values(image))
+    assert (clean[0, 0, 0] == -1024) == is_padding == bool(describe_replaced_values(image, "it"))

@@ -55,6 +55,17 @@ def test_largest_ct_is_read_before_a_larger_mr_and_a_note_tells_which(dicom_seri
     assert "Of 3 series the largest CT was read" in volume.notes[0]
 
 
+def test_projections_are_read_last_and_with_a_warning(dicom_series, tmp_path):
+    mip = {"SeriesInstanceUID": "1.2.3.5", "ImageType": ["DERIVED", "SECONDARY", "MIP"]}
+    dicom_series(tmp_path, NINE, **mip)
+    (told,) = read_volume(tmp_path).notes
+    assert "projections of thick slabs" in told
+    dicom_series(tmp_path, SIX)
+    volume = read_volume(tmp_path)
+    assert volume.image.GetSize()[2] == 6
+    assert len(volume.notes) == 1 and "the largest CT that is no projection was read" in volume.notes[0]
+
+
 def test_largest_mr_is_read_where_there_is_no_ct(dicom_series, tmp_path):
     dicom_series(tmp_path, SIX, Modality="MR")
     dicom_series(tmp_path, NINE, SeriesInstanceUID="1.2.3.5", SeriesDescription="PD", Modality="MR")
