@@ -25,6 +25,7 @@ from KneeSegLib.io.label_segments import (
     tables_by_number,
     tables_by_our_values,
 )
+from KneeSegLib.io.mask_folders import is_mask_folder, read_masks
 from KneeSegLib.io.screening import require_regular_file
 from KneeSegLib.io.screening.reading import read_stored_image
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
@@ -69,12 +70,14 @@ class OpenedLabelMap:
     Attributes:
         layers: of whole numbers, ``[z, y, x]``; a segmentation whose segments overlap has several.
         segments: that the file lists; none where its values have no names.
+        notes: on how it lies in space, and on what was left out.
     """
 
     path: Path
     image: sitk.Image
     layers: list[np.ndarray]
     segments: list[Segment]
+    notes: list[str]
 
 
 def open_label_map(path: str | Path) -> OpenedLabelMap:
@@ -84,8 +87,11 @@ def open_label_map(path: str | Path) -> OpenedLabelMap:
         InputError: no such file, unreadable, not 3D, or not whole numbers.
         ResourceError: not enough memory.
     """
+    if is_folder_of_masks(Path(path)):
+        return OpenedLabelMap(Path(path), *read_masks(Path(path)))
     path = find_segmentation_file(path)
     require_regular_file(path)
+    notes: list[str] = []
     if is_dicom(path):
         if not is_dicom_segmentation(path):
             raise InputError(
@@ -98,7 +104,13 @@ def open_label_map(path: str | Path) -> OpenedLabelMap:
         if image.GetDimension() == 3:
             require_known_spacing(path)
         segments = read_segments(image, shown_name(path))
-    return OpenedLabelMap(path, image, _layers(image, path), segments)
+        notes = [note for note in (describe_missing_orientation(path), check_placing(path, image)) if note]
+    return OpenedLabelMap(path, image, _layers(image, path), segments, notes)
+
+
+def is_folder_of_masks(path: Path) -> bool:
+    """Return whether a folder is one label map of a file for each structure, and no result folder."""
+    return not (path / SEGMENTATION_NAME).is_file() and is_mask_folder(path)
 
 
 def translate_label_map(
@@ -123,9 +135,7 @@ def translate_label_map(
         np.copyto(ours, translated, where=translated != 0)
     result = sitk.GetImageFromArray(ours)
     result.CopyInformation(opened.image)
-    notes: list[str | None] = []
-    if not is_dicom(opened.path):
-        notes = [describe_missing_orientation(opened.path), check_placing(opened.path, opened.image)]
+    notes = [*opened.notes]
     if labels is None:
         notes += describe_renamed(segments, name)
     if labels is not None and present and not ours.any():
@@ -137,7 +147,7 @@ def translate_label_map(
             f"{name} does not say what its values stand for; KneeSeg's own numbers were taken ({meant}). "
             f"If they mean something else, say so with {option}."
         )
-    return result, [note for note in notes if note]
+    return result, notes
 
 
 def find_segmentation_file(path: str | Path) -> Path:

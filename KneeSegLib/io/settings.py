@@ -95,6 +95,9 @@ PICTURE_BYTES_PER_VOXEL = 8
 FRACTION_INSIDE = 0.5
 """A voxel of a fractional segmentation is inside from this fraction or probability on."""
 
+SAME_GRID_MM = 1e-3
+"""Origins and voxel sizes of masks of one image differ by less: what headers round. Not measured."""
+
 LABEL_WORKING_BYTES = 18
 """Memory for each value of a label map beside the value itself: as whole number, its distance from one, and the result
 in 8 bits; labels of floating point take the most. Not measured."""

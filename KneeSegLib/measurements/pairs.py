@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from KneeSegLib.errors import InputError
+from KneeSegLib.io.label_maps import is_folder_of_masks
 from KneeSegLib.io.segmentation_file import SEGMENTATION_NAME
 
 ENDINGS = (".seg.nrrd", ".nii.gz", ".nrrd", ".nii", ".mha", ".mhd", ".nhdr")
@@ -52,7 +53,7 @@ def pairs_of(reference: str | Path, prediction: str | Path) -> list[Pair]:
 
 
 def _holds_several(path: Path) -> bool:
-    return path.is_dir() and not (path / SEGMENTATION_NAME).is_file()
+    return path.is_dir() and not (path / SEGMENTATION_NAME).is_file() and not is_folder_of_masks(path)
 
 
 def list_label_maps(folder: Path) -> dict[str, Path]:
