@@ -66,7 +66,7 @@ def _part_legs(
     """
 
     def halve(on_left: np.ndarray) -> dict[Side, dict[str, np.ndarray]]:
-        parts = {side: np.where(on_left == (side == "left"), labelled, -1) for side in SIDES}
+        parts: dict[Side, np.ndarray] = {side: np.where(on_left == (side == "left"), labelled, -1) for side in SIDES}
         return {side: _find_regions(part, either, coarse.grid, least) for side, part in parts.items()}
 
     line = _line_between_legs(coarse)
@@ -81,7 +81,9 @@ def _part_legs(
     apart = {bone for bone in common if not _one_bone(halves, bone, coarse.grid)}
     if len(apart) < LEAST_BONES_APART or not _are_side_by_side(halves):
         return None
-    sure = {side: np.logical_or.reduce([halves[side][bone] for bone in sorted(apart)]) for side in SIDES}
+    sure: dict[Side, np.ndarray] = {
+        side: np.logical_or.reduce([halves[side][bone] for bone in sorted(apart)]) for side in SIDES
+    }
     return halve(_take_nearer_side(labelled, on_left, apart, sure, coarse.grid))
 
 

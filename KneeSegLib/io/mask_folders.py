@@ -47,7 +47,7 @@ def read_masks(folder: Path) -> tuple[sitk.Image, list[np.ndarray], list[Segment
             require_known_spacing(path)
             grid = sitk.Image(image.GetSize(), sitk.sitkUInt8)
             grid.CopyInformation(image)
-            notes += [describe_missing_orientation(path), check_placing(path, image)]
+            notes += [note for note in (describe_missing_orientation(path), check_placing(path, image)) if note]
         elif not _is_same_grid(image, grid):
             raise InputError(
                 f"{shown_name(path)} has another grid than the other masks of its folder, expected masks of one image; "
@@ -65,7 +65,7 @@ def read_masks(folder: Path) -> tuple[sitk.Image, list[np.ndarray], list[Segment
         what = "file is" if left_out == 1 else "files are"
         notes.append(f"{left_out} {what} called after no structure of KneeSeg and left out.")
     assert grid is not None
-    return grid, layers or [np.zeros(grid.GetSize()[::-1], np.uint8)], segments, [note for note in notes if note]
+    return grid, layers or [np.zeros(grid.GetSize()[::-1], np.uint8)], segments, notes
 
 
 def _list_files(folder: Path) -> list[Path]:
