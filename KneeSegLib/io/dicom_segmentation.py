@@ -22,7 +22,7 @@ from KneeSegLib.io.screening.settings import (
     CHILD_SECONDS_PER_SLICE,
     LARGEST_INFLATED_SEGMENTATION,
 )
-from KneeSegLib.io.settings import FRACTION_INSIDE, LABEL_WORKING_BYTES
+from KneeSegLib.io.settings import FRACTION_BYTES, FRACTION_INSIDE, LABEL_WORKING_BYTES
 from KneeSegLib.memory import require_memory
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def read_dicom_segmentation(path: Path) -> tuple[sitk.Image, list[Segment]]:
         )
     voxels = int(np.prod(geometry.spatial_shape, dtype=np.int64))
     shape = " x ".join(map(str, reversed(geometry.spatial_shape)))
-    needed = voxels * (LABEL_WORKING_BYTES + len(numbers))
+    of_segment = FRACTION_BYTES if segmentation.segmentation_type.value == "FRACTIONAL" else 1
+    needed = voxels * (LABEL_WORKING_BYTES + of_segment * len(numbers))
     require_memory(needed, f"Reading {shape} voxels from {name}")
     try:
         if segmentation.file_meta.TransferSyntaxUID.is_encapsulated:

@@ -33,9 +33,17 @@ def read_masks(folder: Path) -> tuple[sitk.Image, list[np.ndarray], list[Segment
         for each mask that is not empty; and notes.
 
     Raises:
-        InputError: a file cannot be read, holds more than zeros and one other value, or lies on another grid.
+        InputError: a file cannot be read, holds more than zeros and one other value, lies on another grid, or two have
+            one name.
     """
     files = {path: key for path in _list_files(folder) if (key := _key_of(path))}
+    stems = [plain_name(_stem(path)) for path in files]
+    for path, stem in zip(files, stems, strict=True):
+        if stems.count(stem) > 1:
+            raise InputError(
+                f"{stems.count(stem)} files of the folder are called like {shown_name(path)}, expected one mask for "
+                "each structure; keep the right one."
+            )
     layers: list[np.ndarray] = []
     segments: list[Segment] = []
     notes: list[str] = []

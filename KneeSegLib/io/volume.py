@@ -24,7 +24,7 @@ from KneeSegLib.io.dicom_volume import read_blocks, read_chosen, read_multi_fram
 from KneeSegLib.io.image_files import read_image_file, require_scalar_volume
 from KneeSegLib.io.image_formats import shown_name
 from KneeSegLib.io.image_geometry import check_placing, describe_missing_orientation
-from KneeSegLib.io.intensities import Modality, replace_padding_values
+from KneeSegLib.io.intensities import Modality, describe_replaced_values, replace_padding_values
 from KneeSegLib.io.screening import require_regular_file
 from KneeSegLib.io.slice_images import find_slice_images, read_slice_images
 from KneeSegLib.io.stated_geometry import StatedGeometry
@@ -164,8 +164,11 @@ def _state(volume: Volume, modality: Modality | None, stated: StatedGeometry | N
     """Return a volume of DICOM with what the user says of it."""
     if modality is not None and modality != volume.modality:
         note = f"It was taken for {_NAMES[modality]}, as you said; its header says {volume.modality}."
-        image = replace_padding_values(volume.image) if modality == "CT" else volume.image
-        volume = replace(volume, image=image, modality=modality, notes=(*volume.notes, note))
+        image, replaced = volume.image, list[str]()
+        if modality == "CT":
+            replaced = describe_replaced_values(image, f"'{volume.source}'")
+            image = replace_padding_values(image)
+        volume = replace(volume, image=image, modality=modality, notes=(*volume.notes, note, *replaced))
     return _place(volume, stated)
 
 

@@ -68,3 +68,9 @@ def test_masks_of_two_images_and_label_maps_are_refused(masks):
     sitk.WriteImage(sitk.GetImageFromArray(values), str(masks / "femur_left.nii.gz"))
     with pytest.raises(InputError, match=r"femur_left.nii.gz is called after one structure and holds several values"):
         read_label_map(masks)
+
+
+def test_two_masks_of_one_name_are_refused(masks):
+    write_mask(masks, "femur_left.nrrd", slice(1, 3))
+    with pytest.raises(InputError, match=r"2 files of the folder are called like femur_left"):
+        read_label_map(masks)
